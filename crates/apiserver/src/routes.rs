@@ -1,0 +1,95 @@
+//! What the API server answers.
+
+use crate::enqueuer::Enqueuer;
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::Router;
+use bytes::Bytes;
+use serde_json::json;
+use stamp::{Envelope, EnvelopeError, Stage, StageHandle, Tracer};
+use std::sync::Arc;
+
+struct Api {
+    enqueuer: Enqueuer,
+    tracer: Tracer,
+    apiserver: StageHandle,
+    enqueue: StageHandle,
+    max_body: usize,
+}
+
+/// Why a request was not accepted.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0} is not allowed here: send a message with POST")]
+    Method(Method),
+    #[error("the body is larger than {0} bytes (--max-body)")]
+    TooLarge(usize),
+    #[error("the body did not arrive whole: {0}")]
+    Body(String),
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error(transparent)]
+    NotEnqueued(#[from] crate::enqueuer::NotEnqueued),
+}
+
+/// A POST on any path is a message.
+pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, max_body: usize) -> Router {
+    let (apiserver, enqueue) = (tracer.stage(&Stage::APISERVER), tracer.stage(&Stage::ENQUEUE));
+    let api = Api { enqueuer, tracer, apiserver, enqueue, max_body };
+    Router::new().fallback(accept).with_state(Arc::new(api))
+}
+
+async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<StatusCode, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::Method(request.method().clone()));
+    }
+    let body = read(request, api.max_body).await?;
+    let envelope = Envelope::read(&body)?;
+    let (id, run) = (envelope.id, api.tracer.run(envelope.run()));
+    run.stamp(api.apiserver, id);
+    api.enqueuer.enqueue(body).await?;
+    run.stamp(api.enqueue, id);
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn read(request: Request, max_body: usize) -> Result<Bytes, Refusal> {
+    let announced =
+        request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    // A body that says it is too large is refused before it is read.
+    if announced.is_some_and(|length| length > max_body) {
+        return Err(Refusal::TooLarge(max_body));
+    }
+    read_limited(request.into_body(), max_body).await
+}
+
+async fn read_limited(body: Body, max_body: usize) -> Result<Bytes, Refusal> {
+    to_bytes(body, max_body).await.map_err(|error| {
+        // axum words a body over the limit only in the source of its error.
+        let too_large = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("limit"));
+        if too_large { Refusal::TooLarge(max_body) } else { Refusal::Body(error.to_string()) }
+    })
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::Body(_) | Refusal::Envelope(_) => StatusCode::BAD_REQUEST,
+            Refusal::NotEnqueued(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let mut response = (status, Json(json!({"error": self.to_string()}))).into_response();
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+            _ => None,
+        };
+        response
+    }
+}

@@ -1,0 +1,189 @@
+//! The API server against a real Redis: what it accepts, what it refuses, and that it never lies about either.
+#![allow(clippy::unwrap_used)]
+
+use apiserver::ApiserverArgs;
+use reqwest::{Method, Response};
+use serde_json::Value;
+use service::Shell;
+use stack::Redis;
+use stamp::{LogStore, RunId, Stage};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const QUEUE: &str = stamp::keys::DEFAULT_QUEUE;
+
+struct TestApp {
+    api: String,
+    redis: Redis,
+    shutdown: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+    http: reqwest::Client,
+}
+
+impl TestApp {
+    async fn start(more: &[&str]) -> Self {
+        let redis = Redis::start().await.unwrap();
+        let url = redis.url();
+        let args: ApiserverArgs = service::parse(["--redis", &url].iter().chain(more)).unwrap();
+        let shutdown = CancellationToken::new();
+        let shell = Shell::open_with("apiserver", &args.service, shutdown.clone()).await.unwrap();
+        let api = format!("http://{}", shell.address().unwrap());
+        let readiness = shell.readiness.clone();
+        let running = tokio::spawn(apiserver::run(args, shell));
+        readiness.ready().await;
+        Self { api, redis, shutdown, running, http: reqwest::Client::new() }
+    }
+
+    async fn post(&self, body: impl Into<reqwest::Body>) -> Response {
+        self.http.post(format!("{}/adapter2/poweron/44300", self.api)).body(body).send().await.unwrap()
+    }
+
+    async fn queue(&self) -> Vec<Vec<u8>> {
+        let mut connection =
+            self.redis.url().parse::<stamp::RedisUrl>().unwrap().connect(stamp::Wait::BRIEFLY).await.unwrap();
+        redis::cmd("LRANGE").arg(QUEUE).arg(0).arg(-1).query_async(&mut connection).await.unwrap()
+    }
+
+    async fn log(&self) -> LogStore {
+        LogStore::connect(&self.redis.url().parse().unwrap()).await.unwrap()
+    }
+
+    /// Ends the server as SIGTERM does.
+    async fn stop(self) -> Redis {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+        self.redis
+    }
+}
+
+async fn check_refused(response: Response, status: u16, error: &str) {
+    assert_eq!(response.status(), status);
+    let body: Value = response.json().await.unwrap();
+    let told = body["error"].as_str().unwrap();
+    assert!(told.contains(error), "{told:?} does not tell {error:?}");
+}
+
+/// Waits for something that is bound to come about.
+async fn until(mut come: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !come().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), polling).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_accepted_body_is_on_the_queue_unchanged_and_stamped_twice() {
+    let app = TestApp::start(&[]).await;
+    let body = br#" {"data":"n\u00e9ws", "id" :12000,"x":[1,{"y":null}]}"#;
+    assert_eq!(app.post(body.as_slice()).await.status(), 202);
+    assert_eq!(app.queue().await, [body.to_vec()]);
+    let log = app.log().await;
+    let _redis = app.stop().await;
+    for stage in [Stage::APISERVER, Stage::ENQUEUE] {
+        let mut entries = Vec::new();
+        log.entries(&RunId::adhoc(), &stage, |entry| entries.push(stamp::Stamp::parse(entry).unwrap().id))
+            .await
+            .unwrap();
+        assert_eq!(entries, [12000], "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn messages_leave_the_queue_in_the_order_of_their_answers() {
+    let app = TestApp::start(&[]).await;
+    for id in 0..50 {
+        assert_eq!(app.post(format!("{{\"id\":{id}}}")).await.status(), 202);
+    }
+    let expected: Vec<Vec<u8>> = (0..50).rev().map(|id| format!("{{\"id\":{id}}}").into_bytes()).collect();
+    assert_eq!(app.queue().await, expected);
+}
+
+#[tokio::test]
+async fn what_is_no_envelope_is_refused_with_the_fault() {
+    let app = TestApp::start(&[]).await;
+    check_refused(app.post("{\"id\":1").await, 400, "no JSON object").await;
+    check_refused(app.post("").await, 400, "no JSON object").await;
+    check_refused(app.post("[12000]").await, 400, "no JSON object").await;
+    check_refused(app.post("{\"data\":\"news\"}").await, 400, "has no id").await;
+    check_refused(app.post("{\"id\":9007199254740992}").await, 400, "at most 9007199254740991").await;
+    check_refused(app.post("{\"id\":-1}").await, 400, "unsigned integer").await;
+    check_refused(app.post("{\"id\":\"1\"}").await, 400, "unsigned integer").await;
+    check_refused(app.post("{\"id\":1,\"run\":\"a:b\"}").await, 400, "run \"a:b\" is invalid").await;
+    assert!(app.queue().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused_with_and_without_its_length_announced() {
+    let app = TestApp::start(&["--max-body", "1000"]).await;
+    let large = |bytes: usize| format!("{{\"id\":1,\"data\":\"{}\"}}", "x".repeat(bytes - 18));
+    assert_eq!(app.post(large(1000)).await.status(), 202);
+    check_refused(app.post(large(1001)).await, 413, "larger than 1000 bytes").await;
+    let mut stream = tokio::net::TcpStream::connect(app.api.trim_start_matches("http://")).await.unwrap();
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n{}\r\n0\r\n\r\n",
+        large(1001)
+    );
+    stream.write_all(chunked.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert_eq!(app.queue().await.len(), 1);
+}
+
+#[tokio::test]
+async fn only_post_is_a_message() {
+    let app = TestApp::start(&[]).await;
+    for method in [Method::GET, Method::PUT, Method::DELETE] {
+        let response = app.http.request(method, format!("{}/any/path", app.api)).send().await.unwrap();
+        assert_eq!(response.headers()["allow"], "POST");
+        check_refused(response, 405, "send a message with POST").await;
+    }
+}
+
+#[tokio::test]
+async fn while_redis_is_away_nothing_is_accepted_and_readiness_tells() {
+    let mut app = TestApp::start(&[]).await;
+    let ready = async |app: &TestApp| reqwest::get(format!("{}/readyz", app.api)).await.unwrap().status().as_u16();
+    assert_eq!(ready(&app).await, 200);
+    app.redis.process.kill();
+    let response = app.post("{\"id\":100}").await;
+    assert_eq!(response.headers()["retry-after"], "1");
+    check_refused(response, 503, "redis is away").await;
+    until(async || ready(&app).await == 503).await;
+    assert_eq!(reqwest::get(format!("{}/healthz", app.api)).await.unwrap().status(), 200);
+    app.redis.restart().await.unwrap();
+    until(async || ready(&app).await == 200).await;
+    assert_eq!(app.post("{\"id\":200}").await.status(), 202);
+    assert_eq!(app.queue().await, [b"{\"id\":200}".to_vec()]);
+}
+
+#[tokio::test]
+async fn a_frozen_redis_is_away_too() {
+    let app = TestApp::start(&[]).await;
+    app.redis.process.signal(rustix::process::Signal::STOP);
+    check_refused(app.post("{\"id\":100}").await, 503, "redis is away").await;
+    app.redis.process.signal(rustix::process::Signal::CONT);
+    until(async || app.post("{\"id\":200}").await.status() == 202).await;
+}
+
+#[tokio::test]
+async fn many_at_once_are_all_accepted_and_all_there() {
+    let app = TestApp::start(&[]).await;
+    let posts: Vec<_> = (0..500)
+        .map(|id| {
+            let request = app.http.post(&app.api).body(format!("{{\"id\":{id}}}"));
+            tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+        })
+        .collect();
+    for post in posts {
+        assert_eq!(post.await.unwrap(), 202);
+    }
+    let mut queue = app.queue().await;
+    queue.sort();
+    queue.dedup();
+    assert_eq!(queue.len(), 500);
+}

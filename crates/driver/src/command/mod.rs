@@ -1,0 +1,10 @@
+//! One module for each subcommand: its arguments, and what it does.
+
+pub(crate) mod load;
+pub(crate) mod report;
+pub(crate) mod role;
+pub(crate) mod stack;
+pub(crate) mod sweep;
+
+/// The exit code of a command that a signal ended, as shells know it.
+pub(crate) const INTERRUPTED: u8 = 130;

@@ -1,0 +1,279 @@
+//! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
+
+use super::load::{ShapeArgs, parse_duration, watched};
+use crate::drain::{Drained, drain};
+use crate::load::{LoadPlan, Template, Tracing};
+use crate::output;
+use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
+use crate::progress::Progress;
+use clap::Args;
+use reporter::{Level, Load, Output, Report, Sweep};
+use service::shutdown_on_signal;
+use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SweepArgs {
+    /// The lowest concurrency
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
+    from: u16,
+
+    /// The highest concurrency
+    #[arg(long, default_value = "20", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
+    to: u16,
+
+    /// From one concurrency to the next
+    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
+    step: u16,
+
+    #[command(flatten)]
+    shape: ShapeArgs,
+
+    /// Load before each level that counts nowhere
+    #[arg(long, default_value = "2s", value_parser = parse_duration)]
+    warmup: Duration,
+
+    /// Stamp 1 message in N: those with id % N == 0
+    #[arg(long, value_name = "N", default_value = "100")]
+    every: SampleEvery,
+
+    /// After a level: give up on messages that have not arrived when nothing has moved for this long
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+
+    /// The folder for reports
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    out: PathBuf,
+
+    /// Print each finished level as one line of JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    #[command(flatten)]
+    local: LocalArgs,
+}
+
+pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(args.from <= args.to, "--from {} is above --to {}: exchange them", args.from, args.to);
+    anyhow::ensure!(
+        !args.shape.duration.is_zero(),
+        "--duration 0s leaves no time to measure anything: give a longer one"
+    );
+    let shutdown = shutdown_on_signal()?;
+    let id = sweep_id();
+    let output = Output::open(&args.out, &id)?;
+    let mut pipeline = tokio::select! {
+        pipeline = Box::pin(Pipeline::open(&args.remote, &args.local, args.every)) => pipeline?,
+        () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
+    };
+    let mut sweeping = Sweeping::new(&args, id, output, &pipeline);
+    let swept = tokio::select! {
+        swept = Box::pin(sweeping.run(&mut pipeline)) => Some(swept),
+        () = shutdown.cancelled() => None,
+    };
+    sweeping.progress.finish();
+    sweeping.tell_where();
+    pipeline.close().await;
+    match swept {
+        Some(swept) => swept.map(|()| ExitCode::SUCCESS),
+        None => Ok(ExitCode::from(super::INTERRUPTED)),
+    }
+}
+
+/// A sweep under way.
+struct Sweeping<'a> {
+    args: &'a SweepArgs,
+    sweep: Sweep,
+    report: Report,
+    output: Output,
+    tracer: Tracer,
+    path: Path,
+    progress: Progress,
+}
+
+impl<'a> Sweeping<'a> {
+    fn new(args: &'a SweepArgs, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
+        let path = Path::default();
+        let sweep = Sweep {
+            id,
+            started_unix_s: clock::unix_now().as_secs(),
+            every: args.every.get(),
+            path: path.stages().to_vec(),
+            settings: settings(args, pipeline),
+            loads: Vec::new(),
+        };
+        let levels = u32::from((args.to - args.from) / args.step) + 1;
+        Self {
+            args,
+            report: Report::new(&sweep),
+            sweep,
+            output,
+            tracer: Tracer::start(&pipeline.log_store, TracerOptions { every: args.every, ..TracerOptions::default() }),
+            path,
+            progress: Progress::new((args.shape.duration + args.warmup) * levels),
+        }
+    }
+
+    async fn run(&mut self, pipeline: &mut Pipeline) -> anyhow::Result<()> {
+        if !self.args.json {
+            self.progress.result(&heading());
+        }
+        for concurrency in (self.args.from..=self.args.to).step_by(usize::from(self.args.step)) {
+            self.level(concurrency, pipeline).await?;
+        }
+        Ok(())
+    }
+
+    /// Warms up, loads, drains, measures, and adds the level to the report.
+    async fn level(&mut self, concurrency: u16, pipeline: &mut Pipeline) -> anyhow::Result<()> {
+        let run: RunId = format!("{}.c{concurrency:02}", self.sweep.id).parse()?;
+        if !self.args.warmup.is_zero() {
+            self.progress.stage(format!("{concurrency} connections, warm-up"));
+            let warmup: RunId = format!("{run}.warmup").parse()?;
+            self.load(&warmup, concurrency, self.args.warmup, pipeline).await?;
+        }
+        self.progress.stage(format!("{concurrency} of {} connections", self.args.to));
+        let load = self.load(&run, concurrency, self.args.shape.duration, pipeline).await?;
+        let level = reporter::measure(&pipeline.log, &load, &self.sweep.path).await?;
+        let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
+        self.sweep.loads.push(load);
+        self.report.levels.push(level);
+        self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await?;
+        self.output.write(&self.report)?;
+        // Printed last: who sees the line finds the level in the files.
+        self.progress.result(&line);
+        Ok(())
+    }
+
+    /// Loads the pipeline and waits until it is empty again.
+    async fn load(
+        &mut self,
+        run: &RunId,
+        concurrency: u16,
+        duration: Duration,
+        pipeline: &mut Pipeline,
+    ) -> anyhow::Result<Load> {
+        let plan = LoadPlan {
+            target: pipeline.target.clone(),
+            template: Template::new(&pipeline.target, run, self.args.shape.payload_bytes),
+            connections: concurrency,
+            duration,
+            timeout: self.args.shape.timeout,
+        };
+        let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
+        let backlog = pipeline.backlog().await?;
+        self.progress.stage(format!("{concurrency} connections, draining"));
+        let Drained { took, complete } =
+            drain(pipeline, run, &self.path, tally.accepted(), self.args.drain_timeout).await?;
+        if !complete {
+            let limit = humantime::format_duration(self.args.drain_timeout);
+            output::note(&format!("{run}: not every accepted message arrived; nothing has moved for {limit}"));
+        }
+        self.tracer.flush().await;
+        Ok(Load {
+            run: run.clone(),
+            concurrency: Some(u32::from(concurrency)),
+            http: Some(tally.http()),
+            backlog: Some(backlog),
+            drain_us: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+        })
+    }
+
+    fn tell_where(&self) {
+        if self.report.levels.is_empty() {
+            output::note("no level was finished: there is no report");
+        } else {
+            output::note(&format!("report: {}", self.output.folder().display()));
+        }
+    }
+}
+
+/// `20261121-101500-k3f`: the time in UTC and three characters that tell sweeps of one second apart.
+fn sweep_id() -> RunId {
+    let now = clock::unix_now();
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(now.as_secs())).to_string();
+    let time: String = time.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    let mut rest = now.subsec_nanos() ^ std::process::id().rotate_left(16);
+    let suffix: String = std::iter::repeat_with(|| {
+        let digit = char::from_digit(rest % 36, 36).unwrap_or('0');
+        rest /= 36;
+        digit
+    })
+    .take(3)
+    .collect();
+    let id = format!("{}-{suffix}", time.replace('T', "-"));
+    id.parse().unwrap_or_else(|_| RunId::adhoc())
+}
+
+/// Every setting that matters, for the report.
+fn settings(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let time = |duration: Duration| humantime::format_duration(duration).to_string();
+    let mut settings = BTreeMap::from([
+        ("duration".to_owned(), time(args.shape.duration)),
+        ("warmup".to_owned(), time(args.warmup)),
+        ("every".to_owned(), args.every.to_string()),
+        ("payload_bytes".to_owned(), args.shape.payload_bytes.to_string()),
+        ("timeout".to_owned(), time(args.shape.timeout)),
+        ("drain_timeout".to_owned(), time(args.drain_timeout)),
+        ("pipeline".to_owned(), if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
+        ("target".to_owned(), pipeline.target.to_string()),
+        ("generator".to_owned(), "closed loop".to_owned()),
+        ("generator_tcp_nodelay".to_owned(), "true".to_owned()),
+    ]);
+    if pipeline.is_local() {
+        let local = &args.local;
+        for (service, more) in [
+            ("apiserver", &local.apiserver_args),
+            ("pushserver", &local.pushserver_args),
+            ("mqttclient", &local.mqttclient_args),
+        ] {
+            settings.insert(format!("{service}_args"), more.clone());
+        }
+    }
+    settings
+}
+
+const WIDTHS: [usize; 11] = [4, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];
+
+fn heading() -> String {
+    let names =
+        ["conn", "req/s", "http ms", "arr mean", "p50 ms", "p90 ms", "p99 ms", "max ms", "lost", "backlog", "drain s"];
+    columns(&names.map(str::to_owned))
+}
+
+fn row(level: &Level) -> String {
+    let milliseconds = |us: Option<i64>| us.map_or_else(|| "n/a".to_owned(), |us| format!("{:.3}", us as f64 / 1e3));
+    let (load, http, arrival) = (&level.load, level.load.http.as_ref(), &level.arrival);
+    let text = |value: Option<String>| value.unwrap_or_else(|| "n/a".to_owned());
+    let mut row = columns(&[
+        text(load.concurrency.map(|c| c.to_string())),
+        text(http.map(|http| format!("{:.0}", http.requests_per_sec()))),
+        text(http.map(|http| format!("{:.3}", http.mean_us / 1e3))),
+        text(arrival.mean_us.map(|us| format!("{:.3}", us / 1e3))),
+        milliseconds(arrival.p50_us),
+        milliseconds(arrival.p90_us),
+        milliseconds(arrival.p99_us),
+        milliseconds(arrival.max_us),
+        level.books.lost.to_string(),
+        text(load.backlog.map(|backlog| backlog.to_string())),
+        text(load.drain_us.map(|us| format!("{:.2}", us as f64 / 1e6))),
+    ]);
+    if let Some(http) = http.filter(|http| http.failed() > 0) {
+        let kinds: Vec<_> = http.errors.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
+        // Writing to a String cannot fail.
+        let _ = write!(row, "  errors: {}", kinds.join(", "));
+    }
+    row
+}
+
+fn columns(fields: &[String; WIDTHS.len()]) -> String {
+    let padded: Vec<String> = fields.iter().zip(WIDTHS).map(|(field, width)| format!("{field:>width$}")).collect();
+    padded.join(" ")
+}

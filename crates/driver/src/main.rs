@@ -1,0 +1,57 @@
+//! `driver`: the whole product in one executable. It generates load, sweeps, runs the local stack, and, in hidden
+//! roles, is each of its services.
+
+mod command;
+mod drain;
+mod load;
+mod output;
+mod pipeline;
+mod progress;
+
+use clap::{Parser, Subcommand};
+use command::load::LoadArgs;
+use command::role::Role;
+use command::stack::StackArgs;
+use command::sweep::SweepArgs;
+use reporter::ReportArgs;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(name = "driver", version, about = "Measures when messages ARRIVE at the end of an asynchronous pipeline")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load the pipeline at one concurrency after another and report arrival latency
+    Sweep(SweepArgs),
+    /// Load one HTTP API and report its latency; no tracing needed
+    Load(LoadArgs),
+    /// Run a private local pipeline in the foreground until Ctrl-C
+    Stack(StackArgs),
+    /// Make the report of a sweep, or of a single run, from the log store
+    Report(ReportArgs),
+    /// One process of the local stack
+    #[command(hide = true)]
+    Role {
+        #[command(subcommand)]
+        role: Role,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Sweep(args) => command::sweep::run(args).await,
+        Command::Load(args) => command::load::run(args).await,
+        Command::Stack(args) => command::stack::run(args).await,
+        Command::Report(args) => command::report::run(args).await,
+        Command::Role { role } => role.run().await,
+    };
+    done.unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,124 @@
+//! The pipeline under load: a private local one, or one that is already there.
+
+use crate::load::Target;
+use anyhow::Context;
+use clap::Args;
+use stack::{Stack, StackOptions};
+use stamp::{LogStore, RedisUrl, SampleEvery};
+
+/// Arguments that shape the local stack.
+#[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_field_names, reason = "the names are those on the command line")]
+pub(crate) struct LocalArgs {
+    /// Further arguments for the local apiserver, for example "--max-body 4096"
+    #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
+    pub(crate) apiserver_args: String,
+
+    /// Further arguments for the local pushserver, for example "--workers 1 --batch 1 --qos 1"
+    #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
+    pub(crate) pushserver_args: String,
+
+    /// Further arguments for the local mqttclient
+    #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
+    pub(crate) mqttclient_args: String,
+}
+
+/// Arguments that name a pipeline which is already there.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RemoteArgs {
+    /// The API under load [default: a private local stack]
+    #[arg(long, value_name = "URL", requires = "redis")]
+    pub(crate) target: Option<Target>,
+
+    /// The Redis server that holds the queue
+    #[arg(long, value_name = "URL", env = "STAMPEDE_REDIS", hide_env_values = true)]
+    pub(crate) redis: Option<RedisUrl>,
+
+    /// The Redis server that takes the stamps [default: the same as --redis]
+    #[arg(long, value_name = "URL", env = "STAMPEDE_LOG_STORE", hide_env_values = true, requires = "redis")]
+    pub(crate) log_store: Option<RedisUrl>,
+
+    /// The Redis list that the messages wait in
+    #[arg(long, value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
+    pub(crate) queue: String,
+}
+
+impl LocalArgs {
+    /// What the stack needs to know.
+    ///
+    /// # Errors
+    /// When the arguments for a service are not quoted like a shell's, or this executable cannot be found.
+    pub(crate) fn options(&self, every: SampleEvery) -> anyhow::Result<StackOptions> {
+        let words = |option: &str, args: &str| {
+            shlex::split(args).with_context(|| format!("{option} {args:?}: a quote is not closed"))
+        };
+        Ok(StackOptions {
+            executable: std::env::current_exe().context("cannot find this executable, which is also the services")?,
+            every,
+            apiserver_args: words("--apiserver-args", &self.apiserver_args)?,
+            pushserver_args: words("--pushserver-args", &self.pushserver_args)?,
+            mqttclient_args: words("--mqttclient-args", &self.mqttclient_args)?,
+        })
+    }
+}
+
+/// A pipeline that answers.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) target: Target,
+    pub(crate) log_store: RedisUrl,
+    /// For reading what the services write.
+    pub(crate) log: LogStore,
+    queue_redis: LogStore,
+    queue: String,
+    stack: Option<Stack>,
+}
+
+impl Pipeline {
+    /// Starts the local stack, or connects to the pipeline that the arguments name.
+    ///
+    /// # Errors
+    /// When a part does not start, or does not answer.
+    pub(crate) async fn open(remote: &RemoteArgs, local: &LocalArgs, every: SampleEvery) -> anyhow::Result<Self> {
+        let (target, redis, stack) = if let (Some(target), Some(redis)) = (&remote.target, &remote.redis) {
+            target.connect().await?;
+            (target.clone(), redis.clone(), None)
+        } else {
+            let stack = Stack::start(&local.options(every)?).await?;
+            let endpoints = stack.endpoints();
+            (endpoints.api.parse()?, endpoints.redis.parse()?, Some(stack))
+        };
+        let log_store = match &remote.log_store {
+            Some(log_store) if stack.is_none() => log_store.clone(),
+            _ => redis.clone(),
+        };
+        let log = LogStore::connect(&log_store).await?;
+        let queue_redis = LogStore::connect(&redis).await?;
+        Ok(Self { target, log_store, log, queue_redis, queue: remote.queue.clone(), stack })
+    }
+
+    /// Messages that wait in the Redis queue right now.
+    pub(crate) async fn backlog(&self) -> anyhow::Result<u64> {
+        Ok(self.queue_redis.length(&self.queue).await?)
+    }
+
+    /// An error when a part of the local stack is no longer there.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<()> {
+        match &mut self.stack {
+            Some(stack) => Ok(stack.ended()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it is the local stack.
+    pub(crate) fn is_local(&self) -> bool {
+        self.stack.is_some()
+    }
+
+    /// Ends the local stack in the order of the stream.
+    pub(crate) async fn close(self) {
+        if let Some(stack) = self.stack {
+            stack.stop().await;
+        }
+    }
+}

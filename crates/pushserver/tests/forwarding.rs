@@ -1,0 +1,247 @@
+//! The push server between a real Redis and a real Mosquitto.
+#![allow(clippy::unwrap_used)]
+
+use pushserver::PushserverArgs;
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::{Packet, PubAck, PubComp, PubRec, Subscribe};
+use service::mqtt::{self, MqttReader, MqttWriter};
+use service::{Readiness, Shell};
+use stack::{Mosquitto, Redis};
+use stamp::{LogStore, RedisUrl, Stage, Wait};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct TestApp {
+    redis: Redis,
+    mosquitto: Mosquitto,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+/// A subscriber that acknowledges what it gets.
+struct Subscriber {
+    reader: MqttReader,
+    writer: MqttWriter,
+}
+
+impl TestApp {
+    async fn start(more: &[&str]) -> Self {
+        let (redis, mosquitto) = tokio::try_join!(Redis::start(), Mosquitto::start()).unwrap();
+        Self::start_between(redis, mosquitto, more).await
+    }
+
+    async fn start_between(redis: Redis, mosquitto: Mosquitto, more: &[&str]) -> Self {
+        let (redis_url, mqtt_url) = (redis.url(), mosquitto.url());
+        let own = ["--redis", &redis_url, "--mqtt", &mqtt_url, "--every", "1"];
+        let args: PushserverArgs = service::parse(own.iter().chain(more)).unwrap();
+        let shutdown = CancellationToken::new();
+        let shell = Shell::open_with("pushserver", &args.service, shutdown.clone()).await.unwrap();
+        let readiness = shell.readiness.clone();
+        let running = tokio::spawn(pushserver::run(args, shell));
+        timeout(PATIENCE, readiness.ready()).await.unwrap();
+        Self { redis, mosquitto, readiness, shutdown, running }
+    }
+
+    async fn subscribe(&self, qos: QoS) -> Subscriber {
+        let broker = self.mosquitto.url().parse().unwrap();
+        let (mut reader, mut writer) = mqtt::connect(&broker, &mqtt::client_id("test")).await.unwrap();
+        let mut subscribe = Subscribe::new("/channel", qos);
+        subscribe.pkid = 1;
+        writer.queue(&Packet::Subscribe(subscribe)).unwrap();
+        writer.flush().await.unwrap();
+        assert!(matches!(reader.packet().await.unwrap(), Packet::SubAck(_)));
+        Subscriber { reader, writer }
+    }
+
+    async fn enqueue(&self, messages: &[Vec<u8>]) {
+        let mut connection = self.redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
+        for messages in messages.chunks(1000) {
+            let _: () = redis::cmd("LPUSH")
+                .arg(stamp::keys::DEFAULT_QUEUE)
+                .arg(messages)
+                .query_async(&mut connection)
+                .await
+                .unwrap();
+        }
+    }
+
+    async fn backlog(&self) -> u64 {
+        self.log().await.length(stamp::keys::DEFAULT_QUEUE).await.unwrap()
+    }
+
+    async fn log(&self) -> LogStore {
+        LogStore::connect(&self.redis.url().parse().unwrap()).await.unwrap()
+    }
+
+    async fn stop(self) -> (Redis, Mosquitto) {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();
+        (self.redis, self.mosquitto)
+    }
+}
+
+impl Subscriber {
+    async fn receive(&mut self) -> Vec<u8> {
+        timeout(PATIENCE, async {
+            loop {
+                match self.reader.packet().await.unwrap() {
+                    Packet::Publish(publish) => {
+                        match publish.qos {
+                            QoS::AtMostOnce => {}
+                            QoS::AtLeastOnce => self.writer.queue(&Packet::PubAck(PubAck::new(publish.pkid))).unwrap(),
+                            QoS::ExactlyOnce => self.writer.queue(&Packet::PubRec(PubRec::new(publish.pkid))).unwrap(),
+                        }
+                        self.writer.flush().await.unwrap();
+                        return publish.payload.to_vec();
+                    }
+                    Packet::PubRel(release) => {
+                        self.writer.queue(&Packet::PubComp(PubComp::new(release.pkid))).unwrap();
+                        self.writer.flush().await.unwrap();
+                    }
+                    packet => panic!("{packet:?}"),
+                }
+            }
+        })
+        .await
+        .unwrap()
+    }
+}
+
+fn messages(ids: std::ops::Range<u64>) -> Vec<Vec<u8>> {
+    ids.map(|id| format!("{{\"id\":{id},\"run\":\"r\"}}").into_bytes()).collect()
+}
+
+#[tokio::test]
+async fn every_message_is_published_unchanged_at_each_quality_of_service() {
+    for (name, qos) in [("0", QoS::AtMostOnce), ("1", QoS::AtLeastOnce), ("2", QoS::ExactlyOnce)] {
+        let app = TestApp::start(&["--qos", name]).await;
+        let mut subscriber = app.subscribe(qos).await;
+        let sent = messages(0..2000);
+        app.enqueue(&sent).await;
+        let mut received = BTreeSet::new();
+        for _ in &sent {
+            assert!(received.insert(subscriber.receive().await), "QoS {name}: twice");
+        }
+        assert_eq!(received, sent.into_iter().collect(), "QoS {name}");
+        let log = app.log().await;
+        let _servers = app.stop().await;
+        let counts = log.counts(&"r".parse().unwrap()).await.unwrap();
+        assert_eq!((counts.get("pushserver"), counts.get("publish")), (2000, 2000), "QoS {name}");
+        for stage in [Stage::PUSHSERVER, Stage::PUBLISH] {
+            let mut stamps = 0;
+            log.entries(&"r".parse().unwrap(), &stage, |_| stamps += 1).await.unwrap();
+            assert_eq!(stamps, 2000, "QoS {name}, {stage}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_worker_keeps_the_order() {
+    let app = TestApp::start(&["--workers", "1", "--batch", "7"]).await;
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    let sent = messages(0..500);
+    app.enqueue(&sent).await;
+    for message in sent {
+        assert_eq!(subscriber.receive().await, message);
+    }
+}
+
+#[tokio::test]
+async fn garbage_in_the_queue_is_counted_and_does_not_stop_the_rest() {
+    let app = TestApp::start(&[]).await;
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    let sent = [
+        b"garbage".to_vec(),
+        vec![0, 255, 254],
+        Vec::new(),
+        b"{\"id\":-1}".to_vec(),
+        b"{\"id\":7,\"run\":\"r\"}".to_vec(),
+    ];
+    app.enqueue(&sent).await;
+    let mut received = BTreeSet::new();
+    for _ in &sent {
+        received.insert(subscriber.receive().await);
+    }
+    assert_eq!(received, sent.into_iter().collect());
+    let log = app.log().await;
+    let _servers = app.stop().await;
+    assert_eq!(log.counts(&"adhoc".parse().unwrap()).await.unwrap().get("garbage"), 4);
+    assert_eq!(log.counts(&"r".parse().unwrap()).await.unwrap().get("publish"), 1);
+}
+
+#[tokio::test]
+async fn large_messages_pass() {
+    let app = TestApp::start(&[]).await;
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    let large = format!("{{\"id\":1,\"data\":\"{}\"}}", "x".repeat(3 << 20)).into_bytes();
+    app.enqueue(std::slice::from_ref(&large)).await;
+    assert_eq!(subscriber.receive().await, large);
+}
+
+#[tokio::test]
+async fn a_shutdown_publishes_what_was_popped() {
+    let app = TestApp::start(&[]).await;
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    app.enqueue(&messages(0..5000)).await;
+    subscriber.receive().await;
+    let log = app.log().await;
+    let (redis, _mosquitto) = app.stop().await;
+    let counts = log.counts(&"r".parse().unwrap()).await.unwrap();
+    let left = log.length(stamp::keys::DEFAULT_QUEUE).await.unwrap();
+    assert_eq!(counts.get("pushserver"), counts.get("publish"));
+    assert_eq!(counts.get("publish") + left, 5000);
+    drop(redis);
+}
+
+#[tokio::test]
+async fn a_broker_that_comes_back_gets_what_waited() {
+    let mut app = TestApp::start(&["--qos", "1"]).await;
+    app.mosquitto.process.kill();
+    let gone = async {
+        while app.readiness.waiting_for() != ["mqtt"] {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.unwrap();
+    // More than the two halves hold between them: the rest has to wait in Redis.
+    app.enqueue(&messages(0..20_000)).await;
+    app.mosquitto.restart().await.unwrap();
+    let mut subscriber = app.subscribe(QoS::AtLeastOnce).await;
+    let mut received = BTreeSet::new();
+    // The subscription and the push server race for the broker: what came first went to nobody.
+    received.insert(subscriber.receive().await);
+    let log = app.log().await;
+    let published = async {
+        while log.counts(&"r".parse().unwrap()).await.unwrap().get("publish") < 20_000 {
+            received.insert(subscriber.receive().await);
+        }
+    };
+    timeout(PATIENCE, published).await.unwrap();
+    assert_eq!(app.backlog().await, 0);
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_is_popped_again() {
+    let mut app = TestApp::start(&[]).await;
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    app.redis.process.kill();
+    app.redis.restart().await.unwrap();
+    app.enqueue(&messages(0..1)).await;
+    assert_eq!(subscriber.receive().await, messages(0..1)[0]);
+}
+
+#[tokio::test]
+async fn a_topic_with_wildcards_is_refused() {
+    let (redis, mosquitto) = tokio::try_join!(Redis::start(), Mosquitto::start()).unwrap();
+    let (redis_url, mqtt_url) = (redis.url(), mosquitto.url());
+    let args: PushserverArgs = service::parse(["--redis", &redis_url, "--mqtt", &mqtt_url, "--topic", "a/#"]).unwrap();
+    let shell = Shell::open_with("pushserver", &args.service, CancellationToken::new()).await.unwrap();
+    let error = pushserver::run(args, shell).await.unwrap_err().to_string();
+    assert!(error.contains("\"a/#\" is no topic to publish on"), "{error}");
+}

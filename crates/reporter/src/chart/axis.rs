@@ -1,0 +1,221 @@
+//! Axes: where values stand and which of them are labelled. Pure.
+
+use super::number;
+use crate::Level;
+
+/// Steps between labelled levels that are tried in turn.
+const STRIDES: [usize; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+
+/// Steps of a linear axis at most.
+const LINEAR_STEPS: u32 = 10;
+
+/// Labels on a logarithmic axis at most, before it takes fewer digits.
+const LOG_LABELS: usize = 10;
+
+/// A mark on an axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Tick {
+    /// Where it stands, from 0 at the axis' beginning to 1 at its end.
+    pub(super) at: f64,
+    /// Empty: a grid line alone.
+    pub(super) label: String,
+}
+
+/// An axis.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis {
+    pub(super) title: String,
+    pub(super) ticks: Vec<Tick>,
+}
+
+/// Turns values into places from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Scale {
+    from: f64,
+    to: f64,
+    logarithmic: bool,
+}
+
+impl Scale {
+    /// The place of a value; what lies outside stands at the edge.
+    pub(super) fn place(self, value: f64) -> f64 {
+        let place = if self.logarithmic {
+            (value.max(f64::MIN_POSITIVE) / self.from).ln() / (self.to / self.from).ln()
+        } else {
+            (value - self.from) / (self.to - self.from)
+        };
+        place.clamp(0.0, 1.0)
+    }
+
+    /// Whether the value has a place of its own: a logarithmic axis has none for 0 and below.
+    pub(super) fn covers(self, value: f64) -> bool {
+        !self.logarithmic || value > 0.0
+    }
+}
+
+/// A linear axis from 0 to a round number that is not below `max`, with ticks at multiples of 1, 2 or 5.
+pub(super) fn linear(title: &str, max: f64, unit: &str) -> (Scale, Axis) {
+    let max = if max > 0.0 { max } else { 1.0 };
+    let rough = max / f64::from(LINEAR_STEPS);
+    let digit = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].map(|mantissa| mantissa * digit).into_iter().find(|&step| step >= rough);
+    let step = step.unwrap_or(10.0 * digit);
+    let steps = (max / step - 1e-9).ceil().max(1.0);
+    let decimals = (0..9).find(|&decimals| step * 10f64.powi(decimals) > 0.999).unwrap_or(9);
+    let tick = |index: u32| {
+        let decimals = if index == 0 { 0 } else { decimals.unsigned_abs() as usize };
+        let label = number::grouped(f64::from(index) * step, decimals);
+        Tick { at: f64::from(index) / steps, label: format!("{label}{unit}") }
+    };
+    let ticks = (0..=LINEAR_STEPS).take_while(|&index| f64::from(index) <= steps).map(tick).collect();
+    (Scale { from: 0.0, to: step * steps, logarithmic: false }, Axis { title: title.to_owned(), ticks })
+}
+
+/// A logarithmic axis of times in µs, labelled in ms. It begins and ends at 1, 2 or 5 times a power of ten and covers all
+/// values above 0.
+pub(super) fn logarithmic(title: &str, values_us: &[f64]) -> (Scale, Axis) {
+    // Percentiles are whole µs, and an i64 of them is below 10^19.
+    let round = |mantissas: &'static [u8]| {
+        (-1..20).flat_map(move |exponent| mantissas.iter().map(move |&m| f64::from(m) * 10f64.powi(exponent)))
+    };
+    let positive = || values_us.iter().copied().filter(|&value| value > 0.0);
+    let (min, max) = (positive().fold(f64::INFINITY, f64::min), positive().fold(0.0, f64::max));
+    let (min, max) = if max > 0.0 { (min, max) } else { (110.0, 9_000.0) };
+    // Some room on both sides keeps the markers off the edges.
+    let from = round(&[1, 2, 5]).take_while(|&edge| edge <= min / 1.05).last().unwrap_or(0.1);
+    let to = round(&[1, 2, 5]).find(|&edge| edge >= max * 1.05).unwrap_or(1e20);
+    let scale = Scale { from, to, logarithmic: true };
+    let inside = |value: &f64| (from * 0.999..=to * 1.001).contains(value);
+    let labelled = [&[1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[1, 2, 5], &[1]]
+        .into_iter()
+        .find(|digits| round(digits).filter(inside).count() <= LOG_LABELS)
+        .unwrap_or(&[1]);
+    let ticks = round(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).filter(inside).map(|value| {
+        let is_labelled = round(labelled).any(|other| (other / value - 1.0).abs() < 1e-9);
+        Tick { at: scale.place(value), label: if is_labelled { number::round_ms(value) } else { String::new() } }
+    });
+    (scale, Axis { title: title.to_owned(), ticks: ticks.collect() })
+}
+
+/// Levels side by side in the order in which they ran, each in a slot of the same width.
+pub(super) fn slots(levels: &[Level]) -> Axis {
+    let width = 1.0 / levels.len().max(1) as f64;
+    let tick = |(index, level): (usize, &Level)| Tick { at: (index as f64 + 0.5) * width, label: label(level) };
+    let any_concurrency = levels.is_empty() || levels.iter().any(|level| level.load.concurrency.is_some());
+    let title = if any_concurrency { "concurrency (connections)" } else { "run (driven by another program)" };
+    Axis { title: title.to_owned(), ticks: levels.iter().enumerate().map(tick).collect() }
+}
+
+/// Levels at their concurrency where that rises in fairly even steps; otherwise side by side, since a sweep by doubling
+/// would crowd its first levels into a corner.
+pub(super) fn concurrency(levels: &[Level]) -> Axis {
+    let known: Option<Vec<f64>> = levels.iter().map(|level| level.load.concurrency.map(f64::from)).collect();
+    let known = known.unwrap_or_default();
+    let steps = || known.windows(2).map(|pair| pair[1] - pair[0]);
+    let (smallest, largest) = (steps().fold(f64::INFINITY, f64::min), steps().fold(0.0, f64::max));
+    let mut axis = slots(levels);
+    if known.len() >= 2 && smallest > 0.0 && largest / smallest <= 5.0 {
+        // As much room at the sides as slots leave.
+        let margin = 0.5 / known.len() as f64;
+        let (first, last) = (known[0], known[known.len() - 1]);
+        for (tick, concurrency) in axis.ticks.iter_mut().zip(&known) {
+            tick.at = margin + (concurrency - first) / (last - first) * (1.0 - 2.0 * margin);
+        }
+    } else if known.len() >= 2 {
+        axis.title.push_str(", levels evenly spaced");
+    }
+    axis
+}
+
+fn label(level: &Level) -> String {
+    level.load.concurrency.map_or_else(|| "run".to_owned(), |concurrency| concurrency.to_string())
+}
+
+/// Which labels are shown so that none touches the next: every one, every 2nd, every 5th, … Each has its centre and width
+/// in units, from left to right.
+pub(super) fn shown(labels: &[(i32, i32)], gap: i32) -> impl Fn(usize) -> bool {
+    let kept = |stride: usize, index: usize| (index + 1).is_multiple_of(stride);
+    let fits = |stride: &usize| {
+        let mut right = i32::MIN;
+        (0..labels.len()).filter(|&index| kept(*stride, index)).all(|index| {
+            let (centre, width) = labels[index];
+            let free = right <= centre - width / 2;
+            right = centre + width / 2 + gap;
+            free
+        })
+    };
+    let stride = STRIDES.into_iter().find(fits).unwrap_or(STRIDES[STRIDES.len() - 1]);
+    move |index| kept(stride, index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::tests::report_of;
+
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|tick| tick.label.as_str()).filter(|label| !label.is_empty()).collect()
+    }
+
+    #[test]
+    fn linear_ticks_are_round() {
+        let cases: [(f64, &[&str]); 5] = [
+            (0.0, &["0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]),
+            (6.0, &["0", "1", "2", "3", "4", "5", "6"]),
+            (0.61, &["0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"]),
+            (12_345.0, &["0", "2,000", "4,000", "6,000", "8,000", "10,000", "12,000", "14,000"]),
+            (0.021, &["0", "0.005", "0.010", "0.015", "0.020", "0.025"]),
+        ];
+        for (max, expected) in cases {
+            let (scale, axis) = linear("", max, "");
+            assert_eq!(labels(&axis), expected, "{max}");
+            assert!(scale.place(max) <= 1.0);
+        }
+    }
+
+    #[test]
+    fn logarithmic_ticks_fit_the_span() {
+        let cases: [(&[f64], &[&str]); 4] = [
+            (&[300.0, 330.0], &["0.2 ms", "0.3 ms", "0.4 ms", "0.5 ms"]),
+            (&[130.0, 4_000.0], &["0.1 ms", "0.2 ms", "0.5 ms", "1 ms", "2 ms", "5 ms"]),
+            (&[210.0, 14_000_000.0], &["1 ms", "10 ms", "100 ms", "1,000 ms", "10,000 ms"]),
+            (&[-5.0, 0.0], &["0.1 ms", "0.2 ms", "0.5 ms", "1 ms", "2 ms", "5 ms", "10 ms"]),
+        ];
+        for (values, expected) in cases {
+            assert_eq!(labels(&logarithmic("", values).1), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_logarithmic_scale_keeps_what_is_outside_at_its_edge() {
+        let (scale, _) = logarithmic("", &[110.0, 900.0]);
+        let places = [-7.0, 0.0, 100.0, 1_000.0, f64::INFINITY].map(|value| scale.place(value));
+        assert_eq!(places.map(|place| place.to_string()), ["0", "0", "0", "1", "1"]);
+        let extremes = logarithmic("", &[1.0, i64::MAX as f64]);
+        assert!(labels(&extremes.1).len() > 2);
+    }
+
+    #[test]
+    fn levels_stand_at_their_concurrency_unless_it_is_uneven() {
+        let places = |levels: &[u32]| {
+            concurrency(&report_of(levels).levels).ticks.iter().map(|tick| tick.at).collect::<Vec<_>>()
+        };
+        assert_eq!(places(&[]), [0.0; 0]);
+        assert_eq!(places(&[8]), [0.5]);
+        assert_eq!(places(&[10, 20, 40, 50]), [0.125, 0.3125, 0.6875, 0.875]);
+        assert_eq!(places(&[1, 2, 4, 512]), [0.125, 0.375, 0.625, 0.875]);
+        assert_eq!(places(&[5, 5]), [0.25, 0.75]);
+    }
+
+    #[test]
+    fn crowded_labels_are_thinned_out() {
+        let kept = |pitch: i32| {
+            let labels: Vec<(i32, i32)> = (0..10).map(|index| (index * pitch, 20)).collect();
+            let shown = shown(&labels, 4);
+            (0..10).filter(|&index| shown(index)).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(24).len(), 10);
+        assert_eq!(kept(23), [1, 3, 5, 7, 9]);
+        assert_eq!(kept(6), [4, 9]);
+    }
+}

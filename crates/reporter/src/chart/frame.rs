@@ -1,0 +1,144 @@
+//! What stands around the data: title, caption, legend and axes.
+
+use super::axis::{self, Axis, Tick};
+use super::legend::{self, Entry};
+use super::marker::rounded;
+use super::text::Text;
+use super::{Area, CANVAS, DrawError, palette};
+use plotters::element::PathElement;
+use plotters::prelude::DrawingBackend;
+use plotters::style::RGBColor;
+
+const MARGIN: i32 = 56;
+const TICK: i32 = 12;
+const TITLE_BASELINE: i32 = 92;
+const LINE_HEIGHT: i32 = 46;
+/// From the plot's lower edge to the picture's: labels, the axis' title, and the margin.
+const BELOW: i32 = 156;
+
+/// Everything around the data.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) title: &'a str,
+    pub(super) captions: &'a [String],
+    pub(super) legend: &'a [Entry],
+    pub(super) bottom: &'a Axis,
+    pub(super) left: &'a Axis,
+    /// With the colour of the series that it belongs to.
+    pub(super) right: Option<(&'a Axis, RGBColor)>,
+}
+
+/// The part of the picture that data is drawn in, in units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plot {
+    pub(super) left: i32,
+    pub(super) top: i32,
+    pub(super) right: i32,
+    pub(super) bottom: i32,
+}
+
+/// The room that a line of text has.
+pub(super) fn text_width() -> i32 {
+    CANVAS.0.cast_signed() - 2 * MARGIN
+}
+
+impl Plot {
+    /// The `x` of a place on the bottom axis.
+    pub(super) fn x(&self, place: f64) -> i32 {
+        self.left + rounded(place * f64::from(self.right - self.left))
+    }
+
+    /// The `y` of a place on an upright axis.
+    pub(super) fn y(&self, place: f64) -> i32 {
+        self.bottom - rounded(place * f64::from(self.bottom - self.top))
+    }
+
+    /// Says in its middle why it is empty.
+    pub(super) fn remark<DB: DrawingBackend>(&self, area: &Area<DB>, text: &str) -> Result<(), DrawError<DB>> {
+        Text::CAPTION.centred().write(
+            area,
+            text,
+            (i32::midpoint(self.left, self.right), i32::midpoint(self.top, self.bottom)),
+        )
+    }
+
+    /// Says above the bottom axis that there is nothing to show at this place.
+    pub(super) fn not_available<DB: DrawingBackend>(&self, area: &Area<DB>, x: i32) -> Result<(), DrawError<DB>> {
+        Text::NOTE.centred().write(area, "n/a", (x, self.bottom - 14))
+    }
+}
+
+impl Frame<'_> {
+    /// Draws it and returns where the data belongs.
+    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<Plot, DrawError<DB>> {
+        area.fill(&palette::PAPER)?;
+        Text::TITLE.write(area, self.title, (MARGIN, TITLE_BASELINE))?;
+        let mut y = TITLE_BASELINE + 10;
+        for caption in self.captions {
+            y += LINE_HEIGHT;
+            Text::CAPTION.write(area, caption, (MARGIN, y))?;
+        }
+        y += 28;
+        y += legend::draw(area, self.legend, (MARGIN, y), text_width())?;
+        let plot = self.plot(y + 44);
+        self.draw_left(area, &plot)?;
+        self.draw_right(area, &plot)?;
+        self.draw_bottom(area, &plot)?;
+        Ok(plot)
+    }
+
+    /// The plot takes what titles and labels leave.
+    fn plot(&self, top: i32) -> Plot {
+        let beside = |axis: &Axis| widest(&axis.ticks) + LINE_HEIGHT + 2 * TICK + 20;
+        let (width, height) = (CANVAS.0.cast_signed(), CANVAS.1.cast_signed());
+        let right = self.right.map_or(0, |(axis, _)| beside(axis));
+        Plot { left: MARGIN + beside(self.left), top, right: width - MARGIN - right, bottom: height - BELOW }
+    }
+
+    fn draw_left<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+        let text = Text::LABEL.to_the_left();
+        for tick in &self.left.ticks {
+            let y = plot.y(tick.at);
+            let colour = if tick.label.is_empty() { palette::FAINT_GRID } else { palette::GRID };
+            line(area, colour, [(plot.left, y), (plot.right, y)])?;
+            text.write(area, &tick.label, (plot.left - TICK - 6, y + text.half_height()))?;
+        }
+        let middle = i32::midpoint(plot.top, plot.bottom);
+        Text::LABEL.centred().write_upwards(area, &self.left.title, (MARGIN + 30, middle))
+    }
+
+    fn draw_right<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+        let Some((axis, colour)) = self.right else { return Ok(()) };
+        let text = Text::LABEL.coloured(colour);
+        for tick in &axis.ticks {
+            let y = plot.y(tick.at);
+            line(area, colour, [(plot.right, y), (plot.right + TICK, y)])?;
+            text.write(area, &tick.label, (plot.right + TICK + 10, y + text.half_height()))?;
+        }
+        let place = (CANVAS.0.cast_signed() - MARGIN, i32::midpoint(plot.top, plot.bottom));
+        text.centred().write_upwards(area, &axis.title, place)
+    }
+
+    fn draw_bottom<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+        line(area, palette::INK, [(plot.left, plot.bottom), (plot.right, plot.bottom)])?;
+        let text = Text::LABEL.centred();
+        let ticks = &self.bottom.ticks;
+        let labels: Vec<(i32, i32)> = ticks.iter().map(|tick| (plot.x(tick.at), text.width(&tick.label))).collect();
+        let shown = axis::shown(&labels, 24);
+        for (index, tick) in ticks.iter().enumerate().filter(|(index, _)| shown(*index)) {
+            let x = labels[index].0;
+            line(area, palette::INK, [(x, plot.bottom), (x, plot.bottom + TICK)])?;
+            text.write(area, &tick.label, (x, plot.bottom + TICK + 36))?;
+        }
+        let title = (i32::midpoint(plot.left, plot.right), plot.bottom + TICK + 94);
+        text.write(area, &self.bottom.title, title)
+    }
+}
+
+fn widest(ticks: &[Tick]) -> i32 {
+    ticks.iter().map(|tick| Text::LABEL.width(&tick.label)).max().unwrap_or(0)
+}
+
+fn line<DB: DrawingBackend>(area: &Area<DB>, colour: RGBColor, points: [(i32, i32); 2]) -> Result<(), DrawError<DB>> {
+    area.draw(&PathElement::new(points.to_vec(), plotters::style::ShapeStyle::from(colour).stroke_width(2)))
+}

@@ -1,0 +1,33 @@
+//! Colours that are told apart with any kind of colour vision: M. Okabe & K. Ito, "Color Universal Design", 2008.
+
+use plotters::style::RGBColor;
+
+pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
+pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
+pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
+const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
+const SKY: RGBColor = RGBColor(0x56, 0xB4, 0xE9);
+const PURPLE: RGBColor = RGBColor(0xCC, 0x79, 0xA7);
+const YELLOW: RGBColor = RGBColor(0xF0, 0xE4, 0x42);
+
+pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+pub(super) const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
+pub(super) const FAINT_INK: RGBColor = RGBColor(0x66, 0x66, 0x66);
+pub(super) const GRID: RGBColor = RGBColor(0xD9, 0xD9, 0xD9);
+pub(super) const FAINT_GRID: RGBColor = RGBColor(0xEE, 0xEE, 0xEE);
+
+/// Neighbours differ in lightness, too.
+const FILLS: [RGBColor; 7] = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW];
+
+/// How a surface is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fill {
+    pub(super) colour: RGBColor,
+    /// Whether white stripes cross it: they tell it from the one before of the same colour.
+    pub(super) striped: bool,
+}
+
+/// The fill of the surface with this index: 14 differ.
+pub(super) fn fill(index: usize) -> Fill {
+    Fill { colour: FILLS[index % FILLS.len()], striped: (index / FILLS.len()) % 2 == 1 }
+}

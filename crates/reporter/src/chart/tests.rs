@@ -1,0 +1,208 @@
+//! Reports made by hand, and what each picture makes of them.
+
+use super::{ChartError, SIZE, arrival, hops};
+use crate::{Books, Distribution, Hop, Http, Level, Load, Report};
+use stamp::{Path, Stage};
+use std::collections::BTreeMap;
+
+type Render = fn(&Report) -> Result<Vec<u8>, ChartError>;
+
+const PICTURES: [(&str, Render); 2] = [("arrival", arrival::render), ("hops", hops::render)];
+
+/// A report with a level for each concurrency, over the default path.
+pub(crate) fn report_of(levels: &[u32]) -> Report {
+    let path = Path::default().stages().to_vec();
+    Report {
+        schema_version: Report::SCHEMA_VERSION,
+        sweep: "20261121-101500-k3f".to_owned(),
+        started_unix_s: 1_795_255_200,
+        every: 100,
+        settings: BTreeMap::from([("duration".to_owned(), "10s".to_owned())]),
+        levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
+        path,
+    }
+}
+
+/// Throughput rises with concurrency towards a ceiling, and latency with both.
+fn level(path: &[Stage], concurrency: u32) -> Level {
+    let requests = 400_000 * u64::from(concurrency) / (u64::from(concurrency) + 4);
+    let slow = i64::from(concurrency);
+    let hop_us = |index: usize| 12 + 9 * i64::try_from(index).unwrap() + slow * [6, 2, 11, 3, 5][index % 5];
+    let hops: Vec<i64> = (0..path.len() - 1).map(hop_us).collect();
+    let user = hops.iter().sum();
+    let passed = |stage: &Stage| (stage.clone(), requests);
+    Level {
+        load: Load {
+            run: format!("20261121-101500-k3f.c{concurrency:02}").parse().unwrap(),
+            concurrency: Some(concurrency),
+            http: Some(http(requests, hops[0])),
+            backlog: Some(u64::from(concurrency)),
+            drain_us: Some(21_000),
+        },
+        arrival: distribution(requests / 100, user - hops[0]),
+        user: distribution(requests / 100, user),
+        hops: path[1..].iter().zip(&hops).map(|(stage, &us)| hop(stage, requests / 100, us)).collect(),
+        books: Books {
+            accepted: requests,
+            arrived: requests,
+            lost: 0,
+            duplicates: 0,
+            stamps_dropped: 0,
+            passed: path.iter().map(passed).collect(),
+        },
+        sampled: requests / 100,
+        complete: requests / 100,
+        repeated_stamps: 0,
+        negative: 0,
+        unreadable: 0,
+    }
+}
+
+fn hop(stage: &Stage, count: u64, p50_us: i64) -> Hop {
+    Hop { stage: stage.clone(), latency: distribution(count, p50_us) }
+}
+
+fn http(requests: u64, p50_us: i64) -> Http {
+    let p50_us = p50_us.unsigned_abs();
+    Http {
+        duration_us: 10_000_000,
+        requests,
+        accepted: requests,
+        errors: BTreeMap::new(),
+        mean_us: p50_us as f64 * 1.2,
+        p50_us,
+        p99_us: p50_us * 4,
+        max_us: p50_us * 20,
+    }
+}
+
+fn distribution(count: u64, p50_us: i64) -> Distribution {
+    Distribution {
+        count,
+        mean_us: Some(p50_us as f64 * 1.25),
+        p50_us: Some(p50_us),
+        p90_us: Some(p50_us * 2),
+        p99_us: Some(p50_us * 4),
+        p999_us: Some(p50_us * 9),
+        max_us: Some(p50_us * 20),
+    }
+}
+
+/// Turns a level into one of which nothing arrived.
+fn lose(level: &mut Level) {
+    level.arrival = Distribution::default();
+    level.user = Distribution::default();
+    level.hops.iter_mut().for_each(|hop| hop.latency = Distribution::default());
+}
+
+/// Turns a level into one that another program drove.
+fn anonymise(level: &mut Level) {
+    level.load.concurrency = None;
+    level.load.http = None;
+}
+
+/// Replaces a level's latencies.
+fn retime(level: &mut Level, p50_us: i64) {
+    level.arrival = distribution(level.arrival.count, p50_us);
+    level.hops.iter_mut().for_each(|hop| hop.latency = distribution(1, p50_us / 5));
+}
+
+/// Checks that both pictures are PNGs of the right size with something on them, and returns how many pixels are not white.
+///
+/// With `STAMPEDE_CHART_DIR` set it also keeps them there, for the eye to judge.
+#[track_caller]
+fn check(name: &str, report: &Report) -> [usize; 2] {
+    PICTURES.map(|(picture, render)| {
+        let bytes = render(report).unwrap();
+        if let Some(folder) = std::env::var_os("STAMPEDE_CHART_DIR") {
+            std::fs::write(std::path::Path::new(&folder).join(format!("{picture}-{name}.png")), &bytes).unwrap();
+        }
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), SIZE);
+        let inked = pixels.chunks_exact(3).filter(|pixel| **pixel != [0xFF; 3]).count();
+        assert!(inked > 5_000, "{picture}: only {inked} pixels are not white");
+        inked
+    })
+}
+
+#[test]
+fn any_number_of_levels() {
+    check("empty", &report_of(&[]));
+    let one = check("one", &report_of(&[8]));
+    check("three", &report_of(&[1, 2, 3]));
+    check("doubling", &report_of(&[1, 2, 4, 8, 16, 32, 64, 128, 256, 512]));
+    check("twenty", &report_of(&(1..=20).collect::<Vec<_>>()));
+    check("hundred", &report_of(&(1..=100).collect::<Vec<_>>()));
+    let forty = check("forty", &report_of(&(1..=40).collect::<Vec<_>>()));
+    assert!(one[0] < forty[0] && one[1] < forty[1], "more levels make more ink");
+}
+
+#[test]
+fn levels_without_values() {
+    let mut report = report_of(&[1, 2, 3, 4, 5, 6]);
+    let whole = check("whole", &report);
+    lose(&mut report.levels[2]);
+    report.levels[2].hops.clear();
+    lose(&mut report.levels[5]);
+    let gaps = check("gaps", &report);
+    assert_ne!(whole, gaps);
+    report.levels.iter_mut().for_each(lose);
+    check("nothing-arrived", &report);
+}
+
+#[test]
+fn levels_that_another_program_drove() {
+    let mut report = report_of(&[1, 2]);
+    anonymise(&mut report.levels[0]);
+    check("mixed", &report);
+    anonymise(&mut report.levels[1]);
+    check("anonymous", &report);
+    report.levels.truncate(1);
+    check("wrk", &report);
+}
+
+#[test]
+fn latencies_at_and_below_zero() {
+    let mut report = report_of(&[1, 2, 3, 4]);
+    report.levels[1].arrival.p50_us = Some(-40);
+    report.levels[2].arrival.p50_us = Some(0);
+    report.levels[1].hops[2].latency.mean_us = Some(-3.5);
+    check("negative", &report);
+    report.levels.iter_mut().for_each(|level| retime(level, -40));
+    check("all-negative", &report);
+}
+
+#[test]
+fn wide_narrow_and_absurd_spans() {
+    let mut report = report_of(&(1..=20).collect::<Vec<_>>());
+    let mut p50_us = 200;
+    for level in &mut report.levels {
+        retime(level, p50_us);
+        p50_us = (p50_us * 172 / 100).min(3_500_000);
+    }
+    check("wide", &report);
+    for (index, level) in report.levels.iter_mut().enumerate() {
+        level.arrival = distribution(100, 300 + i64::try_from(index).unwrap());
+        level.arrival.p99_us = level.arrival.p50_us.map(|p50| p50 + 20);
+    }
+    check("narrow", &report);
+    report.levels[3].arrival.p99_us = Some(i64::MAX);
+    report.levels[4].arrival.p50_us = Some(i64::MIN);
+    report.levels[5].hops[0].latency.mean_us = Some(i64::MAX as f64);
+    report.levels[6].load.http.as_mut().unwrap().accepted = u64::MAX;
+    check("absurd", &report);
+}
+
+#[test]
+fn other_paths() {
+    for (name, stages) in [("two-stages", 2), ("thirteen-stages", 13)] {
+        let stage = |index: usize| format!("stage-{index}-of-the-pipeline").parse().unwrap();
+        let mut report = report_of(&[1, 2, 4]);
+        report.path = (0..stages).map(stage).collect();
+        report.levels = [1, 2, 4].map(|concurrency| level(&report.path, concurrency)).into();
+        report.settings.extend((0..20).map(|index| (format!("setting-{index}"), "some value".to_owned())));
+        check(name, &report);
+    }
+}

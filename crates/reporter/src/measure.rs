@@ -1,0 +1,66 @@
+//! From the log store to one level of a report.
+
+use crate::{Books, Hop, Join, Level, Load};
+use stamp::{Counts, LogStore, Stage, Stamp, StoreError};
+
+/// Reads the stamps and counts of a load's run and computes the level.
+///
+/// # Errors
+/// When the log store fails.
+pub async fn measure(log: &LogStore, load: &Load, path: &[Stage]) -> Result<Level, StoreError> {
+    let mut join = Join::new(path.len());
+    let mut unreadable = 0;
+    for (index, stage) in path.iter().enumerate() {
+        let take = |entry: &[u8]| match Stamp::parse(entry) {
+            Ok(stamp) => join.add(index, &stamp),
+            Err(_) => unreadable += 1,
+        };
+        log.entries(&load.run, stage, take).await?;
+    }
+    let counts = log.counts(&load.run).await?;
+    Ok(level(load, path, &join, unreadable, &counts))
+}
+
+fn level(load: &Load, path: &[Stage], join: &Join, unreadable: u64, counts: &Counts) -> Level {
+    let last = path.len() - 1;
+    let first = arrival_begins(path);
+    let mut negative = 0;
+    let mut latency = |from, to| {
+        let (distribution, below_zero) = join.latency(from, to);
+        negative += below_zero;
+        distribution
+    };
+    let hops = (1..path.len()).map(|to| Hop { stage: path[to].clone(), latency: latency(to - 1, to) }).collect();
+    Level {
+        arrival: latency(first, last),
+        user: latency(0, last),
+        hops,
+        books: books(load, path, counts),
+        sampled: join.stamped(first),
+        complete: join.complete(),
+        repeated_stamps: join.repeated(),
+        negative,
+        unreadable,
+        load: load.clone(),
+    }
+}
+
+/// Arrival latency begins where the pipeline does: after the load generator's own stage.
+fn arrival_begins(path: &[Stage]) -> usize {
+    usize::from(path[0] == Stage::SEND && path.len() > 2)
+}
+
+fn books(load: &Load, path: &[Stage], counts: &Counts) -> Books {
+    let passed: Vec<(Stage, u64)> = path.iter().map(|stage| (stage.clone(), counts.get(stage.as_str()))).collect();
+    let duplicates = counts.get("duplicates");
+    let accepted = load.http.as_ref().map_or_else(|| counts.get(Stage::ENQUEUE.as_str()), |http| http.accepted);
+    let arrived = passed.last().map_or(0, |(_, count)| count.saturating_sub(duplicates));
+    Books {
+        accepted,
+        arrived,
+        lost: accepted.cast_signed() - arrived.cast_signed(),
+        duplicates,
+        stamps_dropped: path.iter().map(|stage| counts.get(&format!("dropped.{stage}"))).sum(),
+        passed,
+    }
+}

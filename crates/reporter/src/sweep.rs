@@ -1,0 +1,137 @@
+//! What the load generator did: kept in the log store beside the stamps.
+
+use serde::{Deserialize, Serialize};
+use stamp::{LogStore, RunId, Stage, StoreError, keys};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One sweep: its settings and the loads done so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The sweep's id: the runs' ids begin with it.
+    pub id: RunId,
+    /// When it began, seconds since 1970-01-01 UTC.
+    pub started_unix_s: u64,
+    /// 1 message in N is sampled.
+    pub every: u64,
+    /// The stages that its messages pass, in order.
+    pub path: Vec<Stage>,
+    /// Every setting that matters, by its name on the command line.
+    pub settings: BTreeMap<String, String>,
+    /// One load for each level that is finished.
+    pub loads: Vec<Load>,
+}
+
+/// One load at one setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// The run under which its messages were traced.
+    pub run: RunId,
+    /// Connections of the load generator; absent where another program made the load.
+    pub concurrency: Option<u32>,
+    /// What the load generator measured; absent where another program made the load.
+    pub http: Option<Http>,
+    /// Messages waiting in the Redis queue when the load ended.
+    pub backlog: Option<u64>,
+    /// From the end of the load until every accepted message had arrived, or nothing moved any more, µs.
+    pub drain_us: Option<u64>,
+}
+
+/// The HTTP side of one load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Http {
+    /// From the first request to the last answer, µs.
+    pub duration_us: u64,
+    /// Requests sent.
+    pub requests: u64,
+    /// Requests answered with 2xx.
+    pub accepted: u64,
+    /// Requests that were not accepted, by kind: `status 503`, `timeout`, `connection refused`, …
+    pub errors: BTreeMap<String, u64>,
+    /// Mean time from the intended send to the whole answer, of accepted requests, µs.
+    pub mean_us: f64,
+    /// Median of the same, µs.
+    pub p50_us: u64,
+    /// 99th percentile of the same, µs.
+    pub p99_us: u64,
+    /// The longest of the same, µs.
+    pub max_us: u64,
+}
+
+impl Http {
+    /// Accepted requests a second.
+    #[must_use]
+    pub fn requests_per_sec(&self) -> f64 {
+        if self.duration_us == 0 { 0.0 } else { self.accepted as f64 * 1e6 / self.duration_us as f64 }
+    }
+
+    /// Requests that were not accepted.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
+
+/// A sweep cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum SweepError {
+    /// The log store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing is known under this name.
+    #[error(
+        "the log store knows no sweep and no run {0:?}: it may have expired (keys live for a day unless set otherwise), or \
+         lie in another Redis (--redis)"
+    )]
+    Unknown(String),
+    /// The document is not one that this version wrote.
+    #[error("the description of sweep {id} cannot be read: {source}")]
+    Document {
+        /// The sweep.
+        id: RunId,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+impl Sweep {
+    /// Keeps the sweep in the log store, as the latest.
+    pub async fn save(&self, log: &LogStore, time_to_live: Duration) -> Result<(), SweepError> {
+        let document =
+            serde_json::to_string(self).map_err(|source| SweepError::Document { id: self.id.clone(), source })?;
+        log.put(&keys::sweep(&self.id), &document, time_to_live).await?;
+        log.put(keys::LATEST_SWEEP, self.id.as_str(), time_to_live).await?;
+        Ok(())
+    }
+
+    /// Reads a sweep back by its id, or the latest one. A run that no sweep describes, such as one that wrk drove, becomes a
+    /// sweep of one level that knows only what the stamps tell.
+    ///
+    /// # Errors
+    /// [`SweepError::Unknown`] when there is neither a sweep nor a run of that name.
+    pub async fn find(log: &LogStore, name: &str) -> Result<Self, SweepError> {
+        let unknown = || SweepError::Unknown(name.to_owned());
+        let id =
+            if name == "latest" { log.get(keys::LATEST_SWEEP).await?.ok_or_else(unknown)? } else { name.to_owned() };
+        let id: RunId = id.parse().map_err(|_| unknown())?;
+        if let Some(document) = log.get(&keys::sweep(&id)).await? {
+            return serde_json::from_str(&document).map_err(|source| SweepError::Document { id, source });
+        }
+        if log.counts(&id).await?.iter().next().is_none() {
+            return Err(unknown());
+        }
+        Ok(Self::of_run(id))
+    }
+
+    fn of_run(run: RunId) -> Self {
+        let load = Load { run: run.clone(), concurrency: None, http: None, backlog: None, drain_us: None };
+        Self {
+            id: run,
+            started_unix_s: stamp::clock::unix_now().as_secs(),
+            every: stamp::SampleEvery::default().get(),
+            path: stamp::Path::default().without_send().stages().to_vec(),
+            settings: BTreeMap::new(),
+            loads: vec![load],
+        }
+    }
+}

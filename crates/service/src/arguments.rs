@@ -1,0 +1,62 @@
+//! The arguments that every service understands.
+
+use clap::{Args, ValueEnum};
+use stamp::{RedisUrl, SampleEvery};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+
+/// Arguments of every service. Secrets in addresses are better given by environment than on the command line.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceArgs {
+    /// Where the service answers HTTP: /healthz, /readyz, and its own paths; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "STAMPEDE_LISTEN", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// The Redis server that holds the queue
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STAMPEDE_REDIS",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
+    pub redis: RedisUrl,
+
+    /// The Redis server that takes the stamps and whose TIME is the clock [default: the same as --redis]
+    #[arg(long, value_name = "URL", env = "STAMPEDE_LOG_STORE", hide_env_values = true)]
+    pub log_store: Option<RedisUrl>,
+
+    /// Stamp 1 message in N: those with id % N == 0
+    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
+    pub every: SampleEvery,
+
+    /// How logs are written to stderr; `RUST_LOG` sets how much
+    #[arg(long, value_enum, env = "STAMPEDE_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+impl ServiceArgs {
+    /// The log store's address.
+    #[must_use]
+    pub fn log_store(&self) -> &RedisUrl {
+        self.log_store.as_ref().unwrap_or(&self.redis)
+    }
+}
+
+/// Reads a service's arguments from anything but the command line, with the same rules and defaults.
+///
+/// # Errors
+/// When they are not what the service understands.
+pub fn parse<A: Args>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<A, clap::Error> {
+    let command = A::augment_args(clap::Command::new("service").no_binary_name(true));
+    A::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,21 @@
+//! The process shell that the services share: arguments, logs, health, shutdown.
+//!
+//! A service hands [`Shell`] its name and gets back what every service needs: a [`stamp::Tracer`], a token that
+//! ends with the first SIGINT or SIGTERM, and a [`Readiness`] that is served as `/healthz` and `/readyz`; [`mqtt`] is the
+//! connection to the broker. It must not know what any service does with messages.
+
+mod arguments;
+mod backoff;
+mod garbage;
+mod health;
+pub mod mqtt;
+mod shell;
+mod shutdown;
+pub mod telemetry;
+
+pub use arguments::{LogFormat, ServiceArgs, parse};
+pub use backoff::Backoff;
+pub use garbage::Garbage;
+pub use health::{Part, Readiness, health_routes};
+pub use shell::{Shell, flush};
+pub use shutdown::shutdown_on_signal;

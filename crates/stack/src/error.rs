@@ -1,0 +1,64 @@
+//! What can go wrong with the local stack.
+
+use std::path::PathBuf;
+
+/// The local stack did not start, or lost a part.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// A server program is not installed.
+    #[error("{program} is not installed: {remedy}")]
+    Missing {
+        /// The program's name.
+        program: &'static str,
+        /// How to install it on this system.
+        remedy: String,
+    },
+    /// A server program is too old.
+    #[error("{program} {found} is too old: {needed} or later is needed; {remedy}")]
+    TooOld {
+        /// The program's name.
+        program: &'static str,
+        /// Its version.
+        found: String,
+        /// The lowest major version that will do.
+        needed: u32,
+        /// How to install a newer one on this system.
+        remedy: String,
+    },
+    /// A process could not be started.
+    #[error("cannot start {program}: {source}")]
+    Spawn {
+        /// The executable.
+        program: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The temporary folder cannot be used.
+    #[error("cannot use the temporary folder {path}: {source}")]
+    Folder {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A process ended when it should not.
+    #[error("{name} ended unexpectedly ({status}); its log ends with:\n{log}")]
+    Ended {
+        /// Which process.
+        name: String,
+        /// How it ended.
+        status: String,
+        /// The last lines of its log.
+        log: String,
+    },
+    /// A process did not become ready in time.
+    #[error("{name} was not ready after {seconds} s; its log ends with:\n{log}")]
+    NotReady {
+        /// Which process.
+        name: String,
+        /// How long it was waited for.
+        seconds: u64,
+        /// The last lines of its log.
+        log: String,
+    },
+}

@@ -1,0 +1,22 @@
+//! A private pipeline on this machine: a real `redis-server`, a real `mosquitto` and the three services, each a
+//! process of its own on a free port, in a temporary folder. Nothing of the machine's own Redis or Mosquitto is
+//! touched, and everything ends with the value that holds it: on success, error, Ctrl-C, panic, even SIGKILL.
+//!
+//! [`Redis`] and [`Mosquitto`] are the test fixtures of all other crates; [`Stack`] is what `driver sweep` and
+//! `driver stack` run when no address is given. It must not know what the services do: it starts an executable
+//! with a role and waits for its ready line.
+
+mod error;
+mod mosquitto;
+mod process;
+mod program;
+mod redis;
+mod sandbox;
+mod services;
+
+pub use error::StackError;
+pub use mosquitto::Mosquitto;
+pub use process::Process;
+pub use redis::Redis;
+pub use sandbox::Sandbox;
+pub use services::{Endpoints, Pids, Role, Stack, StackOptions};

@@ -1,0 +1,173 @@
+//! One child process: its log, its readiness, its end.
+
+use crate::{Sandbox, StackError};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long a process may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// A child process that is killed and waited for when this value is dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    // Last, so that the folder outlives the process.
+    sandbox: Arc<Sandbox>,
+}
+
+impl Process {
+    /// Starts a command with its output in `<sandbox>/<name>.log`, in a process group of its own: Ctrl-C in the
+    /// terminal then reaches this process alone, which ends the others in the right order.
+    pub fn spawn(name: &str, mut command: Command, sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
+        let log = sandbox.path().join(format!("{name}.log"));
+        let file = File::create(&log).map_err(|source| StackError::Folder { path: log.clone(), source })?;
+        let copy = file.try_clone().map_err(|source| StackError::Folder { path: log.clone(), source })?;
+        let child = command
+            .current_dir(sandbox.path())
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(copy)
+            .process_group(0)
+            .spawn()
+            .map_err(|source| StackError::Spawn { program: command.get_program().into(), source })?;
+        sandbox.watch(child.id());
+        Ok(Self { name: name.to_owned(), child, log, sandbox: sandbox.clone() })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The process's name, for messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The sandbox that it runs in.
+    pub(crate) fn sandbox(&self) -> &Arc<Sandbox> {
+        &self.sandbox
+    }
+
+    /// What the process has written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// Waits until `find` finds what it looks for in a line of the log.
+    ///
+    /// # Errors
+    /// When the process ends first, or takes longer than 20 s.
+    pub async fn wait_for<T>(&mut self, find: impl Fn(&str) -> Option<T>) -> Result<T, StackError> {
+        let found = timeout(READY_WITHIN, async {
+            loop {
+                // Asked first: a process that has ended has written all its lines.
+                let ended = self.ended();
+                if let Some(found) = self.log().lines().find_map(&find) {
+                    return Ok(found);
+                }
+                ended?;
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        found.unwrap_or_else(|_| {
+            Err(StackError::NotReady { name: self.name.clone(), seconds: READY_WITHIN.as_secs(), log: self.log_tail() })
+        })
+    }
+
+    /// An error when the process is no longer there.
+    pub fn ended(&mut self) -> Result<(), StackError> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => {
+                Err(StackError::Ended { name: self.name.clone(), status: status.to_string(), log: self.log_tail() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a signal, for example SIGSTOP; nothing happens when the process is gone.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.child.id().cast_signed()) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Asks the process to end (SIGTERM) and waits for it; kills it when it takes longer than `limit`.
+    pub async fn stop(&mut self, limit: Duration) -> Option<ExitStatus> {
+        self.signal(Signal::TERM);
+        let ended = timeout(limit, async {
+            loop {
+                if let Ok(Some(status)) = self.child.try_wait() {
+                    return status;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        if ended.is_err() {
+            self.kill();
+        }
+        ended.ok()
+    }
+
+    /// Kills the process (SIGKILL) and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = &lines[lines.len().saturating_sub(10)..];
+        if tail.is_empty() { "  (nothing)".to_owned() } else { format!("  {}", tail.join("\n  ")) }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago.
+pub(crate) fn free_port() -> Result<u16, StackError> {
+    let bound = std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    bound.map(|address| address.port()).map_err(|source| StackError::Spawn { program: "127.0.0.1:0".into(), source })
+}
+
+/// Starts a server that cannot choose a free port by itself: the port may be taken by another process in between,
+/// and is then chosen anew.
+pub(crate) async fn start_on_free_port<F>(
+    name: &str,
+    sandbox: &Arc<Sandbox>,
+    command: F,
+    ready: &str,
+) -> Result<(Process, u16), StackError>
+where
+    F: Fn(u16) -> Result<Command, StackError>,
+{
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let port = free_port()?;
+        let mut process = Process::spawn(name, command(port)?, sandbox)?;
+        match process.wait_for(|line| line.contains(ready).then_some(())).await {
+            Ok(()) => return Ok((process, port)),
+            Err(StackError::Ended { log, .. }) if tries < 5 && log.contains("Address already in use") => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

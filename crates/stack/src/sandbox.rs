@@ -1,0 +1,78 @@
+//! The temporary folder of a stack, and the watcher that clears up when this process is killed.
+
+use crate::StackError;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use tempfile::TempDir;
+
+/// Reads process ids until its input ends. `done` comes first when all went well; an end without it means that the
+/// process which held the sandbox was killed, and then nobody else can end the others.
+const WATCHER: &str = r#"
+pids=
+while read -r word; do
+    [ "$word" = done ] && exit 0
+    pids="$pids $word"
+done
+[ -n "$pids" ] && kill -9 $pids 2>/dev/null
+rm -rf "$0"
+"#;
+
+/// A temporary folder that is removed, with every process started in it, when its holder ends in whatever way.
+#[derive(Debug)]
+pub struct Sandbox {
+    folder: TempDir,
+    watcher: Child,
+    words: Mutex<Option<ChildStdin>>,
+}
+
+impl Sandbox {
+    /// Makes the folder and starts the watcher.
+    pub fn new() -> Result<Self, StackError> {
+        let folder = tempfile::Builder::new()
+            .prefix("stampede-")
+            .tempdir()
+            .map_err(|source| StackError::Folder { path: std::env::temp_dir(), source })?;
+        let mut watcher = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(WATCHER)
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(|source| StackError::Spawn { program: "/bin/sh".into(), source })?;
+        let words = Mutex::new(watcher.stdin.take());
+        Ok(Self { folder, watcher, words })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Has the watcher end this process too.
+    pub(crate) fn watch(&self, pid: u32) {
+        self.say(&pid.to_string());
+    }
+
+    fn say(&self, word: &str) {
+        if let Some(words) = &mut *self.words.lock().unwrap_or_else(PoisonError::into_inner) {
+            // The watcher is a safety net: without it the sandbox still works.
+            let _ = writeln!(words, "{word}");
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    /// Runs after every [`crate::Process`] in the sandbox has ended: each holds a reference to it.
+    fn drop(&mut self) {
+        self.say("done");
+        self.words.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = self.watcher.wait();
+    }
+}

@@ -1,0 +1,99 @@
+//! One entry of a stage's list: what a stamp looks like in the log store.
+
+use serde::Deserialize;
+
+/// One stamp as it was read back. All times are microseconds on the log store's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The message.
+    pub id: u64,
+    /// Redis `TIME` when the log store took the stamp, µs since 1970-01-01 UTC.
+    pub time_us: i64,
+    /// How long before `time_us` the message passed the stage; absent for a plain reading.
+    pub lag_us: Option<i64>,
+    /// The bound of the error of `lag_us`; absent where the writer knows none.
+    pub err_us: Option<u32>,
+}
+
+/// An entry of a stage's list is no stamp.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// Not the JSON object that docs/protocol.md describes.
+    #[error("no stamp entry: {0}")]
+    Json(#[from] serde_json::Error),
+    /// `time` is not `seconds.microseconds`.
+    #[error("time {0:?} is not <seconds>.<six digits of microseconds>")]
+    Time(String),
+}
+
+impl Stamp {
+    /// When the message passed the stage, µs on the log store's clock.
+    #[must_use]
+    pub fn event_us(&self) -> i64 {
+        self.time_us - self.lag_us.unwrap_or(0)
+    }
+
+    /// Reads an entry such as `{"id":12000,"time":"1426087754.104515","lag":48,"err":17}`. Keys that it does not
+    /// know are ignored.
+    pub fn parse(entry: &[u8]) -> Result<Self, EntryError> {
+        #[derive(Deserialize)]
+        struct Entry<'a> {
+            id: u64,
+            #[serde(borrow)]
+            time: &'a str,
+            lag: Option<i64>,
+            err: Option<u32>,
+        }
+        let entry: Entry<'_> = serde_json::from_slice(entry)?;
+        let time_us = parse_time_us(entry.time).ok_or_else(|| EntryError::Time(entry.time.to_owned()))?;
+        Ok(Self { id: entry.id, time_us, lag_us: entry.lag, err_us: entry.err })
+    }
+}
+
+/// Reads `seconds.microseconds`. Redis gives TIME as two integers, and a client that joins them without padding
+/// writes `1426087754.4515` for 4,515 µs past the second: fewer than six digits are therefore refused, as
+/// nobody can tell what they mean.
+fn parse_time_us(text: &str) -> Option<i64> {
+    let (seconds, micros) = text.split_once('.')?;
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    if !digits(seconds) || !digits(micros) || micros.len() != 6 {
+        return None;
+    }
+    seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?.checked_add(micros.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_founding_entry() {
+        let stamp = Stamp::parse(br#"{"id":12000,"time":"1426087754.104515"}"#).unwrap();
+        assert_eq!(stamp, Stamp { id: 12000, time_us: 1_426_087_754_104_515, lag_us: None, err_us: None });
+        assert_eq!(stamp.event_us(), 1_426_087_754_104_515);
+    }
+
+    #[test]
+    fn the_event_lies_lag_before_the_reading() {
+        let stamp = Stamp::parse(br#"{"id":12000,"time":"1426087754.000048","lag":50,"err":17}"#).unwrap();
+        assert_eq!(stamp.event_us(), 1_426_087_753_999_998);
+        assert_eq!(stamp.err_us, Some(17));
+    }
+
+    #[test]
+    fn what_is_no_stamp() {
+        for bad in [
+            "",
+            "{}",
+            "[1]",
+            r#"{"id":-1,"time":"1.000000"}"#,
+            r#"{"id":1,"time":1.5}"#,
+            r#"{"id":1,"time":"1"}"#,
+            r#"{"id":1,"time":"1.4515"}"#,
+            r#"{"id":1,"time":"1.-00001"}"#,
+            r#"{"id":1,"time":"99999999999999999.000000"}"#,
+        ] {
+            assert!(Stamp::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

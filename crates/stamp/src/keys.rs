@@ -1,0 +1,30 @@
+//! The names of the log store's keys (docs/protocol.md).
+
+use crate::{RunId, Stage};
+
+/// Seconds a key lives after its last write, unless set otherwise: one day.
+pub const DEFAULT_TTL_SECONDS: u64 = 24 * 60 * 60;
+
+/// The Redis list that the reference pipeline's messages wait in, unless set otherwise.
+pub const DEFAULT_QUEUE: &str = "stampede:queue";
+
+/// The list of one stage's stamps in one run: `trace:<run>:<stage>`.
+#[must_use]
+pub fn stamps(run: &RunId, stage: &Stage) -> String {
+    format!("trace:{run}:{stage}")
+}
+
+/// The hash of one run's exact counters: `trace:<run>:counts`.
+#[must_use]
+pub fn counts(run: &RunId) -> String {
+    format!("trace:{run}:counts")
+}
+
+/// The document that describes one sweep: `trace:sweep:<sweep>`.
+#[must_use]
+pub fn sweep(sweep: &RunId) -> String {
+    format!("trace:sweep:{sweep}")
+}
+
+/// The id of the sweep that was started last.
+pub const LATEST_SWEEP: &str = "trace:latest-sweep";

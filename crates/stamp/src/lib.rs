@@ -1,0 +1,31 @@
+//! The tracing protocol of Stampede, and the SDK for a service that wants to take part in it.
+//!
+//! A *stamp* says when one sampled message passed one *stage* of a pipeline, on the clock of one Redis
+//! server. This crate holds everything that must be the same in every service: how a message is recognised
+//! ([`Envelope`], [`MsgId`], [`RunId`]), which messages are sampled ([`SampleEvery`]), how stamps and exact
+//! counts reach the log store without ever blocking the message path ([`Tracer`]), and how they are read
+//! back ([`LogStore`]). `docs/protocol.md` describes the same thing for other languages.
+//!
+//! It must not know any particular service, load generator or report: all of those stand above it.
+
+pub mod clock;
+mod connection;
+mod entry;
+mod envelope;
+mod id;
+pub mod keys;
+mod log;
+mod run;
+mod sampling;
+mod stage;
+mod tracer;
+
+pub use connection::{RedisUrl, StoreError, Wait};
+pub use entry::{EntryError, Stamp};
+pub use envelope::{Envelope, EnvelopeError};
+pub use id::{IdOutOfRange, MsgId};
+pub use log::{Counts, LogStore};
+pub use run::{InvalidRunId, RunId};
+pub use sampling::{InvalidSampleEvery, SampleEvery};
+pub use stage::{InvalidStage, Path, Stage};
+pub use tracer::{CounterHandle, RunTrace, StageHandle, Tracer, TracerOptions};

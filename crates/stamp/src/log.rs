@@ -1,0 +1,112 @@
+//! Reading the log store: stamps, counts, and the documents kept beside them.
+
+use crate::{RedisUrl, RunId, Stage, StoreError, Wait, keys};
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Entries fetched in one round trip.
+const CHUNK: isize = 10_000;
+
+/// The exact counters of one run, summed over the processes that wrote them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts(BTreeMap<String, u64>);
+
+impl Counts {
+    /// The messages counted at a stage, or another counter's value; 0 where nobody counted.
+    #[must_use]
+    pub fn get(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// All counters by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(name, count)| (name.as_str(), *count))
+    }
+
+    /// Sums fields such as `enqueue@7-1a2b.0` (one writer's total) and `enricher` (a plain HINCRBY of a foreign client).
+    fn sum(fields: BTreeMap<String, u64>) -> Self {
+        let mut counts = BTreeMap::new();
+        for (field, count) in fields {
+            let name = field.split_once('@').map_or(field.as_str(), |(name, _)| name);
+            *counts.entry(name.to_owned()).or_default() += count;
+        }
+        Self(counts)
+    }
+}
+
+/// A connection for reading what tracers wrote.
+#[derive(Clone)]
+pub struct LogStore {
+    url: RedisUrl,
+    connection: MultiplexedConnection,
+}
+
+impl LogStore {
+    /// Connects to the log store.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn connect(url: &RedisUrl) -> Result<Self, StoreError> {
+        let connection = url.connect(Wait::AtMost(Duration::from_secs(30))).await?;
+        Ok(Self { url: url.clone(), connection })
+    }
+
+    /// The counters of a run; empty for a run that nobody has seen.
+    pub async fn counts(&self, run: &RunId) -> Result<Counts, StoreError> {
+        let fields = self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))?;
+        Ok(Counts::sum(fields))
+    }
+
+    /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time.
+    pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
+        let key = keys::stamps(run, stage);
+        let mut from = 0;
+        loop {
+            let chunk: Vec<Vec<u8>> =
+                self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
+            for entry in &chunk {
+                take(entry);
+            }
+            if chunk.len() < CHUNK.unsigned_abs() {
+                return Ok(());
+            }
+            from += CHUNK;
+        }
+    }
+
+    /// Elements in a list, for example the messages that wait in a queue.
+    pub async fn length(&self, list: &str) -> Result<u64, StoreError> {
+        self.connection.clone().llen(list).await.map_err(|e| self.url.failed(e))
+    }
+
+    /// Keeps a document under `key` for `time_to_live`.
+    pub async fn put(&self, key: &str, document: &str, time_to_live: Duration) -> Result<(), StoreError> {
+        let seconds = time_to_live.as_secs().max(1);
+        self.connection.clone().set_ex(key, document, seconds).await.map_err(|e| self.url.failed(e))
+    }
+
+    /// The document under `key`, if it is there.
+    pub async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.connection.clone().get(key).await.map_err(|e| self.url.failed(e))
+    }
+}
+
+impl std::fmt::Debug for LogStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogStore").field("url", &self.url.to_string()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_are_summed() {
+        let fields = [("enqueue@1-a.0", 3), ("enqueue@2-b.0", 4), ("enricher", 5)];
+        let counts = Counts::sum(fields.map(|(name, count)| (name.to_owned(), count)).into());
+        assert_eq!((counts.get("enqueue"), counts.get("enricher"), counts.get("publish")), (7, 5, 0));
+    }
+}

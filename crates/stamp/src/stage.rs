@@ -1,0 +1,112 @@
+//! Stages: the points of a pipeline where a message is stamped, and the path that orders them.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+/// Names one point of a pipeline: 1 to 32 characters of `[a-z0-9_-]`, starting with a letter.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Stage(Cow<'static, str>);
+
+/// The text is no stage name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stage {0:?} is invalid: use 1 to 32 characters of a-z 0-9 _ -, starting with a letter")]
+pub struct InvalidStage(String);
+
+impl Stage {
+    /// The load generator's intended send time.
+    pub const SEND: Stage = Stage(Cow::Borrowed("send"));
+    /// The API server has read the request.
+    pub const APISERVER: Stage = Stage(Cow::Borrowed("apiserver"));
+    /// Redis has answered the LPUSH.
+    pub const ENQUEUE: Stage = Stage(Cow::Borrowed("enqueue"));
+    /// The push server has popped the message.
+    pub const PUSHSERVER: Stage = Stage(Cow::Borrowed("pushserver"));
+    /// The packet has been handed to the broker's socket.
+    pub const PUBLISH: Stage = Stage(Cow::Borrowed("publish"));
+    /// The subscriber has received the message.
+    pub const MQTTCLIENT: Stage = Stage(Cow::Borrowed("mqttclient"));
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Stage {
+    type Err = InvalidStage;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStage> {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+        let starts = text.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+        // `counts` is the key beside the stages' own: trace:<run>:counts.
+        if !starts || text.len() > 32 || text == "counts" || !text.bytes().all(fits) {
+            return Err(InvalidStage(text.chars().take(80).collect()));
+        }
+        Ok(Self(Cow::Owned(text.to_owned())))
+    }
+}
+
+impl TryFrom<String> for Stage {
+    type Error = InvalidStage;
+
+    fn try_from(text: String) -> Result<Self, InvalidStage> {
+        text.parse()
+    }
+}
+
+impl From<Stage> for String {
+    fn from(value: Stage) -> String {
+        value.to_string()
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The stages of one pipeline in the order in which a message passes them; at least two, none twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path(Vec<Stage>);
+
+impl Path {
+    /// The stages in order.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.0
+    }
+
+    /// The path without its first stage where that is [`Stage::SEND`]: what a load generator that does not
+    /// stamp (wrk, curl) leaves.
+    #[must_use]
+    pub fn without_send(&self) -> Self {
+        Self(self.0.iter().filter(|&stage| *stage != Stage::SEND).cloned().collect())
+    }
+}
+
+impl Default for Path {
+    /// The reference pipeline: `send,apiserver,enqueue,pushserver,publish,mqttclient`.
+    fn default() -> Self {
+        Self(vec![Stage::SEND, Stage::APISERVER, Stage::ENQUEUE, Stage::PUSHSERVER, Stage::PUBLISH, Stage::MQTTCLIENT])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_stage() {
+        for good in ["send", "enricher", "step-2", "a_b"] {
+            assert_eq!(good.parse::<Stage>().unwrap().as_str(), good);
+        }
+        for bad in ["", "2nd", "Send", "a:b", "counts", "a.b", &"x".repeat(33)] {
+            assert!(bad.parse::<Stage>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What a process has counted and stamped but not written yet.
+
+use super::TracerOptions;
+use crate::{MsgId, RunId, clock};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Stages and counters that one process can tell apart.
+const SLOTS: usize = 32;
+
+/// A run that nothing has touched for so long is forgotten. Should it come back, it is counted under a new field.
+const FORGET_AFTER: Duration = Duration::from_secs(600);
+
+/// One sampled message at one stage.
+#[derive(Debug)]
+pub(super) struct Mark {
+    pub(super) book: Arc<Book>,
+    pub(super) slot: usize,
+    pub(super) id: MsgId,
+    #[expect(dead_code, reason = "the plain stamp takes the log store's reading alone")]
+    pub(super) at: Instant,
+}
+
+/// One run's totals since this process first saw it.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) run: RunId,
+    /// Which of this process's books of this run it is: see [`FORGET_AFTER`].
+    pub(super) edition: u64,
+    counts: [AtomicU64; SLOTS],
+    dropped: [AtomicU64; SLOTS],
+}
+
+/// All runs of one process, and the stamps that wait.
+#[derive(Debug)]
+pub(super) struct Books {
+    pub(super) options: TracerOptions,
+    names: Mutex<Vec<String>>,
+    open: Mutex<Open>,
+    waiting: Mutex<VecDeque<Mark>>,
+    /// Wakes the flusher when the first stamp comes to wait.
+    pub(super) wake: Notify,
+    idle: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    books: HashMap<RunId, Page>,
+    last: Option<Arc<Book>>,
+    editions: u64,
+}
+
+/// A book, and what of it the log store has.
+#[derive(Debug)]
+struct Page {
+    book: Arc<Book>,
+    written: Totals,
+    touched: Instant,
+}
+
+/// A book's totals at one moment: counts, and stamps dropped, by slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) counts: [u64; SLOTS],
+    pub(super) dropped: [u64; SLOTS],
+}
+
+impl Totals {
+    const ZERO: Totals = Totals { counts: [0; SLOTS], dropped: [0; SLOTS] };
+}
+
+impl Book {
+    pub(super) fn count(&self, slot: usize, by: u64) {
+        // Release: whoever sees this count also sees the stamp that was pushed before it.
+        self.counts[slot].fetch_add(by, Ordering::Release);
+    }
+
+    pub(super) fn drop_stamps(&self, slot: usize, number: u64) {
+        self.dropped[slot].fetch_add(number, Ordering::Relaxed);
+    }
+
+    fn totals(&self) -> Totals {
+        let read = |slots: &[AtomicU64; SLOTS]| std::array::from_fn(|slot| slots[slot].load(Ordering::Acquire));
+        Totals { counts: read(&self.counts), dropped: read(&self.dropped) }
+    }
+}
+
+impl Books {
+    pub(super) fn new(options: TracerOptions) -> Self {
+        Self {
+            options,
+            names: Mutex::default(),
+            open: Mutex::default(),
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            idle: AtomicBool::new(true),
+        }
+    }
+
+    /// The slot of a stage or counter.
+    pub(super) fn slot(&self, name: &str) -> usize {
+        let mut names = lock(&self.names);
+        if let Some(slot) = names.iter().position(|known| known == name) {
+            return slot;
+        }
+        assert!(names.len() < SLOTS, "one process may use at most {SLOTS} stages and counters");
+        names.push(name.to_owned());
+        names.len() - 1
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        lock(&self.names).clone()
+    }
+
+    /// The book of a run, a new one if need be.
+    pub(super) fn open(&self, run: &str) -> Arc<Book> {
+        let mut open = lock(&self.open);
+        // Messages come in long rows of the same run.
+        if let Some(last) = &open.last
+            && last.run.as_str() == run
+        {
+            return last.clone();
+        }
+        let run = RunId::trusted(run);
+        let edition = open.editions;
+        let page = open.books.entry(run.clone()).or_insert_with(|| Page {
+            book: Arc::new(Book {
+                run,
+                edition,
+                counts: std::array::from_fn(|_| AtomicU64::new(0)),
+                dropped: std::array::from_fn(|_| AtomicU64::new(0)),
+            }),
+            written: Totals::ZERO,
+            touched: clock::now(),
+        });
+        let book = page.book.clone();
+        open.editions += 1;
+        open.last = Some(book.clone());
+        book
+    }
+
+    /// Queues a stamp, or drops and counts it when the buffer is full.
+    pub(super) fn push(&self, mark: Mark) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.len() >= self.options.capacity {
+            mark.book.drop_stamps(mark.slot, 1);
+            return;
+        }
+        waiting.push_back(mark);
+        drop(waiting);
+        if self.idle.swap(false, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes every stamp that waits. From now on the next one wakes the flusher again.
+    pub(super) fn take(&self) -> VecDeque<Mark> {
+        self.idle.store(true, Ordering::Release);
+        std::mem::take(&mut *lock(&self.waiting))
+    }
+
+    /// Puts stamps that could not be written back in front, as far as there is room.
+    pub(super) fn put_back(&self, mut marks: VecDeque<Mark>) {
+        let mut waiting = lock(&self.waiting);
+        let room = self.options.capacity.saturating_sub(waiting.len());
+        for mark in marks.drain(room.min(marks.len())..) {
+            mark.book.drop_stamps(mark.slot, 1);
+        }
+        marks.append(&mut waiting);
+        *waiting = marks;
+    }
+
+    /// The books whose totals the log store does not have yet, with those totals.
+    pub(super) fn changed(&self) -> Vec<(Arc<Book>, Totals)> {
+        let now = clock::now();
+        let mut open = lock(&self.open);
+        let mut changed = Vec::new();
+        for page in open.books.values_mut() {
+            let totals = page.book.totals();
+            if totals != page.written {
+                page.touched = now;
+                changed.push((page.book.clone(), totals));
+            }
+        }
+        changed
+    }
+
+    /// Notes that the log store has these totals, and forgets runs that have long been still.
+    pub(super) fn written(&self, totals: &[(Arc<Book>, Totals)]) {
+        let now = clock::now();
+        let mut open = lock(&self.open);
+        for (book, totals) in totals {
+            if let Some(page) = open.books.get_mut(&book.run) {
+                page.written = *totals;
+            }
+        }
+        let Open { books, last, .. } = &mut *open;
+        books.retain(|_, page| {
+            let still = now.duration_since(page.touched) > FORGET_AFTER && page.book.totals() == page.written;
+            // One reference is the page's own, one may be `last`'s; any other belongs to a message on its way.
+            let held_by_last = last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &page.book));
+            let forget = still && Arc::strong_count(&page.book) == 1 + usize::from(held_by_last);
+            if forget && held_by_last {
+                *last = None;
+            }
+            !forget
+        });
+    }
+}
+
+/// Nothing here can be left half done by a panic, so a poisoned lock is as good as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

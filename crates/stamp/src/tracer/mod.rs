@@ -1,0 +1,161 @@
+//! The tracer: counts every message, stamps the sampled ones, and brings both to the log store without ever
+//! making the message path wait.
+//!
+//! [`RunTrace::stamp`] costs one atomic addition; for a sampled message also one push on a bounded buffer. A task
+//! of its own writes what has gathered: one flush is under way at a time.
+
+mod books;
+mod flush;
+
+use crate::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, StoreError, clock, keys};
+use books::{Book, Books, Mark};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot};
+
+/// A process's part in tracing. Cheap to clone; all clones share one buffer and one connection.
+#[derive(Debug, Clone)]
+pub struct Tracer {
+    books: Arc<Books>,
+    flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+}
+
+/// What can be set about a [`Tracer`].
+#[derive(Debug, Clone)]
+pub struct TracerOptions {
+    /// Sample 1 message in N.
+    pub every: SampleEvery,
+    /// Stamps that may wait for the log store; more are dropped, and counted as `dropped.<stage>`.
+    pub capacity: usize,
+    /// How long keys live after their last write.
+    pub time_to_live: Duration,
+    /// Tells this process's counters from those of its peers and of its own earlier lives.
+    pub instance: String,
+}
+
+impl Default for TracerOptions {
+    fn default() -> Self {
+        Self {
+            every: SampleEvery::default(),
+            capacity: 1 << 17,
+            time_to_live: Duration::from_secs(keys::DEFAULT_TTL_SECONDS),
+            instance: format!("{}-{:x}", std::process::id(), clock::unix_now().as_micros()),
+        }
+    }
+}
+
+/// A stage that this process stamps, looked up once.
+#[derive(Debug, Clone, Copy)]
+pub struct StageHandle(usize);
+
+/// A counter of this process that is no stage, looked up once.
+#[derive(Debug, Clone, Copy)]
+pub struct CounterHandle(usize);
+
+/// One run as this process sees it. Cheap to clone, so that it can travel with a message.
+#[derive(Debug, Clone)]
+pub struct RunTrace {
+    book: Arc<Book>,
+    books: Arc<Books>,
+}
+
+impl Tracer {
+    /// Connects to the log store with the default options.
+    ///
+    /// # Errors
+    /// When the address is wrong or the log store does not answer. Once connected, its loss is no error: stamps
+    /// wait in the buffer, are dropped and counted when that is full, and the connection comes back by itself.
+    pub async fn connect(log_store: &str) -> Result<Self, StoreError> {
+        let log_store = log_store.parse()?;
+        LogStore::connect(&log_store).await?;
+        Ok(Self::start(&log_store, TracerOptions::default()))
+    }
+
+    /// Starts the task that writes to the log store, which need not be there yet. Must be called within a tokio
+    /// runtime.
+    #[must_use]
+    pub fn start(log_store: &RedisUrl, options: TracerOptions) -> Self {
+        let books = Arc::new(Books::new(options));
+        let (flushes, requests) = mpsc::unbounded_channel();
+        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone()).run(requests));
+        Self { books, flushes }
+    }
+
+    /// Stamps a message of the run `adhoc` at `stage`: counted always, written when sampled.
+    pub fn stamp(&self, stage: &Stage, id: MsgId) {
+        self.run(RunId::ADHOC).stamp(self.stage(stage), id);
+    }
+
+    /// Looks a stage up for [`RunTrace::stamp`].
+    ///
+    /// # Panics
+    /// When one process asks for more than 32 stages and counters.
+    #[must_use]
+    pub fn stage(&self, stage: &Stage) -> StageHandle {
+        StageHandle(self.books.slot(stage.as_str()))
+    }
+
+    /// Looks up a counter that is no stage, for [`RunTrace::count`].
+    ///
+    /// # Panics
+    /// When one process asks for more than 32 stages and counters.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> CounterHandle {
+        CounterHandle(self.books.slot(name))
+    }
+
+    /// The run of this name, which the caller has checked ([`RunId::check`], or [`crate::Envelope::read`]).
+    #[must_use]
+    pub fn run(&self, run: &str) -> RunTrace {
+        RunTrace { book: self.books.open(run), books: self.books.clone() }
+    }
+
+    /// 1 in how many messages is sampled.
+    #[must_use]
+    pub fn every(&self) -> SampleEvery {
+        self.books.options.every
+    }
+
+    /// Waits until everything stamped and counted so far is in the log store. It waits as long as the log store
+    /// is away: callers that must end put a deadline around it.
+    pub async fn flush(&self) {
+        let (done, finished) = oneshot::channel();
+        if self.flushes.send(done).is_ok() {
+            let _ = finished.await;
+        }
+    }
+}
+
+impl RunTrace {
+    /// Stamps a message at `stage`, now: counted always, written when sampled.
+    pub fn stamp(&self, stage: StageHandle, id: MsgId) {
+        // The clock is read only where the reading is used.
+        if self.books.options.every.samples(id) {
+            self.write(stage, id, clock::now());
+        }
+        self.book.count(stage.0, 1);
+    }
+
+    /// Stamps a message that passed `stage` at the given moment.
+    pub fn stamp_at(&self, stage: StageHandle, id: MsgId, at: Instant) {
+        if self.books.options.every.samples(id) {
+            self.write(stage, id, at);
+        }
+        self.book.count(stage.0, 1);
+    }
+
+    /// Adds to a counter that is no stage.
+    pub fn count(&self, counter: CounterHandle, by: u64) {
+        self.book.count(counter.0, by);
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> &RunId {
+        &self.book.run
+    }
+
+    fn write(&self, stage: StageHandle, id: MsgId, at: Instant) {
+        self.books.push(Mark { book: self.book.clone(), slot: stage.0, id, at });
+    }
+}

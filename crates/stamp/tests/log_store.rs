@@ -1,0 +1,147 @@
+//! Stamps and counts on their way into a real Redis and back.
+#![allow(clippy::unwrap_used)]
+
+use stack::Redis;
+use stamp::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, Stamp, Tracer, TracerOptions};
+use std::time::Duration;
+
+struct Fixture {
+    redis: Redis,
+    url: RedisUrl,
+    log: LogStore,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let redis = Redis::start().await.unwrap();
+        let url: RedisUrl = redis.url().parse().unwrap();
+        let log = LogStore::connect(&url).await.unwrap();
+        Self { redis, url, log }
+    }
+
+    async fn stamps(&self, run: &str, stage: &Stage) -> Vec<Stamp> {
+        let mut stamps = Vec::new();
+        let take = |entry: &[u8]| stamps.push(Stamp::parse(entry).unwrap());
+        self.log.entries(&run.parse().unwrap(), stage, take).await.unwrap();
+        stamps
+    }
+
+    async fn count(&self, run: &str, name: &str) -> u64 {
+        self.log.counts(&run.parse().unwrap()).await.unwrap().get(name)
+    }
+
+    async fn redis_time_us(&self) -> i64 {
+        let mut connection = self.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await.unwrap();
+        seconds * 1_000_000 + micros
+    }
+}
+
+fn id(id: u64) -> MsgId {
+    MsgId::new(id).unwrap()
+}
+
+#[tokio::test]
+async fn sampled_messages_are_stamped_and_all_are_counted() {
+    let fixture = Fixture::start().await;
+    let tracer = Tracer::connect(&fixture.redis.url()).await.unwrap();
+    let before = fixture.redis_time_us().await;
+    for n in 1..=1000 {
+        tracer.stamp(&Stage::APISERVER, id(n));
+    }
+    tracer.flush().await;
+    let after = fixture.redis_time_us().await;
+    let stamps = fixture.stamps(RunId::ADHOC, &Stage::APISERVER).await;
+    assert_eq!(stamps.iter().map(|s| s.id).collect::<Vec<_>>(), (1..=10).map(|n| n * 100).collect::<Vec<_>>());
+    assert!(stamps.iter().all(|s| (before..=after).contains(&s.time_us)), "{stamps:?} not in {before}..={after}");
+    assert_eq!(fixture.count(RunId::ADHOC, "apiserver").await, 1000);
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_stamps_of_many_runs_arrive_complete_and_in_order() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { every: SampleEvery::new(1).unwrap(), capacity: 1 << 20, ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    let stage = tracer.stage(&Stage::SEND);
+    for n in 0..100_000 {
+        tracer.run(["a", "b", "c"][n % 3]).stamp(stage, id(n as u64));
+    }
+    tracer.flush().await;
+    for (run, first) in [("a", 0), ("b", 1), ("c", 2)] {
+        let ids: Vec<u64> = fixture.stamps(run, &Stage::SEND).await.iter().map(|s| s.id).collect();
+        assert_eq!(ids, (first..100_000).step_by(3).collect::<Vec<u64>>());
+        assert_eq!(fixture.count(run, "send").await, ids.len() as u64);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_dropped_and_counted() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { every: SampleEvery::new(1).unwrap(), capacity: 10, ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    // Nothing is flushed in between: the task that writes has no turn before the first await.
+    for n in 0..25 {
+        tracer.stamp(&Stage::SEND, id(n));
+    }
+    tracer.flush().await;
+    assert_eq!(fixture.stamps("adhoc", &Stage::SEND).await.len(), 10);
+    assert_eq!((fixture.count("adhoc", "send").await, fixture.count("adhoc", "dropped.send").await), (25, 15));
+}
+
+#[tokio::test]
+async fn counts_of_several_processes_add_up_and_foreign_clients_may_increment() {
+    let fixture = Fixture::start().await;
+    for _ in 0..2 {
+        let tracer = Tracer::start(&fixture.url, TracerOptions::default());
+        tracer.run("r").stamp(tracer.stage(&Stage::PUBLISH), id(1));
+        tracer.flush().await;
+    }
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let _: () =
+        redis::cmd("HINCRBY").arg("trace:r:counts").arg("publish").arg(5).query_async(&mut connection).await.unwrap();
+    assert_eq!(fixture.count("r", "publish").await, 7);
+}
+
+#[tokio::test]
+async fn keys_expire() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { time_to_live: Duration::from_secs(77), ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    tracer.stamp(&Stage::SEND, id(100));
+    tracer.flush().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    for key in ["trace:adhoc:send", "trace:adhoc:counts"] {
+        let left: i64 = redis::cmd("TTL").arg(key).query_async(&mut connection).await.unwrap();
+        assert!((70..=77).contains(&left), "{key}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn stamps_and_counts_outlive_the_loss_of_the_log_store() {
+    let mut fixture = Fixture::start().await;
+    let tracer = Tracer::connect(&fixture.redis.url()).await.unwrap();
+    tracer.stamp(&Stage::SEND, id(100));
+    tracer.flush().await;
+    fixture.redis.process.kill();
+    tracer.stamp(&Stage::SEND, id(200));
+    fixture.redis.restart().await.unwrap();
+    fixture.log = LogStore::connect(&fixture.url).await.unwrap();
+    tracer.flush().await;
+    // The new server is empty: the stamp that waited is there, the one before is gone with the old server, and
+    // the count, a total and no increment, is whole again.
+    let ids: Vec<u64> = fixture.stamps("adhoc", &Stage::SEND).await.iter().map(|s| s.id).collect();
+    let dropped = fixture.count("adhoc", "dropped.send").await;
+    assert!(ids == [200] && dropped == 0 || ids.is_empty() && dropped == 1, "{ids:?}, {dropped} dropped");
+    assert_eq!(fixture.count("adhoc", "send").await, 2);
+}
+
+#[tokio::test]
+async fn a_log_store_that_is_away_is_named() {
+    let mut redis = Redis::start().await.unwrap();
+    redis.process.kill();
+    let error = Tracer::connect(&redis.url()).await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!("redis at {} refused the connection: is it running? (docker compose up redis)", redis.url())
+    );
+}
