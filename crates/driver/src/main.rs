@@ -7,10 +7,13 @@ mod load;
 mod output;
 mod pipeline;
 mod progress;
+mod services;
 
 use clap::{Parser, Subcommand};
+use command::clock::ClockArgs;
 use command::load::LoadArgs;
 use command::role::Role;
+use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
 use reporter::ReportArgs;
@@ -31,6 +34,10 @@ enum Command {
     Load(LoadArgs),
     /// Run a private local pipeline in the foreground until Ctrl-C
     Stack(StackArgs),
+    /// List the services that are there: version, host, N, clock, CPU, memory
+    Services(ServicesArgs),
+    /// Tell how well Redis time is known here: offset, drift, round trip, error
+    Clock(ClockArgs),
     /// Make the report of a sweep, or of a single run, from the log store
     Report(ReportArgs),
     /// One process of the local stack
@@ -47,6 +54,8 @@ async fn main() -> ExitCode {
         Command::Sweep(args) => command::sweep::run(args).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Stack(args) => command::stack::run(args).await,
+        Command::Services(args) => command::services::run(args).await,
+        Command::Clock(args) => command::clock::run(args).await,
         Command::Report(args) => command::report::run(args).await,
         Command::Role { role } => role.run().await,
     };

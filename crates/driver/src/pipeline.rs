@@ -8,7 +8,6 @@ use stamp::{LogStore, RedisUrl, SampleEvery};
 
 /// Arguments that shape the local stack.
 #[derive(Debug, Clone, Args)]
-#[allow(clippy::struct_field_names, reason = "the names are those on the command line")]
 pub(crate) struct LocalArgs {
     /// Further arguments for the local apiserver, for example "--max-body 4096"
     #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]

@@ -1,9 +1,9 @@
 //! `reporter report`: makes a report again from the log store.
 
-use crate::{Output, Report, Sweep, measure};
+use crate::{Output, Report, StampQuality, Sweep, measure};
 use anyhow::Context;
 use clap::Args;
-use stamp::{LogStore, RedisUrl};
+use stamp::{LogStore, Path, RedisUrl};
 use std::path::PathBuf;
 
 /// Arguments of `reporter report`.
@@ -23,9 +23,24 @@ pub struct ReportArgs {
     )]
     pub redis: RedisUrl,
 
+    /// The stages of a run that no sweep describes, in order, parted by commas; or a file that holds them
+    #[arg(long, value_name = "STAGES", value_parser = parse_path)]
+    pub path: Option<Path>,
+
     /// The folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub out: PathBuf,
+}
+
+/// Reads the stages of a path from the command line, or from the file that it names.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub fn parse_path(text: &str) -> Result<Path, String> {
+    let is_file = !text.contains(',') && std::path::Path::new(text).is_file();
+    let stages =
+        if is_file { std::fs::read_to_string(text).map_err(|error| error.to_string())? } else { text.to_owned() };
+    stages.parse().map_err(|error: stamp::InvalidPath| error.to_string())
 }
 
 /// Makes the report and returns it with the folder that it was written to.
@@ -34,13 +49,18 @@ pub struct ReportArgs {
 /// When the log store is away or does not know the sweep, or the folder cannot be written.
 pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
     let log = LogStore::connect(&args.redis).await?;
-    let sweep = Sweep::find(&log, &args.sweep).await?;
+    let mut sweep = Sweep::find(&log, &args.sweep).await?;
+    if let Some(path) = &args.path {
+        sweep.path = path.stages().to_vec();
+    }
     let output = Output::open(&args.out, &sweep.id)?;
     let mut report = Report::new(&sweep);
+    let mut quality = StampQuality::new(&sweep.path);
     for load in &sweep.loads {
-        let level = measure(&log, load, &sweep.path).await;
+        let level = measure(&log, load, &sweep.path, &mut quality).await;
         report.levels.push(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
     }
+    report.stamping = quality.summary();
     output.write(&report)?;
     Ok((report, output.folder().to_owned()))
 }

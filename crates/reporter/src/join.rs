@@ -2,7 +2,7 @@
 
 use crate::Distribution;
 use stamp::Stamp;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A stage that a message has no stamp of.
 const MISSING: i64 = i64::MIN;
@@ -14,6 +14,10 @@ pub struct Join {
     rows: HashMap<u64, usize>,
     /// Event times in µs, `stages` of them for each message.
     times: Vec<i64>,
+    /// The time scale of each message's first stamp.
+    scales: Vec<u32>,
+    /// Messages whose stamps are told in different time scales.
+    torn: HashSet<usize>,
     repeated: u64,
 }
 
@@ -21,7 +25,7 @@ impl Join {
     /// An empty join over this many stages.
     #[must_use]
     pub fn new(stages: usize) -> Self {
-        Self { stages, rows: HashMap::new(), times: Vec::new(), repeated: 0 }
+        Self { stages, rows: HashMap::new(), times: Vec::new(), scales: Vec::new(), torn: HashSet::new(), repeated: 0 }
     }
 
     /// Adds a stamp of the stage with this index. Of several stamps of one message at one stage the earliest counts: the
@@ -31,6 +35,10 @@ impl Join {
         let row = *self.rows.entry(stamp.id).or_insert(next);
         if row == next {
             self.times.resize(self.times.len() + self.stages, MISSING);
+            self.scales.push(stamp.step);
+        }
+        if self.scales[row] != stamp.step {
+            self.torn.insert(row);
         }
         let time = &mut self.times[row * self.stages + stage];
         if *time == MISSING {
@@ -59,11 +67,19 @@ impl Join {
         self.messages().filter(|times| !times.contains(&MISSING)).count() as u64
     }
 
-    /// The time from one stage to another, of the messages that have both stamps; and how many of those times are
-    /// below zero.
+    /// Messages that were on their way while the log store's clock was set: their stamps are told in different time
+    /// scales, so that no latency is computed from them.
+    #[must_use]
+    pub fn across_steps(&self) -> u64 {
+        self.torn.len() as u64
+    }
+
+    /// The time from one stage to another, of the messages that have both stamps, in one time scale; and how many of those
+    /// times are below zero.
     #[must_use]
     pub fn latency(&self, from: usize, to: usize) -> (Distribution, u64) {
-        let both = self.messages().filter(|times| times[from] != MISSING && times[to] != MISSING);
+        let whole = self.messages().enumerate().filter(|(row, _)| !self.torn.contains(row)).map(|(_, times)| times);
+        let both = whole.filter(|times| times[from] != MISSING && times[to] != MISSING);
         let latencies: Vec<i64> = both.map(|times| times[to] - times[from]).collect();
         let negative = latencies.iter().filter(|&&latency| latency < 0).count() as u64;
         (Distribution::of(latencies), negative)
@@ -80,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn stamp(id: u64, time_us: i64) -> Stamp {
-        Stamp { id, time_us, lag_us: None, err_us: None }
+        Stamp { id, time_us, lag_us: None, err_us: None, step: 0 }
     }
 
     #[test]
@@ -95,6 +111,19 @@ mod tests {
         let (hop, negative) = join.latency(0, 1);
         assert_eq!((hop.count, hop.p50_us, hop.max_us, negative), (2, Some(-10), Some(60), 1));
         assert_eq!(join.latency(0, 2).0.max_us, Some(310));
+    }
+
+    #[test]
+    fn times_of_different_scales_are_not_subtracted() {
+        let mut join = Join::new(2);
+        for (stage, id, time, step) in
+            [(0, 1, 100, 0), (1, 1, 3_600_000_150, 1), (0, 2, 200, 0), (1, 2, 230, 0), (0, 3, 9000, 1), (1, 3, 9040, 1)]
+        {
+            join.add(stage, &Stamp { step, ..stamp(id, time) });
+        }
+        let (latency, negative) = join.latency(0, 1);
+        assert_eq!((latency.count, latency.p50_us, latency.max_us, negative), (2, Some(30), Some(40), 0));
+        assert_eq!((join.across_steps(), join.complete()), (1, 3));
     }
 
     proptest! {

@@ -11,13 +11,15 @@ mod join;
 mod measure;
 mod model;
 mod output;
+mod stamping;
 mod statistics;
 mod sweep;
 
-pub use command::{ReportArgs, report};
+pub use command::{ReportArgs, parse_path, report};
 pub use join::Join;
 pub use measure::measure;
 pub use model::{Books, Hop, Level, Report};
 pub use output::{Output, OutputError};
+pub use stamping::{StampQuality, Stamping};
 pub use statistics::Distribution;
 pub use sweep::{Http, Load, Sweep, SweepError};

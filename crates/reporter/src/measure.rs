@@ -1,23 +1,34 @@
 //! From the log store to one level of a report.
 
-use crate::{Books, Hop, Join, Level, Load};
+use crate::{Books, Hop, Join, Level, Load, StampQuality};
 use stamp::{Counts, LogStore, Stage, Stamp, StoreError};
 
-/// Reads the stamps and counts of a load's run and computes the level.
+/// Reads the stamps and counts of a load's run and computes the level; what the stamps are worth goes into `quality`.
 ///
 /// # Errors
 /// When the log store fails.
-pub async fn measure(log: &LogStore, load: &Load, path: &[Stage]) -> Result<Level, StoreError> {
+pub async fn measure(
+    log: &LogStore,
+    load: &Load,
+    path: &[Stage],
+    quality: &mut StampQuality,
+) -> Result<Level, StoreError> {
     let mut join = Join::new(path.len());
     let mut unreadable = 0;
     for (index, stage) in path.iter().enumerate() {
         let take = |entry: &[u8]| match Stamp::parse(entry) {
-            Ok(stamp) => join.add(index, &stamp),
+            Ok(stamp) => {
+                join.add(index, &stamp);
+                quality.add(index, &stamp);
+            }
             Err(_) => unreadable += 1,
         };
         log.entries(&load.run, stage, take).await?;
     }
     let counts = log.counts(&load.run).await?;
+    for (index, stage) in path.iter().enumerate() {
+        quality.add_dropped(index, counts.get(&format!("dropped.{stage}")));
+    }
     Ok(level(load, path, &join, unreadable, &counts))
 }
 
@@ -40,6 +51,7 @@ fn level(load: &Load, path: &[Stage], join: &Join, unreadable: u64, counts: &Cou
         complete: join.complete(),
         repeated_stamps: join.repeated(),
         negative,
+        across_steps: join.across_steps(),
         unreadable,
         load: load.clone(),
     }
@@ -53,7 +65,7 @@ fn arrival_begins(path: &[Stage]) -> usize {
 fn books(load: &Load, path: &[Stage], counts: &Counts) -> Books {
     let passed: Vec<(Stage, u64)> = path.iter().map(|stage| (stage.clone(), counts.get(stage.as_str()))).collect();
     let duplicates = counts.get("duplicates");
-    let accepted = load.http.as_ref().map_or_else(|| counts.get(Stage::ENQUEUE.as_str()), |http| http.accepted);
+    let accepted = load.http.as_ref().map_or_else(|| accepted_elsewhere(path, counts), |http| http.accepted);
     let arrived = passed.last().map_or(0, |(_, count)| count.saturating_sub(duplicates));
     Books {
         accepted,
@@ -63,4 +75,11 @@ fn books(load: &Load, path: &[Stage], counts: &Counts) -> Books {
         stamps_dropped: path.iter().map(|stage| counts.get(&format!("dropped.{stage}"))).sum(),
         passed,
     }
+}
+
+/// Messages that a pipeline took in under the load of another program: those that its queue got, or else those that its
+/// first stage saw.
+fn accepted_elsewhere(path: &[Stage], counts: &Counts) -> u64 {
+    let taken_in = if path.contains(&Stage::ENQUEUE) { &Stage::ENQUEUE } else { &path[0] };
+    counts.get(taken_in.as_str())
 }

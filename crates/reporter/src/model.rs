@@ -1,6 +1,6 @@
 //! The report as data: what every output format shows.
 
-use crate::{Distribution, Load, Sweep};
+use crate::{Distribution, Load, Stamping, Sweep};
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub struct Report {
     pub path: Vec<Stage>,
     /// Every setting that matters.
     pub settings: BTreeMap<String, String>,
+    /// What the stamps of each stage are worth, over all levels.
+    pub stamping: Vec<Stamping>,
     /// The levels in the order in which they ran.
     pub levels: Vec<Level>,
 }
@@ -45,6 +47,8 @@ pub struct Level {
     pub repeated_stamps: u64,
     /// Differences between neighbouring stages, or end to end, that are below zero: they are kept as they are.
     pub negative: u64,
+    /// Sampled messages that were on their way while the log store's clock was set: they enter no latency.
+    pub across_steps: u64,
     /// Entries of the log store that are no stamps.
     pub unreadable: u64,
 }
@@ -89,6 +93,7 @@ impl Report {
             every: sweep.every,
             path: sweep.path.clone(),
             settings: sweep.settings.clone(),
+            stamping: Vec::new(),
             levels: Vec::new(),
         }
     }

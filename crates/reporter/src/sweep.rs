@@ -1,7 +1,7 @@
 //! What the load generator did: kept in the log store beside the stamps.
 
 use serde::{Deserialize, Serialize};
-use stamp::{LogStore, RunId, Stage, StoreError, keys};
+use stamp::{ClockStep, LogStore, RunId, Stage, StoreError, keys};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ pub struct Load {
     pub http: Option<Http>,
     /// Messages waiting in the Redis queue when the load ended.
     pub backlog: Option<u64>,
+    /// The times that the log store's clock was set while the load ran and drained.
+    #[serde(default)]
+    pub clock_steps: Vec<ClockStep>,
     /// From the end of the load until every accepted message had arrived, or nothing moved any more, µs.
     pub drain_us: Option<u64>,
 }
@@ -124,7 +127,14 @@ impl Sweep {
     }
 
     fn of_run(run: RunId) -> Self {
-        let load = Load { run: run.clone(), concurrency: None, http: None, backlog: None, drain_us: None };
+        let load = Load {
+            run: run.clone(),
+            concurrency: None,
+            http: None,
+            backlog: None,
+            clock_steps: Vec::new(),
+            drain_us: None,
+        };
         Self {
             id: run,
             started_unix_s: stamp::clock::unix_now().as_secs(),

@@ -1,7 +1,7 @@
 //! The arguments that every service understands.
 
 use clap::{Args, ValueEnum};
-use stamp::{RedisUrl, SampleEvery};
+use stamp::{ClockMode, RedisUrl, SampleEvery};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 
@@ -30,6 +30,10 @@ pub struct ServiceArgs {
     #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
     pub every: SampleEvery,
 
+    /// How the time of an event comes about: by the disciplined clock, or as plain Redis TIME when its stamp is written
+    #[arg(long, value_enum, env = "STAMPEDE_CLOCK", default_value = "disciplined")]
+    pub clock: Clock,
+
     /// How logs are written to stderr; `RUST_LOG` sets how much
     #[arg(long, value_enum, env = "STAMPEDE_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -50,6 +54,24 @@ impl ServiceArgs {
 pub fn parse<A: Args>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<A, clap::Error> {
     let command = A::augment_args(clap::Command::new("service").no_binary_name(true));
     A::from_arg_matches(&command.try_get_matches_from(args)?)
+}
+
+/// How the time of an event comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Clock {
+    /// Redis time at the event, with an error bound.
+    Disciplined,
+    /// Redis TIME when the log store takes the stamp.
+    Redis,
+}
+
+impl From<Clock> for ClockMode {
+    fn from(clock: Clock) -> Self {
+        match clock {
+            Clock::Disciplined => ClockMode::Disciplined,
+            Clock::Redis => ClockMode::Redis,
+        }
+    }
 }
 
 /// How logs are written.

@@ -53,7 +53,13 @@ impl Shell {
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("cannot listen on {}: choose another address with --listen", args.listen))?;
-        let options = TracerOptions { every: args.every, ..TracerOptions::default() };
+        let options = TracerOptions {
+            every: args.every,
+            clock: args.clock.into(),
+            service: name.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..TracerOptions::default()
+        };
         let tracer = Tracer::start(args.log_store(), options);
         Ok(Self { name, listener, tracer, readiness: Readiness::default(), shutdown })
     }

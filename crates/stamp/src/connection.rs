@@ -14,6 +14,9 @@ pub struct RedisUrl {
     url: String,
 }
 
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
 /// The log store or the queue cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -70,18 +73,34 @@ impl RedisUrl {
             Wait::Forever => None,
         };
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(2)))
+            .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(response_timeout);
-        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(|source| {
-            let what = if source.is_connection_refusal() {
-                "refused the connection".to_owned()
-            } else if source.is_timeout() {
-                "did not answer within 2 s".to_owned()
-            } else {
-                format!("cannot be used ({source})")
-            };
-            StoreError::Connect { url: self.to_string(), what, source }
-        })
+        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        connected.map_err(|source| self.unreachable(source, CONNECT_WITHIN))
+    }
+
+    /// Opens a blocking connection with `TCP_NODELAY` set, whose commands wait for `patience`.
+    ///
+    /// # Errors
+    /// As [`RedisUrl::connect`].
+    pub fn connect_blocking(&self, patience: Duration) -> Result<redis::Connection, StoreError> {
+        let connected = self.client.get_connection_with_timeout(patience).and_then(|connection| {
+            connection.set_read_timeout(Some(patience))?;
+            connection.set_write_timeout(Some(patience))?;
+            Ok(connection)
+        });
+        connected.map_err(|source| self.unreachable(source, patience))
+    }
+
+    fn unreachable(&self, source: redis::RedisError, patience: Duration) -> StoreError {
+        let what = if source.is_connection_refusal() {
+            "refused the connection".to_owned()
+        } else if source.is_timeout() {
+            format!("did not answer within {} s", patience.as_secs())
+        } else {
+            format!("cannot be used ({source})")
+        };
+        StoreError::Connect { url: self.to_string(), what, source }
     }
 
     /// Words the failure of a command on a connection of this address.

@@ -13,6 +13,9 @@ pub struct Stamp {
     pub lag_us: Option<i64>,
     /// The bound of the error of `lag_us`; absent where the writer knows none.
     pub err_us: Option<u32>,
+    /// How often the log store's clock had been set before the time scale in which the event is told: event times of
+    /// different scales must not be subtracted.
+    pub step: u32,
 }
 
 /// An entry of a stage's list is no stamp.
@@ -43,10 +46,12 @@ impl Stamp {
             time: &'a str,
             lag: Option<i64>,
             err: Option<u32>,
+            #[serde(default)]
+            step: u32,
         }
         let entry: Entry<'_> = serde_json::from_slice(entry)?;
         let time_us = parse_time_us(entry.time).ok_or_else(|| EntryError::Time(entry.time.to_owned()))?;
-        Ok(Self { id: entry.id, time_us, lag_us: entry.lag, err_us: entry.err })
+        Ok(Self { id: entry.id, time_us, lag_us: entry.lag, err_us: entry.err, step: entry.step })
     }
 }
 
@@ -69,7 +74,7 @@ mod tests {
     #[test]
     fn the_founding_entry() {
         let stamp = Stamp::parse(br#"{"id":12000,"time":"1426087754.104515"}"#).unwrap();
-        assert_eq!(stamp, Stamp { id: 12000, time_us: 1_426_087_754_104_515, lag_us: None, err_us: None });
+        assert_eq!(stamp, Stamp { id: 12000, time_us: 1_426_087_754_104_515, lag_us: None, err_us: None, step: 0 });
         assert_eq!(stamp.event_us(), 1_426_087_754_104_515);
     }
 
@@ -78,6 +83,12 @@ mod tests {
         let stamp = Stamp::parse(br#"{"id":12000,"time":"1426087754.000048","lag":50,"err":17}"#).unwrap();
         assert_eq!(stamp.event_us(), 1_426_087_753_999_998);
         assert_eq!(stamp.err_us, Some(17));
+    }
+
+    #[test]
+    fn the_time_scale_is_read() {
+        let stamp = Stamp::parse(br#"{"id":1,"time":"2.000000","lag":-5,"err":3,"step":2}"#).unwrap();
+        assert_eq!((stamp.event_us(), stamp.step), (2_000_005, 2));
     }
 
     #[test]

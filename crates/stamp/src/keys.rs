@@ -28,3 +28,12 @@ pub fn sweep(sweep: &RunId) -> String {
 
 /// The id of the sweep that was started last.
 pub const LATEST_SWEEP: &str = "trace:latest-sweep";
+
+/// The list of the times that the log store's clock was set.
+pub const CLOCK_STEPS: &str = "trace:clock:steps";
+
+/// Where one process of a service beats: `trace:service:<service>:<instance>`.
+#[must_use]
+pub fn service(service: &str, instance: &str) -> String {
+    format!("trace:service:{service}:{instance}")
+}

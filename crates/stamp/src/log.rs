@@ -1,8 +1,10 @@
 //! Reading the log store: stamps, counts, and the documents kept beside them.
 
+use crate::registry::{self, Beat};
 use crate::{RedisUrl, RunId, Stage, StoreError, Wait, keys};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -34,6 +36,17 @@ impl Counts {
         }
         Self(counts)
     }
+}
+
+/// One time that the log store's clock was set, as the first process that noticed has written it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockStep {
+    /// Redis `TIME` when it was noticed, after the step.
+    pub at: String,
+    /// By how much the clock was set, µs; forwards is positive.
+    pub size: i64,
+    /// The bound of the error of `size`, µs.
+    pub err: i64,
 }
 
 /// A connection for reading what tracers wrote.
@@ -74,6 +87,20 @@ impl LogStore {
             }
             from += CHUNK;
         }
+    }
+
+    /// The processes of all services that have beaten within the last seconds.
+    pub async fn services(&self) -> Result<Vec<Beat>, StoreError> {
+        registry::read(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
+    }
+
+    /// The times that the log store's clock was set, from the one with the given number (counted from 0) on.
+    pub async fn clock_steps(&self, from: usize) -> Result<Vec<ClockStep>, StoreError> {
+        let from = isize::try_from(from).unwrap_or(isize::MAX);
+        let steps: Vec<String> =
+            self.connection.clone().lrange(keys::CLOCK_STEPS, from, -1).await.map_err(|e| self.url.failed(e))?;
+        // What another program may have put there is no step.
+        Ok(steps.iter().filter_map(|step| serde_json::from_str(step).ok()).collect())
     }
 
     /// Elements in a list, for example the messages that wait in a queue.

@@ -16,7 +16,7 @@ pub enum InvalidRunId {
     /// Empty, too long, or with a character outside the set.
     #[error("run {0:?} is invalid: use 1 to 64 characters of A-Z a-z 0-9 . _ -")]
     Characters(String),
-    /// `trace:service:*` and `trace:sweep:*` hold other things than runs.
+    /// `trace:service:*`, `trace:sweep:*` and `trace:clock:*` hold other things than runs.
     #[error("run {0:?} is a reserved name: choose another")]
     Reserved(String),
 }
@@ -32,7 +32,7 @@ impl RunId {
             // A hostile name can be as long as a request body; the error need not be.
             return Err(InvalidRunId::Characters(text.chars().take(80).collect()));
         }
-        if matches!(text, "service" | "sweep") {
+        if matches!(text, "service" | "sweep" | "clock") {
             return Err(InvalidRunId::Reserved(text.to_owned()));
         }
         Ok(())
@@ -95,7 +95,7 @@ mod tests {
         for good in ["adhoc", "20261121-101500-k3f.c05", "A_b-c.9", &"x".repeat(64)] {
             assert_eq!(good.parse::<RunId>().unwrap().as_str(), good);
         }
-        for bad in ["", "a b", "a:b", "ä", "service", "sweep", &"x".repeat(65)] {
+        for bad in ["", "a b", "a:b", "ä", "service", "sweep", "clock", &"x".repeat(65)] {
             assert!(bad.parse::<RunId>().is_err(), "{bad:?}");
         }
     }

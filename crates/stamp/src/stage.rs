@@ -89,6 +89,40 @@ impl Path {
     }
 }
 
+/// The text is no path.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPath {
+    /// One of its stages is none.
+    #[error(transparent)]
+    Stage(#[from] InvalidStage),
+    /// One stage alone has no latency.
+    #[error("a path needs at least two stages, as in send,apiserver,mqttclient")]
+    TooShort,
+    /// A stage is there twice.
+    #[error("stage {0} is on the path twice")]
+    Twice(Stage),
+}
+
+impl FromStr for Path {
+    type Err = InvalidPath;
+
+    /// Reads stages that commas or white space part, as on a command line or in a file; `#` begins a comment.
+    fn from_str(text: &str) -> Result<Self, InvalidPath> {
+        let mut stages: Vec<Stage> = Vec::new();
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+        for name in
+            lines.flat_map(|line| line.split(|c: char| c == ',' || c.is_whitespace())).filter(|name| !name.is_empty())
+        {
+            let stage: Stage = name.parse()?;
+            if stages.contains(&stage) {
+                return Err(InvalidPath::Twice(stage));
+            }
+            stages.push(stage);
+        }
+        if stages.len() < 2 { Err(InvalidPath::TooShort) } else { Ok(Self(stages)) }
+    }
+}
+
 impl Default for Path {
     /// The reference pipeline: `send,apiserver,enqueue,pushserver,publish,mqttclient`.
     fn default() -> Self {
@@ -99,6 +133,20 @@ impl Default for Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_a_path() {
+        let names =
+            |text: &str| text.parse::<Path>().map(|path| path.0.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(names("send,apiserver,mqttclient").unwrap(), ["send", "apiserver", "mqttclient"]);
+        assert_eq!(
+            names("# mine\nsend\napiserver # first\n\nmqttclient\n").unwrap(),
+            ["send", "apiserver", "mqttclient"]
+        );
+        assert_eq!(names("send"), Err(InvalidPath::TooShort));
+        assert!(matches!(names("send,a,send"), Err(InvalidPath::Twice(_))));
+        assert!(matches!(names("send,A"), Err(InvalidPath::Stage(_))));
+    }
 
     #[test]
     fn what_is_a_stage() {

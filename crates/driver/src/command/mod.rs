@@ -1,10 +1,13 @@
 //! One module for each subcommand: its arguments, and what it does.
 
+pub(crate) mod clock;
 pub(crate) mod load;
 pub(crate) mod report;
 pub(crate) mod role;
+pub(crate) mod services;
 pub(crate) mod stack;
 pub(crate) mod sweep;
+mod table;
 
 /// The exit code of a command that a signal ended, as shells know it.
 pub(crate) const INTERRUPTED: u8 = 130;

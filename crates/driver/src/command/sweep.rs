@@ -1,17 +1,18 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
 use super::load::{ShapeArgs, parse_duration, watched};
+use super::table::{heading, row, stamping_table};
 use crate::drain::{Drained, drain};
 use crate::load::{LoadPlan, Template, Tracing};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
+use crate::services::check_services;
 use clap::Args;
-use reporter::{Level, Load, Output, Report, Sweep};
+use reporter::{Load, Output, Report, StampQuality, Sweep};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
@@ -40,6 +41,18 @@ pub(crate) struct SweepArgs {
     /// Stamp 1 message in N: those with id % N == 0
     #[arg(long, value_name = "N", default_value = "100")]
     every: SampleEvery,
+
+    /// The stages that messages pass, in order, parted by commas; or a file that holds them
+    #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path, default_value = "send,apiserver,enqueue,pushserver,publish,mqttclient")]
+    path: Path,
+
+    /// How the driver's own event times come about
+    #[arg(long, value_enum, default_value = "disciplined")]
+    clock: service::Clock,
+
+    /// Start even though a stage of the path is missing or samples another N
+    #[arg(long)]
+    skip_service_check: bool,
 
     /// After a level: give up on messages that have not arrived when nothing has moved for this long
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
@@ -79,7 +92,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
         () = shutdown.cancelled() => None,
     };
     sweeping.progress.finish();
-    sweeping.tell_where();
+    sweeping.tell_outcome();
     pipeline.close().await;
     match swept {
         Some(swept) => swept.map(|()| ExitCode::SUCCESS),
@@ -93,14 +106,14 @@ struct Sweeping<'a> {
     sweep: Sweep,
     report: Report,
     output: Output,
+    quality: StampQuality,
     tracer: Tracer,
-    path: Path,
     progress: Progress,
 }
 
 impl<'a> Sweeping<'a> {
     fn new(args: &'a SweepArgs, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
-        let path = Path::default();
+        let path = &args.path;
         let sweep = Sweep {
             id,
             started_unix_s: clock::unix_now().as_secs(),
@@ -115,13 +128,16 @@ impl<'a> Sweeping<'a> {
             report: Report::new(&sweep),
             sweep,
             output,
-            tracer: Tracer::start(&pipeline.log_store, TracerOptions { every: args.every, ..TracerOptions::default() }),
-            path,
+            quality: StampQuality::new(path.stages()),
+            tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
             progress: Progress::new((args.shape.duration + args.warmup) * levels),
         }
     }
 
     async fn run(&mut self, pipeline: &mut Pipeline) -> anyhow::Result<()> {
+        if !self.args.skip_service_check {
+            check_services(&pipeline.log, &self.args.path, self.args.every).await?;
+        }
         if !self.args.json {
             self.progress.result(&heading());
         }
@@ -141,7 +157,8 @@ impl<'a> Sweeping<'a> {
         }
         self.progress.stage(format!("{concurrency} of {} connections", self.args.to));
         let load = self.load(&run, concurrency, self.args.shape.duration, pipeline).await?;
-        let level = reporter::measure(&pipeline.log, &load, &self.sweep.path).await?;
+        let level = reporter::measure(&pipeline.log, &load, &self.sweep.path, &mut self.quality).await?;
+        self.report.stamping = self.quality.summary();
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
         self.sweep.loads.push(load);
         self.report.levels.push(level);
@@ -167,11 +184,12 @@ impl<'a> Sweeping<'a> {
             duration,
             timeout: self.args.shape.timeout,
         };
+        let steps_before = pipeline.log.clock_steps(0).await?.len();
         let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
         let backlog = pipeline.backlog().await?;
         self.progress.stage(format!("{concurrency} connections, draining"));
         let Drained { took, complete } =
-            drain(pipeline, run, &self.path, tally.accepted(), self.args.drain_timeout).await?;
+            drain(pipeline, run, &self.args.path, tally.accepted(), self.args.drain_timeout).await?;
         if !complete {
             let limit = humantime::format_duration(self.args.drain_timeout);
             output::note(&format!("{run}: not every accepted message arrived; nothing has moved for {limit}"));
@@ -182,16 +200,27 @@ impl<'a> Sweeping<'a> {
             concurrency: Some(u32::from(concurrency)),
             http: Some(tally.http()),
             backlog: Some(backlog),
+            clock_steps: pipeline.log.clock_steps(steps_before).await?,
             drain_us: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
         })
     }
 
-    fn tell_where(&self) {
+    /// What the stamps are worth, and where the report is.
+    fn tell_outcome(&self) {
         if self.report.levels.is_empty() {
-            output::note("no level was finished: there is no report");
-        } else {
-            output::note(&format!("report: {}", self.output.folder().display()));
+            return output::note("no level was finished: there is no report");
         }
+        output::note(&stamping_table(&self.report));
+        output::note(&format!("report: {}", self.output.folder().display()));
+    }
+}
+
+fn tracer_options(args: &SweepArgs) -> TracerOptions {
+    TracerOptions {
+        every: args.every,
+        clock: args.clock.into(),
+        service: "driver".to_owned(),
+        ..TracerOptions::default()
     }
 }
 
@@ -224,6 +253,7 @@ fn settings(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
         ("drain_timeout".to_owned(), time(args.drain_timeout)),
         ("pipeline".to_owned(), if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
         ("target".to_owned(), pipeline.target.to_string()),
+        ("clock".to_owned(), format!("{:?}", args.clock).to_lowercase()),
         ("generator".to_owned(), "closed loop".to_owned()),
         ("generator_tcp_nodelay".to_owned(), "true".to_owned()),
     ]);
@@ -238,42 +268,4 @@ fn settings(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
         }
     }
     settings
-}
-
-const WIDTHS: [usize; 11] = [4, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];
-
-fn heading() -> String {
-    let names =
-        ["conn", "req/s", "http ms", "arr mean", "p50 ms", "p90 ms", "p99 ms", "max ms", "lost", "backlog", "drain s"];
-    columns(&names.map(str::to_owned))
-}
-
-fn row(level: &Level) -> String {
-    let milliseconds = |us: Option<i64>| us.map_or_else(|| "n/a".to_owned(), |us| format!("{:.3}", us as f64 / 1e3));
-    let (load, http, arrival) = (&level.load, level.load.http.as_ref(), &level.arrival);
-    let text = |value: Option<String>| value.unwrap_or_else(|| "n/a".to_owned());
-    let mut row = columns(&[
-        text(load.concurrency.map(|c| c.to_string())),
-        text(http.map(|http| format!("{:.0}", http.requests_per_sec()))),
-        text(http.map(|http| format!("{:.3}", http.mean_us / 1e3))),
-        text(arrival.mean_us.map(|us| format!("{:.3}", us / 1e3))),
-        milliseconds(arrival.p50_us),
-        milliseconds(arrival.p90_us),
-        milliseconds(arrival.p99_us),
-        milliseconds(arrival.max_us),
-        level.books.lost.to_string(),
-        text(load.backlog.map(|backlog| backlog.to_string())),
-        text(load.drain_us.map(|us| format!("{:.2}", us as f64 / 1e6))),
-    ]);
-    if let Some(http) = http.filter(|http| http.failed() > 0) {
-        let kinds: Vec<_> = http.errors.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
-        // Writing to a String cannot fail.
-        let _ = write!(row, "  errors: {}", kinds.join(", "));
-    }
-    row
-}
-
-fn columns(fields: &[String; WIDTHS.len()]) -> String {
-    let padded: Vec<String> = fields.iter().zip(WIDTHS).map(|(field, width)| format!("{field:>width$}")).collect();
-    padded.join(" ")
 }

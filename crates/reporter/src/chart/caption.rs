@@ -3,7 +3,7 @@
 use crate::Report;
 
 /// Settings that a reader looks for first, in this order.
-const FIRST: [&str; 8] = ["duration", "rate", "warmup", "payload", "qos", "batch", "workers", "requests"];
+const FIRST: [&str; 5] = ["duration", "payload_bytes", "pipeline", "pushserver_args", "clock"];
 
 const SEPARATOR: &str = " · ";
 
@@ -24,7 +24,9 @@ pub(super) fn caption(report: &Report, fits: impl Fn(&str) -> bool) -> String {
 fn settings(report: &Report) -> impl Iterator<Item = String> {
     let first = FIRST.iter().filter_map(|&name| report.settings.get_key_value(name));
     let others = report.settings.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
-    let shown = first.chain(others).filter(|(_, value)| !value.is_empty() && !value.contains("://"));
+    // The sampling is told already.
+    let shown =
+        first.chain(others).filter(|(name, value)| *name != "every" && !value.is_empty() && !value.contains("://"));
     shown.map(|(name, value)| format!("{name} {value}"))
 }
 
@@ -37,13 +39,13 @@ mod tests {
     fn important_settings_come_first_and_the_rest_is_cut() {
         let mut report = report_of(&[]);
         for (name, value) in
-            [("arrivals", "open"), ("payload", "128 B"), ("redis", "redis://:secret@host"), ("note", "")]
+            [("arrivals", "open"), ("payload_bytes", "128"), ("redis", "redis://:secret@host"), ("note", "")]
         {
             report.settings.insert(name.to_owned(), value.to_owned());
         }
-        let whole = "20261121-101500-k3f · 1 in 100 sampled · duration 10s · payload 128 B · arrivals open";
+        let whole = "20261121-101500-k3f · 1 in 100 sampled · duration 10s · payload_bytes 128 · arrivals open";
         assert_eq!(caption(&report, |_| true), whole);
-        let cut = caption(&report, |text| text.chars().count() <= 75);
-        assert_eq!(cut, "20261121-101500-k3f · 1 in 100 sampled · duration 10s · payload 128 B · …");
+        let cut = caption(&report, |text| text.chars().count() <= 80);
+        assert_eq!(cut, "20261121-101500-k3f · 1 in 100 sampled · duration 10s · payload_bytes 128 · …");
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn report_of(levels: &[u32]) -> Report {
         started_unix_s: 1_795_255_200,
         every: 100,
         settings: BTreeMap::from([("duration".to_owned(), "10s".to_owned())]),
+        stamping: Vec::new(),
         levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
         path,
     }
@@ -37,6 +38,7 @@ fn level(path: &[Stage], concurrency: u32) -> Level {
             concurrency: Some(concurrency),
             http: Some(http(requests, hops[0])),
             backlog: Some(u64::from(concurrency)),
+            clock_steps: Vec::new(),
             drain_us: Some(21_000),
         },
         arrival: distribution(requests / 100, user - hops[0]),
@@ -54,6 +56,7 @@ fn level(path: &[Stage], concurrency: u32) -> Level {
         complete: requests / 100,
         repeated_stamps: 0,
         negative: 0,
+        across_steps: 0,
         unreadable: 0,
     }
 }

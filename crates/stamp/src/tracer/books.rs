@@ -20,7 +20,6 @@ pub(super) struct Mark {
     pub(super) book: Arc<Book>,
     pub(super) slot: usize,
     pub(super) id: MsgId,
-    #[expect(dead_code, reason = "the plain stamp takes the log store's reading alone")]
     pub(super) at: Instant,
 }
 
@@ -38,12 +37,20 @@ pub(super) struct Book {
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) options: TracerOptions,
-    names: Mutex<Vec<String>>,
+    names: Mutex<Vec<Name>>,
     open: Mutex<Open>,
     waiting: Mutex<VecDeque<Mark>>,
     /// Wakes the flusher when the first stamp comes to wait.
     pub(super) wake: Notify,
     idle: AtomicBool,
+}
+
+/// What a slot counts.
+#[derive(Debug, Clone)]
+pub(super) struct Name {
+    pub(super) text: String,
+    /// A stage, and no other counter.
+    pub(super) is_stage: bool,
 }
 
 #[derive(Debug, Default)]
@@ -101,17 +108,17 @@ impl Books {
     }
 
     /// The slot of a stage or counter.
-    pub(super) fn slot(&self, name: &str) -> usize {
+    pub(super) fn slot(&self, text: &str, is_stage: bool) -> usize {
         let mut names = lock(&self.names);
-        if let Some(slot) = names.iter().position(|known| known == name) {
+        if let Some(slot) = names.iter().position(|known| known.text == text) {
             return slot;
         }
         assert!(names.len() < SLOTS, "one process may use at most {SLOTS} stages and counters");
-        names.push(name.to_owned());
+        names.push(Name { text: text.to_owned(), is_stage });
         names.len() - 1
     }
 
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<Name> {
         lock(&self.names).clone()
     }
 

@@ -6,7 +6,11 @@
 
 mod books;
 mod flush;
+mod heartbeat;
+mod scale;
+mod script;
 
+use crate::clock::RedisClock;
 use crate::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, StoreError, clock, keys};
 use books::{Book, Books, Mark};
 use std::sync::Arc;
@@ -29,8 +33,25 @@ pub struct TracerOptions {
     pub capacity: usize,
     /// How long keys live after their last write.
     pub time_to_live: Duration,
+    /// How event times come about.
+    pub clock: ClockMode,
+    /// The service's name, under which it registers.
+    pub service: String,
+    /// The service's version.
+    pub version: String,
     /// Tells this process's counters from those of its peers and of its own earlier lives.
     pub instance: String,
+}
+
+/// How event times come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClockMode {
+    /// The disciplined clock tells Redis time at the event, with an error bound; stamps may then wait to be written
+    /// together.
+    #[default]
+    Disciplined,
+    /// The plain method: Redis `TIME` when the log store takes the stamp counts as the event's time.
+    Redis,
 }
 
 impl Default for TracerOptions {
@@ -39,6 +60,9 @@ impl Default for TracerOptions {
             every: SampleEvery::default(),
             capacity: 1 << 17,
             time_to_live: Duration::from_secs(keys::DEFAULT_TTL_SECONDS),
+            clock: ClockMode::default(),
+            service: executable_name(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: format!("{}-{:x}", std::process::id(), clock::unix_now().as_micros()),
         }
     }
@@ -75,9 +99,10 @@ impl Tracer {
     /// runtime.
     #[must_use]
     pub fn start(log_store: &RedisUrl, options: TracerOptions) -> Self {
+        let clock = (options.clock == ClockMode::Disciplined).then(|| RedisClock::start(log_store));
         let books = Arc::new(Books::new(options));
         let (flushes, requests) = mpsc::unbounded_channel();
-        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone()).run(requests));
+        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone(), clock).run(requests));
         Self { books, flushes }
     }
 
@@ -92,7 +117,7 @@ impl Tracer {
     /// When one process asks for more than 32 stages and counters.
     #[must_use]
     pub fn stage(&self, stage: &Stage) -> StageHandle {
-        StageHandle(self.books.slot(stage.as_str()))
+        StageHandle(self.books.slot(stage.as_str(), true))
     }
 
     /// Looks up a counter that is no stage, for [`RunTrace::count`].
@@ -101,7 +126,7 @@ impl Tracer {
     /// When one process asks for more than 32 stages and counters.
     #[must_use]
     pub fn counter(&self, name: &str) -> CounterHandle {
-        CounterHandle(self.books.slot(name))
+        CounterHandle(self.books.slot(name, false))
     }
 
     /// The run of this name, which the caller has checked ([`RunId::check`], or [`crate::Envelope::read`]).
@@ -158,4 +183,9 @@ impl RunTrace {
     fn write(&self, stage: StageHandle, id: MsgId, at: Instant) {
         self.books.push(Mark { book: self.book.clone(), slot: stage.0, id, at });
     }
+}
+
+fn executable_name() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    path.file_stem().map_or_else(|| "service".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

@@ -1,5 +1,12 @@
-//! The doorway to this machine's clocks: nothing else in Stampede reads one (clippy enforces it), so that a
-//! reader finds every time that enters a result.
+//! Clocks. This is the doorway to this machine's own: nothing else in Stampede reads one (clippy enforces it), so that a
+//! reader finds every time that enters a result. And it holds the disciplined clock, which tells Redis time for any
+//! moment of this process, with an error bound ([`RedisClock`]; the method is in docs/method.md).
+
+mod discipline;
+mod filter;
+
+pub use discipline::{ClockState, RedisClock, RedisTime, probe_once};
+pub use filter::{Filter, Line, Probe, Verdict};
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,101 @@
+//! `driver services`: who is there.
+
+use crate::output;
+use clap::Args;
+use stamp::{Beat, LogStore, RedisUrl};
+use std::process::ExitCode;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServicesArgs {
+    /// The Redis server that takes the stamps
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STAMPEDE_LOG_STORE",
+        default_value = "redis://127.0.0.1:6379",
+        hide_env_values = true
+    )]
+    redis: RedisUrl,
+
+    /// Print one line of JSON for each process
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: ServicesArgs) -> anyhow::Result<ExitCode> {
+    let beats = LogStore::connect(&args.redis).await?.services().await?;
+    if args.json {
+        for beat in &beats {
+            output::result(&serde_json::to_string(beat)?);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if beats.is_empty() {
+        output::note(&format!("no service has registered at {}", args.redis));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for row in table(&beats) {
+        output::result(&row);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Left-aligned columns as wide as their widest field.
+fn table(beats: &[Beat]) -> Vec<String> {
+    let names = ["SERVICE", "VERSION", "HOST", "PID", "N", "CLOCK ERROR", "CPU", "MEMORY", "LAST BEAT", "STAGES"];
+    let mut rows = vec![names.map(str::to_owned)];
+    rows.extend(beats.iter().map(row));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..names.len()).map(width).collect();
+    let pad = |row: &[String; 10]| {
+        let fields: Vec<_> = row.iter().zip(&widths).map(|(field, width)| format!("{field:<width$}")).collect();
+        fields.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(pad).collect()
+}
+
+fn row(beat: &Beat) -> [String; 10] {
+    let known = |text: Option<String>| text.unwrap_or_else(|| "n/a".to_owned());
+    let stages: Vec<_> = beat.stages.iter().map(ToString::to_string).collect();
+    [
+        beat.service.clone(),
+        beat.version.clone(),
+        beat.host.clone(),
+        beat.pid.to_string(),
+        beat.every.to_string(),
+        beat.clock.map_or_else(|| "plain".to_owned(), |clock| format!("{} µs", clock.error_us)),
+        known(beat.cpu_us.map(|us| format!("{:.2} s", us as f64 / 1e6))),
+        known(beat.memory_bytes.map(|bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)))),
+        format!("{:.1} s ago", beat.age_ms as f64 / 1e3),
+        stages.join(","),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let beat = Beat {
+            service: "apiserver".to_owned(),
+            instance: "1-a".to_owned(),
+            version: "0.1.0".to_owned(),
+            host: "web-1".to_owned(),
+            pid: 4711,
+            every: 100,
+            stages: vec![stamp::Stage::APISERVER, stamp::Stage::ENQUEUE],
+            clock: Some(stamp::BeatClock { error_us: 17, host_offset_us: -3, drift_ppm: 0.4, steps: 0 }),
+            cpu_us: Some(1_230_000),
+            memory_bytes: Some(7 << 20),
+            age_ms: 240,
+        };
+        let foreign =
+            Beat { service: "enricher".to_owned(), clock: None, cpu_us: None, memory_bytes: None, ..beat.clone() };
+        insta::assert_snapshot!(table(&[beat, foreign]).join("\n"), @r"
+        SERVICE    VERSION  HOST   PID   N    CLOCK ERROR  CPU     MEMORY   LAST BEAT  STAGES
+        apiserver  0.1.0    web-1  4711  100  17 µs        1.23 s  7.0 MiB  0.2 s ago  apiserver,enqueue
+        enricher   0.1.0    web-1  4711  100  plain        n/a     n/a      0.2 s ago  apiserver,enqueue
+        ");
+    }
+}

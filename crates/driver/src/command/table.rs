@@ -1,0 +1,80 @@
+//! The tables that people read on the terminal.
+
+use reporter::{Level, Report};
+use std::fmt::Write;
+
+const WIDTHS: [usize; 11] = [4, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];
+
+/// The heading of the table of levels.
+pub(super) fn heading() -> String {
+    let names =
+        ["conn", "req/s", "http ms", "arr mean", "p50 ms", "p90 ms", "p99 ms", "max ms", "lost", "backlog", "drain s"];
+    columns(&names.map(str::to_owned))
+}
+
+/// One finished level.
+pub(super) fn row(level: &Level) -> String {
+    let milliseconds = |us: Option<i64>| us.map_or_else(|| "n/a".to_owned(), |us| format!("{:.3}", us as f64 / 1e3));
+    let (load, http, arrival) = (&level.load, level.load.http.as_ref(), &level.arrival);
+    let text = |value: Option<String>| value.unwrap_or_else(|| "n/a".to_owned());
+    let mut row = columns(&[
+        text(load.concurrency.map(|c| c.to_string())),
+        text(http.map(|http| format!("{:.0}", http.requests_per_sec()))),
+        text(http.map(|http| format!("{:.3}", http.mean_us / 1e3))),
+        text(arrival.mean_us.map(|us| format!("{:.3}", us / 1e3))),
+        milliseconds(arrival.p50_us),
+        milliseconds(arrival.p90_us),
+        milliseconds(arrival.p99_us),
+        milliseconds(arrival.max_us),
+        level.books.lost.to_string(),
+        text(load.backlog.map(|backlog| backlog.to_string())),
+        text(load.drain_us.map(|us| format!("{:.2}", us as f64 / 1e6))),
+    ]);
+    // Writing to a String cannot fail.
+    if !load.clock_steps.is_empty() {
+        let sizes: Vec<_> = load.clock_steps.iter().map(|step| format!("{} µs", step.size)).collect();
+        let _ = write!(row, "  redis clock set by {} ({} messages left out)", sizes.join(", "), level.across_steps);
+    }
+    if let Some(http) = http.filter(|http| http.failed() > 0) {
+        let kinds: Vec<_> = http.errors.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
+        let _ = write!(row, "  errors: {}", kinds.join(", "));
+    }
+    row
+}
+
+fn columns(fields: &[String; WIDTHS.len()]) -> String {
+    let padded: Vec<String> = fields.iter().zip(WIDTHS).map(|(field, width)| format!("{field:>width$}")).collect();
+    padded.join(" ")
+}
+
+/// What the stamps of each stage are worth: how late they were written, how large their error may be, and what is missing.
+pub(super) fn stamping_table(report: &Report) -> String {
+    let us = |us: Option<i64>| us.map_or_else(|| "n/a".to_owned(), |us| us.to_string());
+    let mut table = format!(
+        "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "stamps of", "number", "plain", "lag p50", "p99 µs", "err p50", "p99 µs", "dropped"
+    );
+    for stage in &report.stamping {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            table,
+            "\n{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            stage.stage.to_string(),
+            stage.stamps,
+            stage.plain,
+            us(stage.lag.p50_us),
+            us(stage.lag.p99_us),
+            us(stage.err.p50_us),
+            us(stage.err.p99_us),
+            stage.dropped
+        );
+    }
+    let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
+    let (negative, across) = (sum(|level| level.negative), sum(|level| level.across_steps));
+    let steps = sum(|level| level.load.clock_steps.len() as u64);
+    let _ = write!(
+        table,
+        "\nnegative differences: {negative}; redis clock set: {steps} times, {across} messages left out for it"
+    );
+    table
+}

@@ -1,0 +1,96 @@
+//! How good the stamps are: how late they were written, and how large their error may be.
+
+use crate::Distribution;
+use serde::{Deserialize, Serialize};
+use stamp::{Stage, Stamp};
+
+/// The stamps of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamping {
+    /// The stage.
+    pub stage: Stage,
+    /// Stamps read.
+    pub stamps: u64,
+    /// Those of them that are plain readings, whose error nobody knows.
+    pub plain: u64,
+    /// From the event to the moment when the log store took the stamp.
+    pub lag: Distribution,
+    /// The bound of the event time's error.
+    pub err: Distribution,
+    /// Stamps that did not fit their writers' buffers, or whose writing failed.
+    pub dropped: u64,
+}
+
+/// Gathers [`Stamping`] over the levels of a report.
+#[derive(Debug)]
+pub struct StampQuality {
+    stages: Vec<Gathered>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    stage: Stage,
+    stamps: u64,
+    lags: Vec<i64>,
+    errors: Vec<i64>,
+    dropped: u64,
+}
+
+impl StampQuality {
+    /// Over these stages.
+    #[must_use]
+    pub fn new(path: &[Stage]) -> Self {
+        let gathered = |stage: &Stage| Gathered {
+            stage: stage.clone(),
+            stamps: 0,
+            lags: Vec::new(),
+            errors: Vec::new(),
+            dropped: 0,
+        };
+        Self { stages: path.iter().map(gathered).collect() }
+    }
+
+    /// Takes in a stamp of the stage with this index.
+    pub(crate) fn add(&mut self, stage: usize, stamp: &Stamp) {
+        let gathered = &mut self.stages[stage];
+        gathered.stamps += 1;
+        gathered.lags.extend(stamp.lag_us);
+        gathered.errors.extend(stamp.err_us.map(i64::from));
+    }
+
+    /// Takes in stamps of the stage with this index that were dropped.
+    pub(crate) fn add_dropped(&mut self, stage: usize, dropped: u64) {
+        self.stages[stage].dropped += dropped;
+    }
+
+    /// What has been gathered so far.
+    #[must_use]
+    pub fn summary(&self) -> Vec<Stamping> {
+        let summary = |gathered: &Gathered| Stamping {
+            stage: gathered.stage.clone(),
+            stamps: gathered.stamps,
+            plain: gathered.stamps - gathered.lags.len() as u64,
+            lag: Distribution::of(gathered.lags.clone()),
+            err: Distribution::of(gathered.errors.clone()),
+            dropped: gathered.dropped,
+        };
+        self.stages.iter().map(summary).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_stamps_have_neither_lag_nor_error() {
+        let mut quality = StampQuality::new(&[Stage::SEND]);
+        let plain = Stamp { id: 1, time_us: 5, lag_us: None, err_us: None, step: 0 };
+        quality.add(0, &plain);
+        quality.add(0, &Stamp { lag_us: Some(40), err_us: Some(7), ..plain });
+        quality.add_dropped(0, 3);
+        let summary = &quality.summary()[0];
+        assert_eq!((summary.stamps, summary.plain, summary.dropped), (2, 1, 3));
+        assert_eq!((summary.lag.p50_us, summary.err.p99_us), (Some(40), Some(7)));
+    }
+}

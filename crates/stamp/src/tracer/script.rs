@@ -1,0 +1,78 @@
+//! The server-side script that takes stamps: one reading of the one clock for all that come with a call.
+
+use super::books::{Book, Mark, Name};
+use crate::clock::ClockState;
+use std::collections::hash_map::{Entry, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads TIME and appends the stamps. KEYS: the lists. ARGV: seconds to live; the number of the time scale; then for each
+/// list the number of its stamps, and for each stamp its id, its event time in µs (empty for a plain one) and the bound of
+/// its error.
+const STAMP: &str = r#"
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local clock = string.format(',"time":"%s.%06d"', time[1], time[2])
+local tail = ARGV[2] == '0' and '}' or ',"step":' .. ARGV[2] .. '}'
+local arg = 3
+for k = 1, #KEYS do
+    local entries = {}
+    for n = 1, ARGV[arg] do
+        local id, event, err = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+        local lag = event == '' and '' or string.format(',"lag":%d,"err":%s', now - event, err)
+        entries[n] = '{"id":' .. id .. clock .. lag .. tail
+        arg = arg + 3
+    end
+    arg = arg + 1
+    redis.call('RPUSH', KEYS[k], unpack(entries))
+    redis.call('EXPIRE', KEYS[k], ARGV[1])
+end
+"#;
+
+/// The script, ready to be called.
+pub(super) struct StampScript {
+    script: redis::Script,
+}
+
+impl StampScript {
+    pub(super) fn new() -> Self {
+        Self { script: redis::Script::new(STAMP) }
+    }
+
+    /// A call that writes `marks`. Event times are told by `clock`, whose time scale has the number `scale`; without it the
+    /// stamps are plain.
+    pub(super) fn call<'a>(
+        &'a self,
+        marks: &[Mark],
+        names: &[Name],
+        clock: Option<&ClockState>,
+        scale: u32,
+        time_to_live: Duration,
+    ) -> redis::ScriptInvocation<'a> {
+        let mut lists: HashMap<(usize, *const Book), usize> = HashMap::new();
+        let mut groups: Vec<(String, Vec<&Mark>)> = Vec::new();
+        for mark in marks {
+            let group = match lists.entry((mark.slot, Arc::as_ptr(&mark.book))) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    groups.push((format!("trace:{}:{}", mark.book.run, names[mark.slot].text), Vec::new()));
+                    *new.insert(groups.len() - 1)
+                }
+            };
+            groups[group].1.push(mark);
+        }
+        let mut call = self.script.prepare_invoke();
+        call.arg(time_to_live.as_secs()).arg(scale);
+        for (key, marks) in groups {
+            call.key(key).arg(marks.len());
+            for mark in marks {
+                call.arg(mark.id.get());
+                match clock.map(|clock| clock.at(mark.at)) {
+                    Some(event) => call.arg(event.us).arg(event.error_us),
+                    None => call.arg("").arg(""),
+                };
+            }
+        }
+        call
+    }
+}
