@@ -63,6 +63,8 @@ pub enum Clock {
     Disciplined,
     /// Redis TIME when the log store takes the stamp.
     Redis,
+    /// No tracing at all, neither stamps nor counts: to measure what tracing costs.
+    Off,
 }
 
 impl From<Clock> for ClockMode {
@@ -70,6 +72,7 @@ impl From<Clock> for ClockMode {
         match clock {
             Clock::Disciplined => ClockMode::Disciplined,
             Clock::Redis => ClockMode::Redis,
+            Clock::Off => ClockMode::Off,
         }
     }
 }

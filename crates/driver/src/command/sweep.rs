@@ -79,6 +79,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
         !args.shape.duration.is_zero(),
         "--duration 0s leaves no time to measure anything: give a longer one"
     );
+    anyhow::ensure!(args.clock != service::Clock::Off, "--clock off leaves nothing to report: use driver load instead");
     let shutdown = shutdown_on_signal()?;
     let id = sweep_id();
     let output = Output::open(&args.out, &id)?;

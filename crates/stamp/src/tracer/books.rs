@@ -1,6 +1,6 @@
 //! What a process has counted and stamped but not written yet.
 
-use super::TracerOptions;
+use super::{ClockMode, TracerOptions};
 use crate::{MsgId, RunId, clock};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -105,6 +105,11 @@ impl Books {
             wake: Notify::new(),
             idle: AtomicBool::new(true),
         }
+    }
+
+    /// Whether the message is stamped.
+    pub(super) fn samples(&self, id: MsgId) -> bool {
+        self.options.every.samples(id) && self.options.clock != ClockMode::Off
     }
 
     /// The slot of a stage or counter.
