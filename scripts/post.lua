@@ -15,8 +15,8 @@ local function refuse(text)
 end
 
 local run = os.getenv("STAMPEDE_RUN") or "wrk"
-if #run < 1 or #run > 64 or run:find("[^A-Za-z0-9._-]") or run == "service" or run == "sweep" then
-    refuse("STAMPEDE_RUN must be 1 to 64 characters of A-Z a-z 0-9 . _ -, and neither service nor sweep")
+if #run < 1 or #run > 64 or run:find("[^A-Za-z0-9._-]") or run == "service" or run == "sweep" or run == "clock" then
+    refuse("STAMPEDE_RUN must be 1 to 64 characters of A-Z a-z 0-9 . _ -, and not service, sweep or clock")
 end
 
 local bytes = os.getenv("STAMPEDE_PAYLOAD_BYTES") or "64"

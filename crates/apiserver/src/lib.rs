@@ -35,6 +35,6 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let enqueuer = Enqueuer::start(args.service.redis, args.queue, shell.readiness.part("redis"));
     shell.serve(routes::routes(enqueuer, tracer.clone(), args.max_body)).await?;
-    service::flush(&tracer).await;
+    service::close(&tracer).await;
     Ok(())
 }

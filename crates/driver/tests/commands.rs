@@ -225,6 +225,95 @@ fn a_sweep_of_a_pipeline_that_is_already_there_can_be_reported_again() {
 }
 
 #[test]
+fn a_sweep_refuses_a_pipeline_that_lacks_a_stage_or_samples_differently() {
+    let stack = RunningStack::start(&[]);
+    let out = tempfile::tempdir().unwrap();
+    let sweep = |more: &[&str]| {
+        let own = [
+            "sweep",
+            "--target",
+            &stack.at.api,
+            "--redis",
+            &stack.at.redis,
+            "--to",
+            "1",
+            "--duration",
+            "200ms",
+            "--warmup",
+            "0s",
+        ];
+        run(&[&own, &["--drain-timeout", "300ms", "--out", out.path().to_str().unwrap()], more].concat())
+    };
+    for (more, told) in [
+        (
+            ["--path", "send,apiserver,enqueue,enricher,pushserver,publish,mqttclient"],
+            "no service has registered for enricher:",
+        ),
+        (["--every", "50"], "this sweep samples 1 in 50, but apiserver ("),
+    ] {
+        let output = sweep(&more);
+        assert_eq!(output.status.code(), Some(1), "{more:?}");
+        assert!(text(&output.stderr).contains(told), "{more:?}: {}", text(&output.stderr));
+    }
+    assert!(sweep(&["--every", "50", "--skip-service-check"]).status.success());
+    let services = run(&["services", "--redis", &stack.at.redis]);
+    let listed: Vec<String> =
+        text(&services.stdout).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(listed, ["SERVICE", "apiserver", "mqttclient", "pushserver"]);
+    stack.stop();
+}
+
+#[test]
+fn the_path_may_be_shorter_and_may_come_from_a_file() {
+    let stack = RunningStack::start(&[]);
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("path");
+    fs::write(&file, "# from end to end\nsend\napiserver\nmqttclient\n").unwrap();
+    let output = run(&[
+        "sweep",
+        "--target",
+        &stack.at.api,
+        "--redis",
+        &stack.at.redis,
+        "--to",
+        "1",
+        "--duration",
+        "300ms",
+        "--warmup",
+        "0s",
+        "--json",
+        "--path",
+        file.to_str().unwrap(),
+        "--out",
+        out.path().to_str().unwrap(),
+    ]);
+    let level: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let hops: Vec<_> = level["hops"].as_array().unwrap().iter().map(|hop| hop["stage"].as_str().unwrap()).collect();
+    assert_eq!(hops, ["apiserver", "mqttclient"]);
+    // With one hop behind the API server, that hop is the arrival.
+    assert_eq!(level["hops"][1]["latency"], level["arrival"]);
+    stack.stop();
+}
+
+#[test]
+fn the_clock_command_tells_offset_drift_and_errors() {
+    let stack = RunningStack::start(&[]);
+    let output = run(&["clock", "--redis", &stack.at.redis, "--duration", "300ms", "--against-host-clock", "--json"]);
+    let clock: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in ["rtt_us", "error_bound_us", "disciplined_abs_error_us", "plain_abs_error_us"] {
+        let [p50, p99, max] = ["p50", "p99", "max"].map(|at| clock[key][at].as_u64().unwrap());
+        assert!(p50 <= p99 && p99 <= max, "{key}: {clock}");
+    }
+    assert!(clock["offset_us"].is_i64() && clock["drift_ppm"].is_f64(), "{clock}");
+    // Both clocks are this machine's: what is stated as a bound must hold.
+    assert!(
+        clock["disciplined_abs_error_us"]["max"].as_u64() <= clock["error_bound_us"]["max"].as_u64().map(|us| us + 2),
+        "{clock}"
+    );
+    stack.stop();
+}
+
+#[test]
 fn ids_are_unique_over_connections_and_each_connection_is_sampled() {
     let stack = RunningStack::start(&["--every", "1"]);
     let output = run(&["load", &stack.at.api, "--connections", "7", "--duration", "500ms", "--run", "ids", "--json"]);

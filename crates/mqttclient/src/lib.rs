@@ -55,6 +55,6 @@ pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
     if tokio::time::timeout(FINISH_WITHIN, subscribing).await.is_err() {
         warn!("the broker did not end the subscription within {} s", FINISH_WITHIN.as_secs());
     }
-    service::flush(&tracer).await;
+    service::close(&tracer).await;
     Ok(())
 }

@@ -106,6 +106,6 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     if tokio::time::timeout(FINISH_WITHIN, halves.wait()).await.is_err() {
         warn!("not everything popped could be published within {} s", FINISH_WITHIN.as_secs());
     }
-    service::flush(&tracer).await;
+    service::close(&tracer).await;
     Ok(())
 }

@@ -17,5 +17,5 @@ pub use arguments::{Clock, LogFormat, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};
-pub use shell::{Shell, flush};
+pub use shell::{Shell, close};
 pub use shutdown::shutdown_on_signal;

@@ -105,9 +105,9 @@ impl Shell {
     }
 }
 
-/// Waits until everything stamped and counted is in the log store, under a deadline.
-pub async fn flush(tracer: &Tracer) {
-    if tokio::time::timeout(FLUSH_WITHIN, tracer.flush()).await.is_err() {
+/// Brings the last stamps and counts to the log store, under a deadline, and takes the service out of the registry.
+pub async fn close(tracer: &Tracer) {
+    if tokio::time::timeout(FLUSH_WITHIN, tracer.close()).await.is_err() {
         warn!("the last stamps and counts did not reach the log store within {} s", FLUSH_WITHIN.as_secs());
     }
 }

@@ -3,6 +3,7 @@
 use crate::process::start_on_free_port;
 use crate::program::Program;
 use crate::{Process, Sandbox, StackError};
+use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -30,8 +31,17 @@ impl Redis {
 
     /// Starts one in a sandbox that others share.
     pub async fn start_in(sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
+        Self::start_with(sandbox, &[]).await
+    }
+
+    /// Starts one with further variables in its environment.
+    pub async fn start_with(sandbox: &Arc<Sandbox>, environment: &[(&str, &OsStr)]) -> Result<Self, StackError> {
         let executable = REDIS.find()?;
-        let command = |port| Ok(command(&executable, port));
+        let command = |port| {
+            let mut command = command(&executable, port);
+            command.envs(environment.iter().copied());
+            Ok(command)
+        };
         let (process, port) =
             start_on_free_port("redis-server", sandbox, command, "Ready to accept connections").await?;
         Ok(Self { process, port })

@@ -72,6 +72,14 @@ impl LogStore {
         Ok(Counts::sum(fields))
     }
 
+    /// The runs that have counters, sorted.
+    pub async fn runs(&self) -> Result<Vec<RunId>, StoreError> {
+        let keys =
+            registry::scan(&mut self.connection.clone(), "trace:*:counts").await.map_err(|e| self.url.failed(e))?;
+        let run = |key: &String| key.strip_prefix("trace:")?.strip_suffix(":counts")?.parse().ok();
+        Ok(keys.iter().filter_map(run).collect())
+    }
+
     /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
         let key = keys::stamps(run, stage);

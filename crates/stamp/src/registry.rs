@@ -75,13 +75,13 @@ pub(crate) async fn remove(
     connection.del(keys::service(service, instance)).await
 }
 
-/// Reads who is there, sorted by service and instance. What is no beat is passed over.
-pub(crate) async fn read(connection: &mut MultiplexedConnection) -> redis::RedisResult<Vec<Beat>> {
+/// The keys that match a pattern, sorted.
+pub(crate) async fn scan(connection: &mut MultiplexedConnection, pattern: &str) -> redis::RedisResult<Vec<String>> {
     let mut cursor = 0u64;
     let mut found = Vec::new();
     loop {
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg("trace:service:*").arg("COUNT").arg(1000);
+        scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1000);
         let (next, keys): (u64, Vec<String>) = scan.query_async(connection).await?;
         found.extend(keys);
         cursor = next;
@@ -92,8 +92,13 @@ pub(crate) async fn read(connection: &mut MultiplexedConnection) -> redis::Redis
     // A scan may give a key twice.
     found.sort_unstable();
     found.dedup();
+    Ok(found)
+}
+
+/// Reads who is there, sorted by service and instance. What is no beat is passed over.
+pub(crate) async fn read(connection: &mut MultiplexedConnection) -> redis::RedisResult<Vec<Beat>> {
     let mut beats = Vec::new();
-    for key in found {
+    for key in scan(connection, "trace:service:*").await? {
         let (document, left_ms): (Option<String>, i64) =
             redis::pipe().get(&key).pttl(&key).query_async(connection).await?;
         if let Some(mut beat) = document.and_then(|document| serde_json::from_str::<Beat>(&document).ok()) {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use stack::Redis;
-use stamp::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, Stamp, Tracer, TracerOptions};
+use stamp::{ClockMode, LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, Stamp, Tracer, TracerOptions};
 use std::time::Duration;
 
 struct Fixture {
@@ -72,6 +72,88 @@ async fn a_hundred_thousand_stamps_of_many_runs_arrive_complete_and_in_order() {
         assert_eq!(ids, (first..100_000).step_by(3).collect::<Vec<u64>>());
         assert_eq!(fixture.count(run, "send").await, ids.len() as u64);
     }
+}
+
+#[tokio::test]
+async fn the_disciplined_clock_tells_the_event_however_late_the_stamp_is_written() {
+    let fixture = Fixture::start().await;
+    let tracer = Tracer::start(&fixture.url, TracerOptions::default());
+    tracer.stamp(&Stage::SEND, id(100));
+    tracer.flush().await;
+    let before = fixture.redis_time_us().await;
+    tracer.stamp(&Stage::SEND, id(200));
+    let after = fixture.redis_time_us().await;
+    // Written a good while after the event.
+    tokio::time::timeout(Duration::from_millis(30), std::future::pending::<()>()).await.unwrap_err();
+    tracer.flush().await;
+    let stamp = fixture.stamps("adhoc", &Stage::SEND).await[1];
+    let error = i64::from(stamp.err_us.unwrap());
+    assert!(stamp.lag_us.is_some() && stamp.step == 0, "{stamp:?}");
+    assert!(before - error <= stamp.event_us() && stamp.event_us() <= after + error, "{before} {stamp:?} {after}");
+}
+
+#[tokio::test]
+async fn plain_stamps_carry_the_reading_alone() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { clock: ClockMode::Redis, ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    tracer.stamp(&Stage::SEND, id(100));
+    tracer.flush().await;
+    let stamp = fixture.stamps("adhoc", &Stage::SEND).await[0];
+    assert_eq!((stamp.lag_us, stamp.err_us), (None, None));
+}
+
+#[tokio::test]
+async fn tracing_that_is_off_leaves_nothing() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { clock: ClockMode::Off, ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    tracer.stamp(&Stage::SEND, id(100));
+    tracer.flush().await;
+    assert!(fixture.stamps("adhoc", &Stage::SEND).await.is_empty());
+    assert_eq!(fixture.count("adhoc", "send").await, 0);
+    assert!(fixture.log.services().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn services_register_and_take_their_leave() {
+    let fixture = Fixture::start().await;
+    let options =
+        TracerOptions { service: "enricher".to_owned(), version: "9.1".to_owned(), ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options.clone());
+    tracer.stamp(&Stage::PUBLISH, id(1));
+    let _ = tracer.counter("other");
+    let registered = async {
+        loop {
+            match fixture.log.services().await.unwrap().pop() {
+                Some(beat) if beat.clock.is_some() && !beat.stages.is_empty() => return beat,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let beat = tokio::time::timeout(Duration::from_secs(10), registered).await.unwrap();
+    assert_eq!((beat.service.as_str(), beat.version.as_str(), beat.every), ("enricher", "9.1", 100));
+    assert_eq!((beat.instance, beat.stages, beat.pid), (options.instance, vec![Stage::PUBLISH], std::process::id()));
+    tracer.close().await;
+    assert!(fixture.log.services().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_stamp_takes_at_most_64_bytes() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { every: SampleEvery::new(1).unwrap(), capacity: 1 << 20, ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    let (run, stage) = (tracer.run("r"), tracer.stage(&Stage::MQTTCLIENT));
+    for n in 0..100_000u32 {
+        run.stamp(stage, MsgId::compose(0, u16::try_from(n % 20).unwrap(), n / 20));
+    }
+    tracer.flush().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let mut usage = redis::cmd("MEMORY");
+    usage.arg("USAGE").arg("trace:r:mqttclient").arg("SAMPLES").arg(0);
+    let bytes: u64 = usage.query_async(&mut connection).await.unwrap();
+    let stamps = fixture.stamps("r", &Stage::MQTTCLIENT).await.len() as u64;
+    assert!(stamps == 100_000 && bytes <= 64 * stamps, "{bytes} bytes for {stamps} stamps");
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     };
     progress.finish();
     if let Some(tracer) = tracer {
-        tracer.flush().await;
+        service::close(&tracer).await;
     }
     output::result(&if args.json { as_json(&tally).to_string() } else { as_table(&tally) });
     Ok(if tally.accepted() == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })

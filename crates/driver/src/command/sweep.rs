@@ -94,6 +94,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     };
     sweeping.progress.finish();
     sweeping.tell_outcome();
+    service::close(&sweeping.tracer).await;
     pipeline.close().await;
     match swept {
         Some(swept) => swept.map(|()| ExitCode::SUCCESS),

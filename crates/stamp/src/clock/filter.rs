@@ -3,7 +3,7 @@
 //! A probe brackets one reading of Redis `TIME` between two readings of the local monotonic clock, so that the offset
 //! between the clocks is known to lie in an interval as wide as the round trip (Cristian 1989). Intervals of a sliding
 //! window are carried to the present, widened by what the drift may have done meanwhile, and intersected (Marzullo
-//! 1984): slow probes widen nothing, and one quick way there and another quick way back are enough. The drift comes from
+//! 1985): slow probes widen nothing, and one quick way there and another quick way back are enough. The drift comes from
 //! the narrowest probes of the two halves of the window. docs/method.md has the assumptions and the sources.
 
 use std::collections::VecDeque;

@@ -1,29 +1,26 @@
 //! The task that writes stamps, counts and beats to the log store.
 
-use super::TracerOptions;
 use super::books::{Book, Books, Mark, Totals};
 use super::heartbeat::beat;
 use super::scale::Scale;
 use super::script::StampScript;
+use super::{Request, TracerOptions};
 use crate::clock::{self, RedisClock};
 use crate::{RedisUrl, Wait, keys, registry};
 use redis::aio::MultiplexedConnection;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, sleep, sleep_until};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, sleep};
 use tracing::{info, warn};
 
-/// How often counts are written.
-const COUNT_PERIOD: Duration = Duration::from_millis(50);
-
-/// The shortest time from one flush to the next. The disciplined clock knows the event's time whenever it is written, so that
-/// stamps may gather: fewer, larger flushes cost the pipeline less.
-const GATHER: Duration = Duration::from_millis(10);
+/// How often stamps and counts are written. The disciplined clock knows an event's time whenever it is written, so that stamps
+/// may gather: fewer, larger flushes cost the pipeline less. Plain stamps are written at once.
+const PERIOD: Duration = Duration::from_millis(50);
 
 /// Stamps per call of the script: Redis serves nobody else while it runs.
-const STAMPS_PER_CALL: usize = 128;
+const STAMPS_PER_CALL: usize = 64;
 
 pub(super) struct Flusher {
     books: Arc<Books>,
@@ -33,50 +30,32 @@ pub(super) struct Flusher {
     connection: Option<MultiplexedConnection>,
     script: StampScript,
     backoff: Duration,
-    /// The next counts are due.
-    counts_at: Instant,
     /// The next beat is due.
     beat_at: Instant,
-    /// No flush before.
-    not_before: Instant,
 }
 
 impl Flusher {
     pub(super) fn new(books: Arc<Books>, url: RedisUrl, clock: Option<RedisClock>) -> Self {
-        let (scale, script, now) = (Scale::default(), StampScript::new(), clock::now());
-        Self {
-            books,
-            url,
-            clock,
-            scale,
-            connection: None,
-            script,
-            backoff: Duration::ZERO,
-            counts_at: now,
-            beat_at: now,
-            not_before: now,
-        }
+        let (scale, script) = (Scale::default(), StampScript::new());
+        Self { books, url, clock, scale, connection: None, script, backoff: Duration::ZERO, beat_at: clock::now() }
     }
 
-    /// Writes until the last [`super::Tracer`] is gone, and then once more.
-    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
-        let mut period = tokio::time::interval(COUNT_PERIOD);
+    /// Writes until the last [`super::Tracer`] is closed or gone, and then once more.
+    pub(super) async fn run(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let mut period = tokio::time::interval(PERIOD);
         period.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let stamps_wait = async {
-                sleep_until(self.not_before.into()).await;
-                self.books.wake.notified().await;
-            };
-            let mut asked = Vec::new();
+            let mut asked = None;
             let open = tokio::select! {
-                () = stamps_wait => true,
+                () = self.books.wake.notified(), if self.clock.is_none() => true,
                 _ = period.tick() => true,
                 request = requests.recv() => match request {
-                    Some(done) => { asked.push(done); true }
+                    Some(Request::Flush(done)) => { asked = Some(done); true }
+                    Some(Request::Close(done)) => { asked = Some(done); false }
                     None => false,
                 },
             };
-            while !self.flush(!open || !asked.is_empty()).await && open {
+            while !self.flush().await && open {
                 // Stamps keep gathering meanwhile; who asked keeps waiting.
                 self.backoff = (self.backoff * 2).clamp(Duration::from_millis(50), Duration::from_secs(2));
                 sleep(self.backoff).await;
@@ -84,23 +63,25 @@ impl Flusher {
                     return;
                 }
             }
-            for done in asked {
+            if !open {
+                self.take_leave().await;
+            }
+            if let Some(done) = asked {
                 let _ = done.send(());
             }
             if !open {
-                return self.take_leave().await;
+                return;
             }
         }
     }
 
-    /// Writes what has gathered, counts only when they are due or `all` is asked for; false when the log store is away.
-    async fn flush(&mut self, all: bool) -> bool {
+    /// Writes what has gathered; false when the log store is away.
+    async fn flush(&mut self) -> bool {
         // Counts are read before the stamps are taken: a message that is counted in the log store then has its
         // stamp there, too, and whoever waits for the counts finds the stamps complete.
-        let now = clock::now();
-        let totals = if all || now >= self.counts_at { self.books.changed() } else { Vec::new() };
+        let totals = self.books.changed();
         let marks = self.books.take();
-        let beats = now >= self.beat_at;
+        let beats = clock::now() >= self.beat_at;
         if totals.is_empty() && marks.is_empty() && !beats {
             return true;
         }
@@ -115,13 +96,7 @@ impl Flusher {
             self.connection = None;
             return false;
         }
-        if !totals.is_empty() {
-            self.books.written(&totals);
-            self.counts_at = now + COUNT_PERIOD;
-        }
-        if self.clock.is_some() {
-            self.not_before = clock::now() + GATHER;
-        }
+        self.books.written(&totals);
         if !std::mem::take(&mut self.backoff).is_zero() {
             info!("the log store at {} is back", self.url);
         }
@@ -214,7 +189,7 @@ impl Flusher {
         registry::write(connection, &beat).await.is_ok()
     }
 
-    async fn take_leave(mut self) {
+    async fn take_leave(&mut self) {
         if let Some(connection) = &mut self.connection {
             let TracerOptions { service, instance, .. } = &self.books.options;
             let _ = registry::remove(connection, service, instance).await;

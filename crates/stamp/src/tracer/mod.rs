@@ -21,7 +21,14 @@ use tokio::sync::{mpsc, oneshot};
 #[derive(Debug, Clone)]
 pub struct Tracer {
     books: Arc<Books>,
-    flushes: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    requests: mpsc::UnboundedSender<Request>,
+}
+
+/// What a tracer asks of the task that writes; it answers when that is done.
+#[derive(Debug)]
+enum Request {
+    Flush(oneshot::Sender<()>),
+    Close(oneshot::Sender<()>),
 }
 
 /// What can be set about a [`Tracer`].
@@ -103,13 +110,13 @@ impl Tracer {
     pub fn start(log_store: &RedisUrl, options: TracerOptions) -> Self {
         let mode = options.clock;
         let books = Arc::new(Books::new(options));
-        let (flushes, requests) = mpsc::unbounded_channel();
+        let (requests, asked) = mpsc::unbounded_channel();
         if mode == ClockMode::Off {
-            return Self { books, flushes };
+            return Self { books, requests };
         }
         let clock = (mode == ClockMode::Disciplined).then(|| RedisClock::start(log_store));
-        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone(), clock).run(requests));
-        Self { books, flushes }
+        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone(), clock).run(asked));
+        Self { books, requests }
     }
 
     /// Stamps a message of the run `adhoc` at `stage`: counted always, written when sampled.
@@ -150,8 +157,17 @@ impl Tracer {
     /// Waits until everything stamped and counted so far is in the log store. It waits as long as the log store
     /// is away: callers that must end put a deadline around it.
     pub async fn flush(&self) {
+        self.ask(Request::Flush).await;
+    }
+
+    /// Writes what is left, once, and takes the process out of the registry. Whatever is stamped later is not written.
+    pub async fn close(&self) {
+        self.ask(Request::Close).await;
+    }
+
+    async fn ask(&self, request: fn(oneshot::Sender<()>) -> Request) {
         let (done, finished) = oneshot::channel();
-        if self.flushes.send(done).is_ok() {
+        if self.requests.send(request(done)).is_ok() {
             let _ = finished.await;
         }
     }

@@ -1,0 +1,190 @@
+//! Hosts whose clocks disagree, and a Redis clock that is set in the middle of a run. Every process gets a wall clock of its own,
+//! by a preload library that adds to it what a mapped file says.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use stack::{Mosquitto, Process, Redis, Sandbox};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+const MINUTE_US: i64 = 60_000_000;
+
+/// The preload library, and the wall clocks that it shifts.
+struct Clocks {
+    folder: tempfile::TempDir,
+    library: PathBuf,
+}
+
+impl Clocks {
+    fn build() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let library = folder.path().join("preload.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload.c");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .arg(source)
+            .arg("-ldl")
+            .status()
+            .unwrap();
+        assert!(built.success());
+        Self { folder, library }
+    }
+
+    /// Sets a clock to run this much ahead of the machine's.
+    fn set(&self, name: &str, ahead_ns: i64) -> PathBuf {
+        let file = self.folder.path().join(name);
+        // Written in place: the process has the file mapped.
+        let written = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&file);
+        std::io::Write::write_all(&mut written.unwrap(), &ahead_ns.to_ne_bytes()).unwrap();
+        file
+    }
+
+    fn shift<'c>(&self, command: &'c mut Command, name: &str, ahead_ns: i64) -> &'c mut Command {
+        command.env("LD_PRELOAD", &self.library).env("STAMPEDE_CLOCK_FILE", self.set(name, ahead_ns))
+    }
+}
+
+/// A pipeline of processes with a clock each.
+struct Pipeline {
+    clocks: Clocks,
+    api: String,
+    _services: Vec<Process>,
+    _mosquitto: Mosquitto,
+    redis: Redis,
+}
+
+impl Pipeline {
+    async fn start(redis_ahead_ns: i64, services_ahead_ns: [i64; 3]) -> Self {
+        let clocks = Clocks::build();
+        let sandbox = Arc::new(Sandbox::new().unwrap());
+        let file = clocks.set("redis", redis_ahead_ns);
+        let shifted: [(&str, &OsStr); 2] =
+            [("LD_PRELOAD", clocks.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
+        let redis = Redis::start_with(&sandbox, &shifted).await.unwrap();
+        let mosquitto = Mosquitto::start_in(&sandbox).await.unwrap();
+        let (mut services, mut api) = (Vec::new(), String::new());
+        for (role, ahead_ns) in ["apiserver", "pushserver", "mqttclient"].into_iter().zip(services_ahead_ns) {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+            command.args(["role", role, "--redis", &redis.url(), "--every", "10"]);
+            if role != "apiserver" {
+                command.args(["--mqtt", &mosquitto.url()]);
+            }
+            clocks.shift(&mut command, role, ahead_ns);
+            let mut process = Process::spawn(role, command, &sandbox).unwrap();
+            let listens = |line: &str| serde_json::from_str::<Value>(line).ok()?["listen"].as_str().map(str::to_owned);
+            let listen = process.wait_for(listens).await.unwrap();
+            if role == "apiserver" {
+                api = format!("http://{listen}");
+            }
+            services.push(process);
+        }
+        Self { clocks, api, _services: services, _mosquitto: mosquitto, redis }
+    }
+
+    fn sweep(&self, duration: &str, more: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+        command.args(["sweep", "--target", &self.api, "--redis", &self.redis.url(), "--every", "10", "--to", "1"]);
+        command
+            .args(["--warmup", "0s", "--duration", duration, "--json", "--out"])
+            .arg(self.clocks.folder.path())
+            .args(more);
+        self.clocks
+            .shift(&mut command, "driver", -5 * HOUR_NS)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
+/// Polls until something has come about.
+async fn until(mut come: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !come().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), polling).await.unwrap();
+}
+
+/// Messages that the apiserver has counted, in whatever runs there are.
+async fn sent(log: &stamp::LogStore) -> u64 {
+    let mut sent = 0;
+    for run in log.runs().await.unwrap() {
+        sent += log.counts(&run).await.unwrap().get("apiserver");
+    }
+    sent
+}
+
+fn level(output: &Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Every latency is that of a pipeline on one machine, not the difference between two wrong clocks.
+fn check_latencies(level: &Value) {
+    let hops = level["hops"].as_array().unwrap().iter().map(|hop| &hop["latency"]);
+    for latency in hops.chain([&level["arrival"], &level["user"]]) {
+        assert!(latency["count"].as_u64().unwrap() > 0, "{latency}");
+        for value in ["p50_us", "p99_us", "max_us"] {
+            assert!(latency[value].as_i64().unwrap().abs() < MINUTE_US, "{value}: {latency}");
+        }
+    }
+    assert_eq!(level["books"]["lost"], 0);
+}
+
+#[tokio::test]
+async fn hosts_may_be_hours_apart() {
+    let pipeline = Pipeline::start(7 * HOUR_NS, [3 * HOUR_NS, -2 * HOUR_NS, 90 * HOUR_NS]).await;
+    let level = level(&pipeline.sweep("1s", &[]).wait_with_output().unwrap());
+    check_latencies(&level);
+    assert_eq!((&level["across_steps"], &level["load"]["clock_steps"]), (&0.into(), &Value::Array(Vec::new())));
+    // The services know how wrong their own clocks are, and that is all they do with it.
+    let url = pipeline.redis.url().parse().unwrap();
+    let beats = stamp::LogStore::connect(&url).await.unwrap().services().await.unwrap();
+    let hours = |beat: &stamp::Beat| (beat.clock.unwrap().host_offset_us as f64 / 3.6e9).round();
+    assert_eq!(beats.iter().map(hours).collect::<Vec<_>>(), [-4.0, 83.0, -9.0], "{beats:?}");
+}
+
+#[tokio::test]
+async fn the_plain_clock_needs_no_agreement_either() {
+    let pipeline = Pipeline::start(7 * HOUR_NS, [3 * HOUR_NS, -2 * HOUR_NS, 0]).await;
+    let level = level(&pipeline.sweep("500ms", &["--clock", "redis"]).wait_with_output().unwrap());
+    check_latencies(&level);
+}
+
+#[tokio::test]
+async fn a_step_of_the_redis_clock_is_reported_and_tears_no_latency() {
+    let pipeline = Pipeline::start(0, [0, HOUR_NS, 0]).await;
+    let url = pipeline.redis.url().parse().unwrap();
+    let log = stamp::LogStore::connect(&url).await.unwrap();
+    let sweep = pipeline.sweep("4s", &[]);
+    // Forwards by an hour, then backwards by two; each once the load is under way and the step before is noted.
+    for (noted, ahead_ns) in [HOUR_NS, -HOUR_NS].into_iter().enumerate() {
+        let before = sent(&log).await;
+        until(async || sent(&log).await > before + 100).await;
+        pipeline.clocks.set("redis", ahead_ns);
+        until(async || log.clock_steps(0).await.unwrap().len() > noted).await;
+    }
+    let output = sweep.wait_with_output().unwrap();
+    let level = level(&output);
+    check_latencies(&level);
+    let sizes: Vec<i64> =
+        level["load"]["clock_steps"].as_array().unwrap().iter().map(|step| step["size"].as_i64().unwrap()).collect();
+    assert_eq!(sizes.len(), 2, "every process has seen both steps, and each is noted once: {sizes:?}");
+    for (size, expected) in sizes.iter().zip([HOUR_NS / 1000, -2 * HOUR_NS / 1000]) {
+        assert!((size - expected).abs() < 100_000, "{sizes:?}");
+    }
+    // No message is missing: those that were on their way during a step are counted, and left out of the latencies.
+    let count = |value: &Value| value.as_u64().unwrap();
+    assert_eq!(count(&level["arrival"]["count"]) + count(&level["across_steps"]), count(&level["sampled"]));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("redis clock set: 2 times"), "{told}");
+}
