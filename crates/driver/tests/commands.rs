@@ -242,7 +242,7 @@ fn a_sweep_refuses_a_pipeline_that_lacks_a_stage_or_samples_differently() {
             "--warmup",
             "0s",
         ];
-        run(&[&own, &["--drain-timeout", "300ms", "--out", out.path().to_str().unwrap()], more].concat())
+        run(&[own.as_slice(), &["--drain-timeout", "300ms", "--out", out.path().to_str().unwrap()], more].concat())
     };
     for (more, told) in [
         (

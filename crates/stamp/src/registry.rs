@@ -59,11 +59,19 @@ pub struct BeatClock {
     pub steps: u32,
 }
 
-/// Beats.
-pub(crate) async fn write(connection: &mut MultiplexedConnection, beat: &Beat) -> redis::RedisResult<()> {
+/// Beats, and keeps the list of clock steps alive: its length numbers the time scales, so that it must not expire while a
+/// process remembers it.
+pub(crate) async fn write(
+    connection: &mut MultiplexedConnection,
+    beat: &Beat,
+    time_to_live: Duration,
+) -> redis::RedisResult<()> {
     // A struct of strings and numbers always becomes JSON.
     let document = serde_json::to_string(beat).unwrap_or_default();
-    connection.set_ex(keys::service(&beat.service, &beat.instance), document, HEARD_FOR.as_secs()).await
+    let mut pipeline = redis::pipe();
+    pipeline.set_ex(keys::service(&beat.service, &beat.instance), document, HEARD_FOR.as_secs()).ignore();
+    pipeline.expire(keys::CLOCK_STEPS, time_to_live.as_secs().cast_signed()).ignore();
+    pipeline.query_async(connection).await
 }
 
 /// Says that the process has ended.

@@ -104,6 +104,25 @@ async fn plain_stamps_carry_the_reading_alone() {
 }
 
 #[tokio::test]
+async fn plain_and_disciplined_stamps_agree_on_the_time_scale_that_they_start_in() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let mut step = redis::cmd("RPUSH");
+    step.arg(stamp::keys::CLOCK_STEPS).arg(r#"{"at":"1.000000","size":5000000,"err":60}"#);
+    let _: () = step.query_async(&mut connection).await.unwrap();
+    for clock in [ClockMode::Disciplined, ClockMode::Redis] {
+        let tracer = Tracer::start(&fixture.url, TracerOptions { clock, ..TracerOptions::default() });
+        tracer.stamp(&Stage::SEND, id(100));
+        tracer.close().await;
+    }
+    let steps: Vec<u32> = fixture.stamps("adhoc", &Stage::SEND).await.iter().map(|stamp| stamp.step).collect();
+    assert_eq!(steps, [1, 1]);
+    // Every beat keeps the list alive.
+    let left: i64 = redis::cmd("TTL").arg(stamp::keys::CLOCK_STEPS).query_async(&mut connection).await.unwrap();
+    assert!(left > 80_000, "{left}");
+}
+
+#[tokio::test]
 async fn tracing_that_is_off_leaves_nothing() {
     let fixture = Fixture::start().await;
     let options = TracerOptions { clock: ClockMode::Off, ..TracerOptions::default() };

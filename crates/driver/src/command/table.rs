@@ -33,7 +33,10 @@ pub(super) fn row(level: &Level) -> String {
     // Writing to a String cannot fail.
     if !load.clock_steps.is_empty() {
         let sizes: Vec<_> = load.clock_steps.iter().map(|step| format!("{} µs", step.size)).collect();
-        let _ = write!(row, "  redis clock set by {} ({} messages left out)", sizes.join(", "), level.across_steps);
+        let _ = write!(row, "  redis clock set by {}", sizes.join(", "));
+    }
+    if level.across_steps > 0 {
+        let _ = write!(row, "  {} sampled messages left out: stamped in different time scales", level.across_steps);
     }
     if let Some(http) = http.filter(|http| http.failed() > 0) {
         let kinds: Vec<_> = http.errors.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();

@@ -121,21 +121,21 @@ impl Flusher {
         let time_to_live = self.books.options.time_to_live;
         // One state of the clock for the whole flush: all its event times are told in one time scale.
         let clock = self.clock.as_ref().and_then(RedisClock::state);
-        let scale = match &clock {
+        let clock = match &clock {
             Some(clock) => match self.scale.number(clock, connection, time_to_live).await {
-                Ok(scale) => scale,
+                Ok(scale) => Some((clock, scale)),
                 Err(error) => {
                     warn!("stamps wait: {}", self.url.failed(error));
                     self.books.put_back(marks);
                     return false;
                 }
             },
-            None => 0,
+            None => None,
         };
         let names = self.books.names();
         while !marks.is_empty() {
             let batch: Vec<Mark> = marks.drain(..marks.len().min(STAMPS_PER_CALL)).collect();
-            let call = self.script.call(&batch, &names, clock.as_ref(), scale, time_to_live);
+            let call = self.script.call(&batch, &names, clock, time_to_live);
             let result: redis::RedisResult<()> = call.invoke_async(connection).await;
             if let Err(error) = result {
                 warn!("{} stamps may be lost: {}", batch.len(), self.url.failed(error));
@@ -186,7 +186,7 @@ impl Flusher {
         self.beat_at = clock::now() + registry::PERIOD;
         let clock = self.clock.as_ref().and_then(RedisClock::state);
         let beat = beat(&self.books.options, &self.books.names(), clock.as_ref());
-        registry::write(connection, &beat).await.is_ok()
+        registry::write(connection, &beat, self.books.options.time_to_live).await.is_ok()
     }
 
     async fn take_leave(&mut self) {

@@ -2,20 +2,22 @@
 
 use super::books::{Book, Mark, Name};
 use crate::clock::ClockState;
+use crate::keys;
 use std::collections::hash_map::{Entry, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Reads TIME and appends the stamps. KEYS: the lists. ARGV: seconds to live; the number of the time scale; then for each
-/// list the number of its stamps, and for each stamp its id, its event time in µs (empty for a plain one) and the bound of
-/// its error.
+/// Reads TIME and appends the stamps. KEYS: the lists, and last the list of clock steps. ARGV: seconds to live; the number of
+/// the time scale (empty for plain stamps, which are told in the present one); then for each list the number of its stamps,
+/// and for each stamp its id, its event time in µs (empty for a plain one) and the bound of its error.
 const STAMP: &str = r#"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local clock = string.format(',"time":"%s.%06d"', time[1], time[2])
-local tail = ARGV[2] == '0' and '}' or ',"step":' .. ARGV[2] .. '}'
+local scale = ARGV[2] == '' and redis.call('LLEN', KEYS[#KEYS]) or tonumber(ARGV[2])
+local tail = scale == 0 and '}' or ',"step":' .. scale .. '}'
 local arg = 3
-for k = 1, #KEYS do
+for k = 1, #KEYS - 1 do
     local entries = {}
     for n = 1, ARGV[arg] do
         local id, event, err = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
@@ -39,14 +41,13 @@ impl StampScript {
         Self { script: redis::Script::new(STAMP) }
     }
 
-    /// A call that writes `marks`. Event times are told by `clock`, whose time scale has the number `scale`; without it the
+    /// A call that writes `marks`. Event times are told by a clock, in the time scale with the given number; without it the
     /// stamps are plain.
     pub(super) fn call<'a>(
         &'a self,
         marks: &[Mark],
         names: &[Name],
-        clock: Option<&ClockState>,
-        scale: u32,
+        clock: Option<(&ClockState, u32)>,
         time_to_live: Duration,
     ) -> redis::ScriptInvocation<'a> {
         let mut lists: HashMap<(usize, *const Book), usize> = HashMap::new();
@@ -62,17 +63,18 @@ impl StampScript {
             groups[group].1.push(mark);
         }
         let mut call = self.script.prepare_invoke();
-        call.arg(time_to_live.as_secs()).arg(scale);
+        call.arg(time_to_live.as_secs()).arg(clock.map_or(String::new(), |(_, scale)| scale.to_string()));
         for (key, marks) in groups {
             call.key(key).arg(marks.len());
             for mark in marks {
                 call.arg(mark.id.get());
-                match clock.map(|clock| clock.at(mark.at)) {
+                match clock.map(|(clock, _)| clock.at(mark.at)) {
                     Some(event) => call.arg(event.us).arg(event.error_us),
                     None => call.arg("").arg(""),
                 };
             }
         }
+        call.key(keys::CLOCK_STEPS);
         call
     }
 }
