@@ -27,6 +27,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Command {
     /// Load the pipeline at one concurrency after another and report arrival latency
     Sweep(SweepArgs),

@@ -448,45 +448,6 @@ fn what_never_arrives_is_reported_as_lost() {
     stack.stop();
 }
 
-/// Answers every connection with the same bytes, and then closes it.
-fn broken_server(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut stream = stream;
-                let _ = stream.read(&mut [0; 4096]);
-                let _ = stream.write_all(answer);
-            });
-        }
-    });
-    address
-}
-
-#[test]
-fn errors_are_counted_by_kind_and_the_load_ends_on_time() {
-    for (answer, kind) in [
-        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".as_slice(), "status 503"),
-        (b"what is this", "not HTTP"),
-        (b"", "closed before the answer"),
-    ] {
-        let output = run(&["load", &broken_server(answer), "--connections", "2", "--duration", "300ms", "--json"]);
-        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!((result["accepted"].as_u64(), output.status.code()), (Some(0), Some(1)), "{kind}");
-        assert!(result["errors"][kind].as_u64().unwrap() > 0, "{kind}: {result}");
-    }
-}
-
-#[test]
-fn a_server_that_never_answers_is_a_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let output = run(&["load", &address, "--duration", "300ms", "--timeout", "100ms", "--json"]);
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(result["errors"]["timeout"].as_u64().unwrap() >= 1, "{result}");
-}
-
 #[test]
 fn bad_input_is_named_with_its_remedy() {
     let folder = tempfile::tempdir().unwrap();

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tracer.stamp(&stage, MsgId::new(id)?);
     }
 
-    // What has been stamped is written within 50 ms anyway; a process that ends waits for it, and signs off.
+    // What has been stamped is written within 100 ms anyway; a process that ends waits for it, and signs off.
     tracer.close().await;
     println!("1000 messages counted, every {}th stamped. Look at them:", tracer.every());
     println!("  redis-cli -u {url} HGETALL trace:adhoc:counts");

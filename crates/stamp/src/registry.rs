@@ -61,17 +61,11 @@ pub struct BeatClock {
 
 /// Beats, and keeps the list of clock steps alive: its length numbers the time scales, so that it must not expire while a
 /// process remembers it.
-pub(crate) async fn write(
-    connection: &mut MultiplexedConnection,
-    beat: &Beat,
-    time_to_live: Duration,
-) -> redis::RedisResult<()> {
+pub(crate) fn write(pipeline: &mut redis::Pipeline, beat: &Beat, time_to_live: Duration) {
     // A struct of strings and numbers always becomes JSON.
     let document = serde_json::to_string(beat).unwrap_or_default();
-    let mut pipeline = redis::pipe();
     pipeline.set_ex(keys::service(&beat.service, &beat.instance), document, HEARD_FOR.as_secs()).ignore();
     pipeline.expire(keys::CLOCK_STEPS, time_to_live.as_secs().cast_signed()).ignore();
-    pipeline.query_async(connection).await
 }
 
 /// Says that the process has ended.

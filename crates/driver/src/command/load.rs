@@ -1,13 +1,17 @@
 //! `driver load`: one load on one HTTP API.
 
-use crate::load::{LoadPlan, Tally, Target, Template, Tracing, generate};
+use super::load_result::{as_json, as_table};
+use crate::load::{
+    Arrivals, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target, Template,
+    Tracing, generate,
+};
 use crate::output;
 use crate::progress::Progress;
+use anyhow::Context;
 use clap::Args;
-use serde_json::json;
 use service::shutdown_on_signal;
 use stamp::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
-use std::fmt::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -21,9 +25,21 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     shape: ShapeArgs,
 
-    /// Connections, each with one request in flight
+    /// Connections, each with one request in flight; in an open loop those at the start
     #[arg(short, long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     connections: u16,
+
+    /// Open loop: send so many requests a second, whatever becomes of the answers
+    #[arg(short, long, value_name = "PER_SECOND", value_parser = parse_rate)]
+    rate: Option<f64>,
+
+    /// End after so many requests, if that is earlier than --duration
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
+
+    /// The path of requests [default: that of the URL]; may hold {id}, {run}, {payload} and {now}
+    #[arg(long, visible_alias = "http-path", value_name = "PATH")]
+    path: Option<String>,
 
     /// The run that the messages name
     #[arg(long, default_value = RunId::ADHOC)]
@@ -37,25 +53,128 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value = "100", requires = "log_store")]
     every: SampleEvery,
 
-    /// Print the result as JSON
+    /// Write the response times in HdrHistogram's percentile format, in ms
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
+
+    /// Print the result as JSON (docs/load.schema.json)
     #[arg(long)]
     json: bool,
 }
 
-/// Arguments that shape one load.
+/// Arguments that shape every load.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ShapeArgs {
     /// How long each load lasts, for example 10s
     #[arg(short, long, default_value = "10s", value_parser = parse_duration)]
     pub(crate) duration: Duration,
 
+    /// How long a request may take
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+
+    /// Open loop: how requests follow each other
+    #[arg(long, value_enum, default_value = "constant")]
+    pub(crate) arrivals: Arrivals,
+
+    /// Open loop: the most connections to grow to where all are busy
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
+    pub(crate) max_connections: u16,
+
+    /// Closed loop: pause before each request, for example 1s or 1s..2.5s
+    #[arg(long, value_name = "TIME", value_parser = parse_think_time)]
+    pub(crate) think_time: Option<ThinkTime>,
+
+    /// The time over which a closed loop opens its connections, and an open one comes to its rate
+    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    pub(crate) ramp: Duration,
+
+    /// For everything random
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+
     /// Bytes of user data in each message
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) payload_bytes: usize,
 
-    /// How long a request may take
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub(crate) timeout: Duration,
+    /// The HTTP method
+    #[arg(short = 'X', long, default_value = "POST")]
+    method: Method,
+
+    /// A header such as "Authorization: Bearer …"; may be given several times
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    header: Vec<Header>,
+
+    /// The body [default: an envelope]; may hold {id}, {run}, {payload} and {now}
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
+    body: Option<String>,
+
+    /// A file with the body
+    #[arg(long, value_name = "FILE")]
+    body_file: Option<PathBuf>,
+
+    /// The statuses that count as accepted, for example 2xx or 200,202
+    #[arg(long, value_name = "STATUSES", default_value = "2xx")]
+    accept: StatusSet,
+}
+
+/// The bounds of a pause.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThinkTime(Duration, Duration);
+
+impl ShapeArgs {
+    /// Checks what clap cannot.
+    ///
+    /// # Errors
+    /// When there would be nothing to measure, or the body's file cannot be read.
+    pub(crate) fn request_options(&self, path: Option<&str>) -> anyhow::Result<RequestOptions> {
+        anyhow::ensure!(!self.duration.is_zero(), "--duration 0s leaves no time to load anything: give a longer one");
+        anyhow::ensure!(
+            self.ramp <= self.duration,
+            "--ramp is longer than --duration: the full load would never be reached"
+        );
+        anyhow::ensure!(
+            path.is_none_or(|path| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic())),
+            "the path {:?} is none: it begins with / and holds no spaces (write them as %20)",
+            path.unwrap_or_default()
+        );
+        let body = match &self.body_file {
+            Some(file) => {
+                let read = std::fs::read(file);
+                Some(read.with_context(|| format!("cannot read --body-file {}", file.display()))?)
+            }
+            None => self.body.clone().map(String::into_bytes),
+        };
+        Ok(RequestOptions {
+            method: self.method.clone(),
+            path: path.map(str::to_owned),
+            headers: self.header.clone(),
+            body,
+            payload_bytes: self.payload_bytes,
+        })
+    }
+
+    /// One load of this shape, in an open loop where there is a rate.
+    pub(crate) fn plan(&self, target: Target, template: Template, connections: u16, rate: Option<f64>) -> LoadPlan {
+        let pacing = match rate {
+            Some(rate) => {
+                Pacing::Open { rate, arrivals: self.arrivals, max_connections: self.max_connections.max(connections) }
+            }
+            None => Pacing::Closed { think: self.think_time.map(|ThinkTime(least, most)| (least, most)) },
+        };
+        LoadPlan {
+            target,
+            template,
+            pacing,
+            connections,
+            duration: self.duration,
+            requests: None,
+            ramp: self.ramp,
+            timeout: self.timeout,
+            accept: self.accept.clone(),
+            seed: self.seed,
+        }
+    }
 }
 
 /// Reads a duration such as `10s`, `200ms` or `1m 30s`.
@@ -63,28 +182,47 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}: write it with its unit, as in 10s or 200ms"))
 }
 
+/// Reads a rate.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && (0.001..=10e6).contains(rate));
+    rate.ok_or_else(|| "give requests a second, from 0.001 to 10000000".to_owned())
+}
+
+/// Reads `1s` or `1s..2.5s`.
+fn parse_think_time(text: &str) -> Result<ThinkTime, String> {
+    // humantime knows whole numbers only: 2.5s is 2500ms.
+    let time = |text: &str| match text.strip_suffix('s').and_then(|seconds| seconds.parse::<f64>().ok()) {
+        Some(seconds) if (0.0..1e6).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => parse_duration(text),
+    };
+    let (least, most) = text.split_once("..").unwrap_or((text, text));
+    let (least, most) = (time(least)?, time(most)?);
+    if least > most { Err(format!("{text}: the first is to be the shorter one")) } else { Ok(ThinkTime(least, most)) }
+}
+
 pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(!args.shape.duration.is_zero(), "--duration 0s leaves no time to load anything: give a longer one");
+    let options = args.shape.request_options(args.path.as_deref())?;
     let shutdown = shutdown_on_signal()?;
-    // A target that is not there is named now, not after the load.
+    // What cannot work is named now, not after the load.
     drop(args.target.connect().await?);
+    let hgrm = args.hgrm.as_ref().map(|path| create(path)).transpose()?;
     let tracer = match &args.log_store {
         Some(log_store) => {
             LogStore::connect(log_store).await?;
-            Some(Tracer::start(log_store, TracerOptions { every: args.every, ..TracerOptions::default() }))
+            let service = "driver".to_owned();
+            Some(Tracer::start(log_store, TracerOptions { every: args.every, service, ..TracerOptions::default() }))
         }
         None => None,
     };
-    let plan = LoadPlan {
-        template: Template::new(&args.target, &args.run, args.shape.payload_bytes),
-        target: args.target,
-        connections: args.connections,
-        duration: args.shape.duration,
-        timeout: args.shape.timeout,
-    };
+    let template = Template::new(&args.target, &args.run, &options);
+    let plan =
+        LoadPlan { requests: args.requests, ..args.shape.plan(args.target, template, args.connections, args.rate) };
     let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
     let mut progress = Progress::new(plan.duration);
-    progress.stage(format!("{} connections", plan.connections));
+    progress.stage(match args.rate {
+        Some(rate) => format!("{rate} a second"),
+        None => format!("{} connections", plan.connections),
+    });
     let tally = tokio::select! {
         tally = watched(plan, tracing, &progress) => tally?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
@@ -93,63 +231,27 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     if let Some(tracer) = tracer {
         service::close(&tracer).await;
     }
-    output::result(&if args.json { as_json(&tally).to_string() } else { as_table(&tally) });
+    if let Some(file) = hgrm {
+        super::hgrm::write(&tally.response, file).context("cannot write --hgrm")?;
+    }
+    let result = if args.json { as_json(&tally, args.rate).to_string() } else { as_table(&tally, args.rate) };
+    output::result(&result);
     Ok(if tally.accepted() == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn create(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    std::fs::File::create(path).with_context(|| format!("cannot write --hgrm {}", path.display()))
 }
 
 /// Runs a load and shows its live figures.
 pub(crate) async fn watched(plan: LoadPlan, tracing: Option<Tracing>, progress: &Progress) -> anyhow::Result<Tally> {
-    let (sender, mut live) = watch::channel(crate::load::Live::default());
+    let (sender, mut live) = watch::channel(Live::default());
     let generating = generate(plan, tracing, sender);
     tokio::pin!(generating);
     loop {
         tokio::select! {
             tally = &mut generating => return tally,
-            Ok(()) = live.changed() => progress.live(*live.borrow_and_update(), Duration::from_millis(250)),
+            Ok(()) = live.changed() => progress.live(*live.borrow_and_update(), LIVE_PERIOD),
         }
     }
-}
-
-fn as_json(tally: &Tally) -> serde_json::Value {
-    let http = tally.http();
-    let at = |quantile: f64| tally.latency.value_at_quantile(quantile);
-    json!({
-        "requests": http.requests,
-        "accepted": http.accepted,
-        "errors": http.errors,
-        "duration_s": tally.duration.as_secs_f64(),
-        "requests_per_sec": http.requests_per_sec(),
-        "latency_us": {
-            "mean": http.mean_us,
-            "p50": at(0.5),
-            "p90": at(0.9),
-            "p99": at(0.99),
-            "p999": at(0.999),
-            "max": http.max_us,
-        },
-    })
-}
-
-fn as_table(tally: &Tally) -> String {
-    let http = tally.http();
-    let at = |quantile: f64| tally.latency.value_at_quantile(quantile) as f64 / 1e3;
-    let mut table = format!(
-        "{} requests in {:.2} s, {} accepted: {:.0} requests/s\n\
-         latency  mean {:.3} ms   p50 {:.3}   p90 {:.3}   p99 {:.3}   p99.9 {:.3}   max {:.3}",
-        http.requests,
-        tally.duration.as_secs_f64(),
-        http.accepted,
-        http.requests_per_sec(),
-        http.mean_us / 1e3,
-        at(0.5),
-        at(0.9),
-        at(0.99),
-        at(0.999),
-        http.max_us as f64 / 1e3,
-    );
-    for (kind, count) in &http.errors {
-        // Writing to a String cannot fail.
-        let _ = write!(table, "\nerror    {kind}: {count}");
-    }
-    table
 }

@@ -1,7 +1,9 @@
 //! One module for each subcommand: its arguments, and what it does.
 
 pub(crate) mod clock;
+mod hgrm;
 pub(crate) mod load;
+mod load_result;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod services;

@@ -3,7 +3,7 @@
 use super::load::{ShapeArgs, parse_duration, watched};
 use super::table::{heading, row, stamping_table};
 use crate::drain::{Drained, drain};
-use crate::load::{LoadPlan, Template, Tracing};
+use crate::load::{LoadPlan, RequestOptions, Template, Tracing};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
@@ -42,6 +42,10 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", default_value = "100")]
     every: SampleEvery,
 
+    /// The path of requests [default: that of --target]; may hold {id}, {run}, {payload} and {now}
+    #[arg(long, value_name = "PATH")]
+    http_path: Option<String>,
+
     /// The stages that messages pass, in order, parted by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path, default_value = "send,apiserver,enqueue,pushserver,publish,mqttclient")]
     path: Path,
@@ -75,10 +79,7 @@ pub(crate) struct SweepArgs {
 
 pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.from <= args.to, "--from {} is above --to {}: exchange them", args.from, args.to);
-    anyhow::ensure!(
-        !args.shape.duration.is_zero(),
-        "--duration 0s leaves no time to measure anything: give a longer one"
-    );
+    let options = args.shape.request_options(args.http_path.as_deref())?;
     anyhow::ensure!(args.clock != service::Clock::Off, "--clock off leaves nothing to report: use driver load instead");
     let shutdown = shutdown_on_signal()?;
     let id = sweep_id();
@@ -87,7 +88,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
         pipeline = Box::pin(Pipeline::open(&args.remote, &args.local, args.every)) => pipeline?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
-    let mut sweeping = Sweeping::new(&args, id, output, &pipeline);
+    let mut sweeping = Sweeping::new(&args, options, id, output, &pipeline);
     let swept = tokio::select! {
         swept = Box::pin(sweeping.run(&mut pipeline)) => Some(swept),
         () = shutdown.cancelled() => None,
@@ -105,6 +106,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
 /// A sweep under way.
 struct Sweeping<'a> {
     args: &'a SweepArgs,
+    options: RequestOptions,
     sweep: Sweep,
     report: Report,
     output: Output,
@@ -114,7 +116,7 @@ struct Sweeping<'a> {
 }
 
 impl<'a> Sweeping<'a> {
-    fn new(args: &'a SweepArgs, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
+    fn new(args: &'a SweepArgs, options: RequestOptions, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
         let path = &args.path;
         let sweep = Sweep {
             id,
@@ -127,6 +129,7 @@ impl<'a> Sweeping<'a> {
         let levels = u32::from((args.to - args.from) / args.step) + 1;
         Self {
             args,
+            options,
             report: Report::new(&sweep),
             sweep,
             output,
@@ -179,13 +182,9 @@ impl<'a> Sweeping<'a> {
         duration: Duration,
         pipeline: &mut Pipeline,
     ) -> anyhow::Result<Load> {
-        let plan = LoadPlan {
-            target: pipeline.target.clone(),
-            template: Template::new(&pipeline.target, run, self.args.shape.payload_bytes),
-            connections: concurrency,
-            duration,
-            timeout: self.args.shape.timeout,
-        };
+        let template = Template::new(&pipeline.target, run, &self.options);
+        let plan = self.args.shape.plan(pipeline.target.clone(), template, concurrency, None);
+        let plan = LoadPlan { duration, ramp: plan.ramp.min(duration), ..plan };
         let steps_before = pipeline.log.clock_steps(0).await?.len();
         let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
         let backlog = pipeline.backlog().await?;

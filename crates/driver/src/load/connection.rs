@@ -1,12 +1,13 @@
-//! One connection of the closed loop: it sends its next request when the answer to the last one is in.
+//! One connection: it asks the pace for the next intended send time, sends, and waits for the answer.
 
+use crate::load::pace::Pace;
 use crate::load::response::{Answer, Garbage, Response};
 use crate::load::tally::{histogram, record};
 use crate::load::target::CONNECT_WITHIN;
-use crate::load::{LoadPlan, Tally, Template, Tracing};
+use crate::load::{LoadPlan, StatusSet, Tally, Template, Tracing};
 use hdrhistogram::Histogram;
 use stamp::{MsgId, clock};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -26,38 +27,58 @@ pub(super) struct Shared {
     template: Template,
     addresses: Vec<SocketAddr>,
     tracing: Option<Tracing>,
-    /// No request is sent from here on.
-    end: Instant,
     timeout: Duration,
+    accept: StatusSet,
+    pub(super) pace: Pace,
     pub(super) tally: RefCell<Tally>,
-    /// Latencies since the live figures were last renewed, µs.
+    /// Requests sent and not answered.
+    pub(super) in_flight: Cell<u64>,
+    /// Response times since the live figures were last renewed, and those of this second before them, µs.
     pub(super) recent: RefCell<Histogram<u64>>,
+    pub(super) second: RefCell<Histogram<u64>>,
 }
 
 impl Shared {
-    pub(super) fn new(plan: &LoadPlan, addresses: Vec<SocketAddr>, tracing: Option<Tracing>, begin: Instant) -> Self {
+    pub(super) fn new(plan: &LoadPlan, addresses: Vec<SocketAddr>, tracing: Option<Tracing>, pace: Pace) -> Self {
         Self {
             template: plan.template.clone(),
             addresses,
             tracing,
-            end: begin + plan.duration,
             timeout: plan.timeout,
+            accept: plan.accept.clone(),
+            pace,
             tally: RefCell::new(Tally::new()),
+            in_flight: Cell::new(0),
             recent: RefCell::new(histogram()),
+            second: RefCell::new(histogram()),
         }
     }
-}
 
-impl Shared {
-    /// Notes an answer.
-    fn note(&self, status: u16, latency: Duration) {
+    /// Notes that a request goes out.
+    fn send(&self, intended: Instant, sent: Instant) {
         let mut tally = self.tally.borrow_mut();
-        if (200..300).contains(&status) {
-            tally.accept(latency);
-            record(&mut self.recent.borrow_mut(), latency);
-        } else {
-            tally.fail(&format!("status {status}"));
+        tally.requests += 1;
+        record(&mut tally.send_delay, sent.duration_since(intended));
+        self.in_flight.set(self.in_flight.get() + 1);
+    }
+
+    /// Notes an answer.
+    fn answer(&self, status: u16, intended: Instant, sent: Instant) {
+        if !self.accept.contains(status) {
+            return self.fail(&format!("status {status}"), intended);
         }
+        let now = clock::now();
+        let mut tally = self.tally.borrow_mut();
+        record(&mut tally.service, now.duration_since(sent));
+        record(&mut tally.response, now.duration_since(intended));
+        record(&mut self.recent.borrow_mut(), now.duration_since(intended));
+    }
+
+    /// Notes a request that has failed.
+    fn fail(&self, kind: &str, intended: Instant) {
+        let mut tally = self.tally.borrow_mut();
+        tally.fail(kind);
+        record(&mut tally.failed, clock::now().duration_since(intended));
     }
 }
 
@@ -87,6 +108,7 @@ pub(super) struct Connection {
     number: u16,
     sequence: u32,
     shared: Rc<Shared>,
+    stream: Option<TcpStream>,
     request: Vec<u8>,
     buffer: Vec<u8>,
     delay: Duration,
@@ -99,26 +121,53 @@ impl Connection {
     pub(super) fn new(number: u16, shared: Rc<Shared>) -> Self {
         let watchdog = Box::pin(sleep(Duration::ZERO));
         let (request, buffer) = (Vec::new(), vec![0; 16 * 1024]);
-        Self { number, sequence: 0, shared, request, buffer, delay: Duration::ZERO, watchdog }
+        Self { number, sequence: 0, shared, stream: None, request, buffer, delay: Duration::ZERO, watchdog }
     }
 
-    /// Sends requests until the end of the load.
-    pub(super) async fn run(mut self) {
-        while clock::now() < self.shared.end {
-            let driven = match self.connect().await {
-                Ok(stream) => self.drive(stream).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(failure) = driven {
-                self.shared.tally.borrow_mut().fail(&failure.to_string());
+    /// Sends requests from `delay` on until the end of the load.
+    pub(super) async fn run(mut self, delay: Duration) {
+        let shared = self.shared.clone();
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        while let Some(intended) = shared.pace.next_send().await {
+            if let Err(failure) = self.request(intended).await {
+                self.stream = None;
+                shared.fail(&failure.to_string(), intended);
                 self.delay = (self.delay * 2).clamp(FIRST_DELAY, LONGEST_DELAY);
-                let left = self.shared.end.saturating_duration_since(clock::now());
+                let left = shared.pace.end.saturating_duration_since(clock::now());
                 sleep(self.delay.min(left)).await;
             }
         }
     }
 
-    async fn connect(&self) -> io::Result<TcpStream> {
+    /// Sends one request, over a new connection if need be, and waits for the answer.
+    async fn request(&mut self, intended: Instant) -> Result<(), Failure> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.connect().await?,
+        };
+        let shared = self.shared.clone();
+        let id = MsgId::compose(0, self.number, self.sequence);
+        self.sequence = self.sequence.wrapping_add(1);
+        shared.template.write(id, &mut self.request);
+        let sent = clock::now();
+        if let Some(tracing) = &shared.tracing {
+            tracing.run.stamp_at(tracing.send, id, intended);
+        }
+        shared.send(intended, sent);
+        let answer = self.exchange(&mut stream, sent + shared.timeout).await;
+        shared.in_flight.set(shared.in_flight.get() - 1);
+        let answer = answer?;
+        shared.answer(answer.status, intended, sent);
+        self.delay = Duration::ZERO;
+        if !answer.close {
+            self.stream = Some(stream);
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<TcpStream, Failure> {
         let connecting = TcpStream::connect(self.shared.addresses.as_slice());
         let stream =
             timeout(CONNECT_WITHIN, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
@@ -126,32 +175,9 @@ impl Connection {
         Ok(stream)
     }
 
-    /// Uses one TCP connection for as long as it lasts.
-    async fn drive(&mut self, mut stream: TcpStream) -> Result<(), Failure> {
-        loop {
-            let sent = clock::now();
-            if sent >= self.shared.end {
-                return Ok(());
-            }
-            let id = MsgId::compose(0, self.number, self.sequence);
-            self.sequence = self.sequence.wrapping_add(1);
-            if let Some(tracing) = &self.shared.tracing {
-                tracing.run.stamp_at(tracing.send, id, sent);
-            }
-            self.shared.template.write(id, &mut self.request);
-            self.shared.tally.borrow_mut().requests += 1;
-            let answer = self.exchange(&mut stream, sent + self.shared.timeout).await?;
-            self.shared.note(answer.status, clock::now().duration_since(sent));
-            self.delay = Duration::ZERO;
-            if answer.close {
-                return Ok(());
-            }
-        }
-    }
-
     /// Writes the request and reads the answer.
     async fn exchange(&mut self, stream: &mut TcpStream, deadline: Instant) -> Result<Answer, Failure> {
-        let mut response = Response::default();
+        let mut response = Response::new(self.shared.template.is_head());
         let mut held = 0;
         let exchange = async {
             stream.write_all(&self.request).await?;

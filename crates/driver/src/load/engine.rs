@@ -1,28 +1,51 @@
 //! The thread that generates the load.
 
 use crate::load::connection::{Connection, Shared};
-use crate::load::{Live, Tally, Target, Template};
+use crate::load::pace::Pace;
+use crate::load::schedule::{Arrivals, Schedule};
+use crate::load::{Live, Second, StatusSet, Tally, Target, Template};
 use anyhow::Context;
 use stamp::{CounterHandle, RunId, RunTrace, Stage, StageHandle, Tracer, clock};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 
-/// How often the live figures are renewed.
-const LIVE_PERIOD: Duration = Duration::from_millis(250);
+/// How often the live figures are renewed, and how many of these make a second of the time series.
+pub(crate) const LIVE_PERIOD: Duration = Duration::from_millis(250);
+const LIVE_PERIODS_PER_SECOND: u32 = 4;
 
 /// One load.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadPlan {
     pub(crate) target: Target,
     pub(crate) template: Template,
+    pub(crate) pacing: Pacing,
+    /// Connections at the start.
     pub(crate) connections: u16,
     pub(crate) duration: Duration,
+    /// The load ends earlier when so many requests have been sent.
+    pub(crate) requests: Option<u64>,
+    /// The time over which a closed loop opens its connections, and an open one comes to its rate.
+    pub(crate) ramp: Duration,
     /// How long a request may take.
     pub(crate) timeout: Duration,
+    /// What counts as accepted.
+    pub(crate) accept: StatusSet,
+    /// For everything random.
+    pub(crate) seed: u64,
+}
+
+/// What decides when a request is sent.
+#[derive(Debug, Clone)]
+pub(crate) enum Pacing {
+    /// The answer to the one before, and a pause between these bounds.
+    Closed { think: Option<(Duration, Duration)> },
+    /// The schedule: `rate` requests a second. Connections grow up to the maximum where they are all busy.
+    Open { rate: f64, arrivals: Arrivals, max_connections: u16 },
 }
 
 /// Where the generator stamps what it sends.
@@ -68,7 +91,7 @@ pub(crate) async fn generate(
             }
         })
         .context("cannot start the generator's thread")?;
-    let tally = result.await.context("the generator's thread panicked")?;
+    let tally = result.await.context("the generator's thread panicked")??;
     if let Some(tracing) = counted {
         tracing.run.count(tracing.accepted, tally.accepted());
     }
@@ -76,24 +99,38 @@ pub(crate) async fn generate(
     Ok(tally)
 }
 
-async fn run(plan: LoadPlan, addresses: Vec<SocketAddr>, tracing: Option<Tracing>, live: watch::Sender<Live>) -> Tally {
-    let begin = clock::now();
-    let shared = Rc::new(Shared::new(&plan, addresses, tracing, begin));
-    let connections: Vec<_> = (0..plan.connections)
-        .map(|number| tokio::task::spawn_local(Connection::new(number, shared.clone()).run()))
-        .collect();
-    let telling = {
-        let shared = shared.clone();
-        tokio::task::spawn_local(async move {
-            let mut period = tokio::time::interval(LIVE_PERIOD);
-            period.tick().await;
-            loop {
-                period.tick().await;
-                let _ = live.send(Live::of(&shared.recent.borrow(), LIVE_PERIOD));
-                shared.recent.borrow_mut().reset();
-            }
-        })
+async fn run(
+    plan: LoadPlan,
+    addresses: Vec<SocketAddr>,
+    tracing: Option<Tracing>,
+    live: watch::Sender<Live>,
+) -> anyhow::Result<Tally> {
+    let (begin, cpu_before) = (clock::now(), thread_cpu());
+    let end = begin + plan.duration;
+    let (pace, max_connections) = match plan.pacing {
+        Pacing::Closed { think } => (Pace::closed(begin, end, plan.requests, think, plan.seed), plan.connections),
+        Pacing::Open { rate, arrivals, max_connections } => {
+            let schedule = Schedule::new(rate, arrivals, plan.ramp, plan.seed);
+            (Pace::open(begin, end, plan.requests, schedule), max_connections)
+        }
     };
+    let closed = matches!(plan.pacing, Pacing::Closed { .. });
+    let shared = Rc::new(Shared::new(&plan, addresses, tracing, pace));
+    let connections: RefCell<Vec<JoinHandle<()>>> = RefCell::default();
+    let open = |delay: Duration| {
+        let number = u16::try_from(connections.borrow().len()).unwrap_or(u16::MAX);
+        if number < max_connections {
+            connections.borrow_mut().push(spawn_local(Connection::new(number, shared.clone()).run(delay)));
+        }
+    };
+    for number in 0..plan.connections {
+        let share = f64::from(number) / f64::from(plan.connections);
+        open(if closed { plan.ramp.mul_f64(share) } else { Duration::ZERO });
+    }
+    let telling = spawn_local(tell(shared.clone(), live));
+    shared.pace.conduct(|short| (0..short).for_each(|_| open(Duration::ZERO))).await.context("the timer failed")?;
+    let connections = connections.into_inner();
+    let number = connections.len();
     for connection in connections {
         // A connection that panicked has printed why; the others still count.
         let _ = connection.await;
@@ -101,5 +138,37 @@ async fn run(plan: LoadPlan, addresses: Vec<SocketAddr>, tracing: Option<Tracing
     telling.abort();
     let mut tally = shared.tally.replace(Tally::new());
     tally.duration = clock::now().duration_since(begin);
-    tally
+    tally.missed = shared.pace.missed();
+    tally.connections = u16::try_from(number).unwrap_or(u16::MAX);
+    tally.cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+    Ok(tally)
+}
+
+/// Renews the live figures, and writes the time series.
+async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
+    let mut period = tokio::time::interval(LIVE_PERIOD);
+    period.tick().await;
+    let mut errors_before = 0;
+    loop {
+        for _ in 0..LIVE_PERIODS_PER_SECOND {
+            period.tick().await;
+            let mut recent = shared.recent.borrow_mut();
+            let _ = live.send(Live::of(&recent, LIVE_PERIOD));
+            // The histogram has the same bounds, so that this cannot fail.
+            let _ = shared.second.borrow_mut().add(&*recent);
+            recent.reset();
+        }
+        let mut tally = shared.tally.borrow_mut();
+        let errors = tally.failed();
+        let second = Second::of(&shared.second.borrow(), errors - errors_before, shared.in_flight.get());
+        tally.series.push(second);
+        shared.second.borrow_mut().reset();
+        errors_before = errors;
+    }
+}
+
+/// CPU time of this thread so far; Linux tells it to the nanosecond.
+fn thread_cpu() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(stat.split(' ').next()?.parse().ok()?))
 }

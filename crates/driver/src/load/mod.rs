@@ -1,16 +1,22 @@
-//! The load generator: closed loop, one request in flight on each connection.
+//! The load generator, closed loop (the answer to one request sends the next) and open loop (a schedule does).
 //!
 //! All connections live on one thread of their own with one event loop, so that nothing else of this process, such as
 //! progress or tracing, delays a request. Per request there is one write, one read, no allocation and no lock.
 
 mod connection;
 mod engine;
+mod pace;
 mod request;
 mod response;
+mod schedule;
+mod status;
 mod tally;
 mod target;
+mod timer;
 
-pub(crate) use engine::{LoadPlan, Tracing, generate};
-pub(crate) use request::Template;
-pub(crate) use tally::{Live, Tally};
+pub(crate) use engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing, generate};
+pub(crate) use request::{Header, Method, RequestOptions, Template};
+pub(crate) use schedule::Arrivals;
+pub(crate) use status::StatusSet;
+pub(crate) use tally::{Live, Second, Tally, percentile};
 pub(crate) use target::Target;

@@ -1,42 +1,176 @@
-//! The requests: everything that does not change is prepared once.
+//! The requests: whatever does not change is prepared once.
 
 use crate::load::Target;
-use stamp::{MsgId, RunId};
+use stamp::{MsgId, RunId, clock};
+use std::str::FromStr;
 
-/// A POST whose body carries a fresh id each time.
+/// The path of requests where nothing else names one.
+const FOUNDING_PATH: &str = "/adapter2/poweron/44300";
+
+/// The body of requests where nothing else gives one: an envelope.
+const ENVELOPE: &str = r#"{"id":{id},"run":"{run}","data":"{payload}"}"#;
+
+/// What a user can say about the requests. Path and body may hold the placeholders `{id}` (a fresh message id), `{run}`, `{payload}`
+/// (`payload_bytes` times `x`) and `{now}` (this host's clock when the request is written, µs since 1970-01-01 UTC).
+#[derive(Debug, Clone)]
+pub(crate) struct RequestOptions {
+    pub(crate) method: Method,
+    /// Overrides the target's path.
+    pub(crate) path: Option<String>,
+    pub(crate) headers: Vec<Header>,
+    /// None: an envelope, where the method has a body.
+    pub(crate) body: Option<Vec<u8>>,
+    pub(crate) payload_bytes: usize,
+}
+
+/// An HTTP method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Method(String);
+
+/// An HTTP header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    name: String,
+    value: String,
+}
+
+/// A request, ready but for what changes with each message.
 #[derive(Debug, Clone)]
 pub(crate) struct Template {
-    /// Up to the value of Content-Length.
-    head: Vec<u8>,
-    /// The body before and after the id.
-    body: [Vec<u8>; 2],
+    /// The request line and the headers, up to the value of Content-Length.
+    head: Vec<Part>,
+    /// None: the request has no body, and no Content-Length.
+    body: Option<Vec<Part>>,
+    /// The answer to it has no body, whatever its headers say.
+    is_head: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Bytes(Vec<u8>),
+    Id,
+    Now,
 }
 
 impl Template {
-    /// Requests to `target` of the given run, with `payload_bytes` bytes of user data in each body.
-    pub(crate) fn new(target: &Target, run: &RunId, payload_bytes: usize) -> Self {
-        let path = target.path().unwrap_or("/adapter2/poweron/44300");
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: stampede/{}\r\nContent-Type: application/json\r\nContent-Length: ",
-            target.authority(),
-            env!("CARGO_PKG_VERSION"),
-        );
-        let tail = format!(",\"run\":\"{run}\",\"data\":\"{}\"}}", "x".repeat(payload_bytes));
-        Self { head: head.into_bytes(), body: [b"{\"id\":".to_vec(), tail.into_bytes()] }
+    /// Requests to `target` of the given run.
+    pub(crate) fn new(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
+        let method = &options.method.0;
+        let bodyless = matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
+        let body = options.body.clone().or_else(|| (!bodyless).then(|| ENVELOPE.as_bytes().to_vec()));
+        let path = options.path.as_deref().or(target.path()).unwrap_or(FOUNDING_PATH);
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        let given = |name: &str| options.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
+        let mut line = |name: &str, value: &str| {
+            if !given(name) {
+                head.push_str(&[name, ": ", value, "\r\n"].concat());
+            }
+        };
+        line("Host", &target.authority());
+        line("User-Agent", concat!("stampede/", env!("CARGO_PKG_VERSION")));
+        if body.is_some() {
+            line("Content-Type", "application/json");
+        }
+        for header in &options.headers {
+            head.push_str(&[&header.name, ": ", &header.value, "\r\n"].concat());
+        }
+        head.push_str(if body.is_some() { "Content-Length: " } else { "\r\n" });
+        let parts = |text: &[u8]| parts(text, run, options.payload_bytes);
+        Self { head: parts(head.as_bytes()), body: body.map(|body| parts(&body)), is_head: method == "HEAD" }
+    }
+
+    /// Whether the answers have no body, as those to HEAD.
+    pub(crate) fn is_head(&self) -> bool {
+        self.is_head
     }
 
     /// Writes the request with this id over what `buffer` held.
     pub(crate) fn write(&self, id: MsgId, buffer: &mut Vec<u8>) {
-        let mut digits = itoa::Buffer::new();
-        let id = digits.format(id.get()).as_bytes();
-        let [before, after] = &self.body;
+        let (mut id_digits, mut now_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let id = id_digits.format(id.get()).as_bytes();
+        let now = if self.tells_time() { now_digits.format(clock::unix_now().as_micros()).as_bytes() } else { b"" };
+        let bytes = |part: &Part| match part {
+            Part::Bytes(bytes) => bytes.len(),
+            Part::Id => id.len(),
+            Part::Now => now.len(),
+        };
+        let write = |parts: &[Part], buffer: &mut Vec<u8>| {
+            for part in parts {
+                buffer.extend_from_slice(match part {
+                    Part::Bytes(bytes) => bytes,
+                    Part::Id => id,
+                    Part::Now => now,
+                });
+            }
+        };
         buffer.clear();
-        buffer.extend_from_slice(&self.head);
-        buffer.extend_from_slice(itoa::Buffer::new().format(before.len() + id.len() + after.len()).as_bytes());
-        buffer.extend_from_slice(b"\r\n\r\n");
-        buffer.extend_from_slice(before);
-        buffer.extend_from_slice(id);
-        buffer.extend_from_slice(after);
+        write(&self.head, buffer);
+        if let Some(body) = &self.body {
+            let length: usize = body.iter().map(bytes).sum();
+            buffer.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            buffer.extend_from_slice(b"\r\n\r\n");
+            write(body, buffer);
+        }
+    }
+
+    fn tells_time(&self) -> bool {
+        self.head.contains(&Part::Now) || self.body.as_ref().is_some_and(|body| body.contains(&Part::Now))
+    }
+}
+
+/// Cuts a text at its placeholders. Those that are the same in every request of a run are filled in at once.
+fn parts(text: &[u8], run: &RunId, payload_bytes: usize) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut fixed = Vec::new();
+    let mut rest = text;
+    while let Some(&first) = rest.first() {
+        let placeholders: [(&[u8], Option<Part>); 4] =
+            [(b"{id}", Some(Part::Id)), (b"{now}", Some(Part::Now)), (b"{run}", None), (b"{payload}", None)];
+        let Some((name, part)) = placeholders.into_iter().find(|(name, _)| rest.starts_with(name)) else {
+            fixed.push(first);
+            rest = &rest[1..];
+            continue;
+        };
+        match part {
+            Some(part) => {
+                parts.push(Part::Bytes(std::mem::take(&mut fixed)));
+                parts.push(part);
+            }
+            None if name == b"{run}" => fixed.extend_from_slice(run.as_str().as_bytes()),
+            None => fixed.resize(fixed.len() + payload_bytes, b'x'),
+        }
+        rest = &rest[name.len()..];
+    }
+    parts.push(Part::Bytes(fixed));
+    parts
+}
+
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_token = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+        if is_token { Ok(Self(text.to_ascii_uppercase())) } else { Err("a method is a word such as POST".to_owned()) }
+    }
+}
+
+impl FromStr for Header {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "write it as Name: value".to_owned();
+        let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+        let (name, value) = (name.trim(), value.trim());
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.is_empty() || !name.bytes().all(is_token) || value.bytes().any(|b| b < b' ' && b != b'\t') {
+            return Err(wrong());
+        }
+        if ["content-length", "transfer-encoding", "connection"].contains(&name.to_ascii_lowercase().as_str()) {
+            return Err(format!(
+                "{name} is the load generator's own: it follows from the body, and connections are kept"
+            ));
+        }
+        Ok(Self { name: name.to_owned(), value: value.to_owned() })
     }
 }
 
@@ -44,12 +178,26 @@ impl Template {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_request_on_the_wire() {
-        let template = Template::new(&"http://localhost:8080".parse().unwrap(), &"r.c05".parse().unwrap(), 4);
+    fn options() -> RequestOptions {
+        RequestOptions {
+            method: "POST".parse().unwrap(),
+            path: None,
+            headers: Vec::new(),
+            body: None,
+            payload_bytes: 4,
+        }
+    }
+
+    fn written(target: &str, options: &RequestOptions) -> String {
+        let template = Template::new(&target.parse().unwrap(), &"r.c05".parse().unwrap(), options);
         let mut buffer = b"what was there before".to_vec();
         template.write(MsgId::new(12000).unwrap(), &mut buffer);
-        insta::assert_snapshot!(String::from_utf8(buffer).unwrap().replace("\r\n", "\n"), @r#"
+        String::from_utf8(buffer).unwrap().replace("\r\n", "\n")
+    }
+
+    #[test]
+    fn the_founding_request() {
+        insta::assert_snapshot!(written("http://localhost:8080", &options()), @r#"
         POST /adapter2/poweron/44300 HTTP/1.1
         Host: localhost:8080
         User-Agent: stampede/0.1.0
@@ -58,5 +206,52 @@ mod tests {
 
         {"id":12000,"run":"r.c05","data":"xxxx"}
         "#);
+    }
+
+    #[test]
+    fn any_request() {
+        let options = RequestOptions {
+            method: "put".parse().unwrap(),
+            path: Some("/orders/{id}?run={run}".to_owned()),
+            headers: vec!["Authorization: Bearer x".parse().unwrap(), "content-type:text/plain".parse().unwrap()],
+            body: Some(b"{{id}} {payload}{unknown}".to_vec()),
+            payload_bytes: 2,
+        };
+        insta::assert_snapshot!(written("http://[::1]/ignored", &options), @r"
+        PUT /orders/12000?run=r.c05 HTTP/1.1
+        Host: [::1]
+        User-Agent: stampede/0.1.0
+        Authorization: Bearer x
+        content-type: text/plain
+        Content-Length: 19
+
+        {12000} xx{unknown}
+        ");
+    }
+
+    #[test]
+    fn a_request_without_a_body() {
+        let options = RequestOptions { method: "GET".parse().unwrap(), ..options() };
+        insta::assert_snapshot!(written("http://api/status", &options), @r"
+        GET /status HTTP/1.1
+        Host: api
+        User-Agent: stampede/0.1.0
+        ");
+    }
+
+    #[test]
+    fn the_time_is_that_of_each_request() {
+        let options = RequestOptions { body: Some(b"{now}".to_vec()), ..options() };
+        let before = clock::unix_now().as_micros();
+        let written = written("http://api", &options);
+        let now: u128 = written.rsplit('\n').next().unwrap().parse().unwrap();
+        assert!((before..=clock::unix_now().as_micros()).contains(&now));
+    }
+
+    #[test]
+    fn headers_that_are_none() {
+        for bad in ["no colon", ": value", "bad name: x", "Content-Length: 5", "a: b\r\nc: d"] {
+            assert!(bad.parse::<Header>().is_err(), "{bad:?}");
+        }
     }
 }

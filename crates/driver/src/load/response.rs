@@ -10,6 +10,8 @@ const LONGEST_HEAD: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Response {
     state: State,
+    /// It answers HEAD: it has no body, whatever its headers say.
+    bodyless: bool,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +53,10 @@ pub(crate) struct Answer {
 pub(crate) struct Garbage;
 
 impl Response {
+    pub(crate) fn new(bodyless: bool) -> Self {
+        Self { state: State::default(), bodyless }
+    }
+
     /// Reads on. Gives the bytes that it has used up, and the answer once it is whole.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Answer>), Garbage> {
         let mut used = 0;
@@ -106,6 +112,7 @@ impl Response {
             }
         }
         let left = match (status, left) {
+            _ if self.bodyless => Left::Bytes(0),
             (204 | 304, _) => Left::Bytes(0),
             (_, Some(left)) => left,
             (_, None) => Left::UntilClose,
@@ -200,6 +207,13 @@ mod tests {
         check("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 A\r\nContent-Length: 0\r\n\r\n", &[(202, false)]);
         check("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", &[(200, true)]);
         check("HTTP/1.1 200 OK\r\n\r\neverything until the end", &[(200, true)]);
+    }
+
+    #[test]
+    fn an_answer_to_head_has_no_body() {
+        let mut response = Response::new(true);
+        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        assert_eq!(response.read(bytes), Ok((bytes.len(), Some(Answer { status: 200, close: false }))));
     }
 
     #[test]

@@ -1,23 +1,53 @@
-//! What a load has measured, in memory that does not grow with its length.
+//! What a load has measured, in memory that does not grow with its rate.
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The longest latency that the histogram tells apart, µs: anything above an hour counts as an hour.
 const LONGEST_US: u64 = 3_600_000_000;
 
-/// The result of one load.
+/// The result of one load. Histograms are in µs.
 #[derive(Debug, Clone)]
 pub(crate) struct Tally {
     /// Requests sent.
     pub(crate) requests: u64,
     /// Requests that were not accepted, by kind.
     pub(crate) errors: BTreeMap<String, u64>,
-    /// From the intended send to the whole answer, of accepted requests, µs.
-    pub(crate) latency: Histogram<u64>,
+    /// From the actual send to the whole answer, of accepted requests.
+    pub(crate) service: Histogram<u64>,
+    /// From the intended send to the whole answer, of accepted requests.
+    pub(crate) response: Histogram<u64>,
+    /// From the intended send to the failure, of requests that were not accepted.
+    pub(crate) failed: Histogram<u64>,
+    /// From the intended send to the actual one, of all requests.
+    pub(crate) send_delay: Histogram<u64>,
+    /// Requests that were due and never sent.
+    pub(crate) missed: u64,
+    /// The most connections at a time.
+    pub(crate) connections: u16,
+    /// CPU time of the generator's thread; absent where the system does not tell.
+    pub(crate) cpu: Option<Duration>,
     /// From the first request to the last answer.
     pub(crate) duration: Duration,
+    /// What happened in each second.
+    pub(crate) series: Vec<Second>,
+}
+
+/// One second of a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Second {
+    /// Requests accepted in it.
+    pub(crate) accepted: u64,
+    /// Requests that failed in it.
+    pub(crate) errors: u64,
+    /// Median response time, µs; absent where nothing was accepted.
+    pub(crate) p50_us: Option<u64>,
+    /// 99th percentile of the response time, µs.
+    pub(crate) p99_us: Option<u64>,
+    /// Requests sent and not answered at its end.
+    pub(crate) in_flight: u64,
 }
 
 /// A load under way: the last moments of it.
@@ -25,20 +55,27 @@ pub(crate) struct Tally {
 pub(crate) struct Live {
     /// Accepted requests a second.
     pub(crate) requests_per_sec: f64,
-    /// Median latency, µs.
+    /// Median response time, µs.
     pub(crate) p50_us: u64,
-    /// 99th percentile latency, µs.
+    /// 99th percentile of the response time, µs.
     pub(crate) p99_us: u64,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { requests: 0, errors: BTreeMap::new(), latency: histogram(), duration: Duration::ZERO }
-    }
-
-    /// Notes an accepted request.
-    pub(crate) fn accept(&mut self, latency: Duration) {
-        record(&mut self.latency, latency);
+        Self {
+            requests: 0,
+            errors: BTreeMap::new(),
+            service: histogram(),
+            response: histogram(),
+            failed: histogram(),
+            send_delay: histogram(),
+            missed: 0,
+            connections: 0,
+            cpu: None,
+            duration: Duration::ZERO,
+            series: Vec::new(),
+        }
     }
 
     /// Notes a request that was not accepted.
@@ -53,7 +90,37 @@ impl Tally {
 
     /// Requests that were accepted.
     pub(crate) fn accepted(&self) -> u64 {
-        self.latency.len()
+        self.response.len()
+    }
+
+    /// Requests that were not accepted.
+    pub(crate) fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// The share of the load's time that the generator's thread was busy.
+    pub(crate) fn cpu_share(&self) -> Option<f64> {
+        Some(self.cpu?.as_secs_f64() / self.duration.as_secs_f64())
+    }
+
+    /// Why the generator, and not the API, limited the load; none when it did not.
+    pub(crate) fn limited_by(&self) -> Option<String> {
+        let delay_us = self.send_delay.value_at_quantile(0.99);
+        let service_us = self.service.value_at_quantile(0.5);
+        if self.missed > 0 {
+            return Some(format!("{} requests were due and never sent: raise --max-connections", self.missed));
+        }
+        if self.cpu_share().is_some_and(|share| share > 0.95) {
+            return Some("its thread was busy all the time".to_owned());
+        }
+        // Twice the time that a request takes, and no less than what a timer may be late on a busy machine.
+        if delay_us > (2 * service_us).max(5_000) {
+            return Some(format!(
+                "1 in 100 requests was sent {:.1} ms late or more: raise --max-connections",
+                delay_us as f64 / 1e3
+            ));
+        }
+        None
     }
 
     /// The same as the report shows it.
@@ -63,10 +130,10 @@ impl Tally {
             requests: self.requests,
             accepted: self.accepted(),
             errors: self.errors.clone(),
-            mean_us: self.latency.mean(),
-            p50_us: self.latency.value_at_quantile(0.5),
-            p99_us: self.latency.value_at_quantile(0.99),
-            max_us: self.latency.max(),
+            mean_us: self.response.mean(),
+            p50_us: self.response.value_at_quantile(0.5),
+            p99_us: self.response.value_at_quantile(0.99),
+            max_us: self.response.max(),
         }
     }
 }
@@ -80,6 +147,21 @@ impl Live {
             p99_us: latency.value_at_quantile(0.99),
         }
     }
+}
+
+impl Second {
+    /// Sums up what a histogram of response times gathered in a second.
+    pub(crate) fn of(response: &Histogram<u64>, errors: u64, in_flight: u64) -> Self {
+        let at = |quantile: f64| (!response.is_empty()).then(|| response.value_at_quantile(quantile));
+        Self { accepted: response.len(), errors, p50_us: at(0.5), p99_us: at(0.99), in_flight }
+    }
+}
+
+/// A percentile, or none where fewer than 10 values lie beyond it: too few to say anything.
+pub(crate) fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
+    let beyond = histogram.len() as f64 * (1.0 - quantile);
+    // 10,000 values have 10 beyond p99.9; the product may come out a hair below.
+    (beyond > 10.0 - 1e-6).then(|| histogram.value_at_quantile(quantile))
 }
 
 /// Records a latency; one below 1 µs counts as 1 µs, one above an hour as an hour.
@@ -96,4 +178,20 @@ pub(crate) fn histogram() -> Histogram<u64> {
 
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_needs_ten_values_beyond_it() {
+        let mut values = histogram();
+        for us in 1..10_000 {
+            record(&mut values, Duration::from_micros(us));
+        }
+        assert_eq!((percentile(&values, 0.999), percentile(&values, 0.99).is_some()), (None, true));
+        record(&mut values, Duration::from_secs(10));
+        assert!(percentile(&values, 0.999).is_some());
+    }
 }

@@ -1,12 +1,12 @@
 //! The task that writes stamps, counts and beats to the log store.
 
-use super::books::{Book, Books, Mark, Totals};
+use super::books::{Book, Books, Mark, Name, Totals};
 use super::heartbeat::beat;
 use super::scale::Scale;
 use super::script::StampScript;
 use super::{Request, TracerOptions};
 use crate::clock::{self, RedisClock};
-use crate::{RedisUrl, Wait, keys, registry};
+use crate::{RedisUrl, StoreError, Wait, keys, registry};
 use redis::aio::MultiplexedConnection;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tracing::{info, warn};
 
 /// How often stamps and counts are written. The disciplined clock knows an event's time whenever it is written, so that stamps
 /// may gather: fewer, larger flushes cost the pipeline less. Plain stamps are written at once.
-const PERIOD: Duration = Duration::from_millis(50);
+const PERIOD: Duration = Duration::from_millis(100);
 
 /// Stamps per call of the script: Redis serves nobody else while it runs.
 const STAMPS_PER_CALL: usize = 64;
@@ -27,8 +27,7 @@ pub(super) struct Flusher {
     url: RedisUrl,
     clock: Option<RedisClock>,
     scale: Scale,
-    connection: Option<MultiplexedConnection>,
-    script: StampScript,
+    connection: Option<(MultiplexedConnection, StampScript)>,
     backoff: Duration,
     /// The next beat is due.
     beat_at: Instant,
@@ -36,8 +35,8 @@ pub(super) struct Flusher {
 
 impl Flusher {
     pub(super) fn new(books: Arc<Books>, url: RedisUrl, clock: Option<RedisClock>) -> Self {
-        let (scale, script) = (Scale::default(), StampScript::new());
-        Self { books, url, clock, scale, connection: None, script, backoff: Duration::ZERO, beat_at: clock::now() }
+        let scale = Scale::default();
+        Self { books, url, clock, scale, connection: None, backoff: Duration::ZERO, beat_at: clock::now() }
     }
 
     /// Writes until the last [`super::Tracer`] is closed or gone, and then once more.
@@ -85,17 +84,15 @@ impl Flusher {
         if totals.is_empty() && marks.is_empty() && !beats {
             return true;
         }
-        let Some(mut connection) = self.connected().await else {
+        let Some((mut connection, script)) = self.connected().await else {
             self.books.put_back(marks);
             return false;
         };
-        let written = self.write_stamps(&mut connection, marks).await
-            && self.write_counts(&mut connection, &totals).await
-            && (!beats || self.write_beat(&mut connection).await);
-        if !written {
-            self.connection = None;
+        if let Err(error) = self.write(&mut connection, &script, marks, &totals, beats).await {
+            warn!("stamps and counts wait: {}", self.url.failed(error));
             return false;
         }
+        self.connection = Some((connection, script));
         self.books.written(&totals);
         if !std::mem::take(&mut self.backoff).is_zero() {
             info!("the log store at {} is back", self.url);
@@ -103,62 +100,83 @@ impl Flusher {
         true
     }
 
-    async fn connected(&mut self) -> Option<MultiplexedConnection> {
-        if self.connection.is_none() {
-            match self.url.connect(Wait::BRIEFLY).await {
-                Ok(connection) => self.connection = Some(connection),
-                Err(error) if self.backoff.is_zero() => warn!("stamps wait: {error}"),
-                Err(_) => {}
+    /// Takes the connection, made anew if need be; who has used it without a fault puts it back.
+    async fn connected(&mut self) -> Option<(MultiplexedConnection, StampScript)> {
+        if let Some(connected) = self.connection.take() {
+            return Some(connected);
+        }
+        let connected = async {
+            let mut connection = self.url.connect(Wait::BRIEFLY).await?;
+            let script = StampScript::load(&mut connection).await.map_err(|error| self.url.failed(error))?;
+            Ok::<_, StoreError>((connection, script))
+        };
+        match connected.await {
+            Ok(connected) => Some(connected),
+            Err(error) => {
+                if self.backoff.is_zero() {
+                    warn!("stamps wait: {error}");
+                }
+                None
             }
         }
-        self.connection.clone()
     }
 
-    async fn write_stamps(&mut self, connection: &mut MultiplexedConnection, mut marks: VecDeque<Mark>) -> bool {
-        if marks.is_empty() {
-            return true;
-        }
+    /// Writes stamps in several pipelines, counts and the beat with the last of them: who finds a message counted finds it
+    /// stamped.
+    async fn write(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        script: &StampScript,
+        mut marks: VecDeque<Mark>,
+        totals: &[(Arc<Book>, Totals)],
+        beats: bool,
+    ) -> redis::RedisResult<()> {
         let time_to_live = self.books.options.time_to_live;
         // One state of the clock for the whole flush: all its event times are told in one time scale.
         let clock = self.clock.as_ref().and_then(RedisClock::state);
-        let clock = match &clock {
+        let scale = match &clock {
             Some(clock) => match self.scale.number(clock, connection, time_to_live).await {
-                Ok(scale) => Some((clock, scale)),
+                Ok(scale) => scale,
                 Err(error) => {
-                    warn!("stamps wait: {}", self.url.failed(error));
                     self.books.put_back(marks);
-                    return false;
+                    return Err(error);
                 }
             },
-            None => None,
+            None => 0,
         };
         let names = self.books.names();
-        while !marks.is_empty() {
+        loop {
             let batch: Vec<Mark> = marks.drain(..marks.len().min(STAMPS_PER_CALL)).collect();
-            let call = self.script.call(&batch, &names, clock, time_to_live);
-            let result: redis::RedisResult<()> = call.invoke_async(connection).await;
-            if let Err(error) = result {
-                warn!("{} stamps may be lost: {}", batch.len(), self.url.failed(error));
-                // Whether Redis has them is unknown. Writing them again could make two stamps of one, which would
+            let mut pipeline = redis::pipe();
+            if !batch.is_empty() {
+                let call = script.call(&batch, &names, clock.as_ref().map(|clock| (clock, scale)), time_to_live);
+                pipeline.add_command(call).ignore();
+            }
+            if marks.is_empty() {
+                self.add_counts(&mut pipeline, &names, totals);
+                if beats {
+                    self.beat_at = clock::now() + registry::PERIOD;
+                    registry::write(&mut pipeline, &beat(&self.books.options, &names, clock.as_ref()), time_to_live);
+                }
+            }
+            if let Err(error) = pipeline.query_async::<()>(connection).await {
+                // Whether Redis has these stamps is unknown. Writing them again could make two stamps of one, which would
                 // look like a duplicate message; so they are counted as dropped.
                 for mark in &batch {
                     mark.book.drop_stamps(mark.slot, 1);
                 }
                 self.books.put_back(marks);
-                return false;
+                return Err(error);
+            }
+            if marks.is_empty() {
+                return Ok(());
             }
         }
-        true
     }
 
     /// Sets this process's own fields to its totals: unlike an increment, that may be repeated without harm.
-    async fn write_counts(&self, connection: &mut MultiplexedConnection, totals: &[(Arc<Book>, Totals)]) -> bool {
-        if totals.is_empty() {
-            return true;
-        }
-        let names = self.books.names();
+    fn add_counts(&self, pipeline: &mut redis::Pipeline, names: &[Name], totals: &[(Arc<Book>, Totals)]) {
         let time_to_live = self.books.options.time_to_live.as_secs().cast_signed();
-        let mut pipeline = redis::pipe();
         for (book, totals) in totals {
             let key = keys::counts(&book.run);
             let writer = format!("{}.{}", self.books.options.instance, book.edition);
@@ -175,22 +193,10 @@ impl Flusher {
             pipeline.add_command(set).ignore();
             pipeline.expire(&key, time_to_live).ignore();
         }
-        let result: redis::RedisResult<()> = pipeline.query_async(connection).await;
-        if let Err(error) = &result {
-            warn!("counts wait: {error} (redis at {})", self.url);
-        }
-        result.is_ok()
-    }
-
-    async fn write_beat(&mut self, connection: &mut MultiplexedConnection) -> bool {
-        self.beat_at = clock::now() + registry::PERIOD;
-        let clock = self.clock.as_ref().and_then(RedisClock::state);
-        let beat = beat(&self.books.options, &self.books.names(), clock.as_ref());
-        registry::write(connection, &beat, self.books.options.time_to_live).await.is_ok()
     }
 
     async fn take_leave(&mut self) {
-        if let Some(connection) = &mut self.connection {
+        if let Some((connection, _)) = &mut self.connection {
             let TracerOptions { service, instance, .. } = &self.books.options;
             let _ = registry::remove(connection, service, instance).await;
         }

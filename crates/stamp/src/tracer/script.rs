@@ -3,6 +3,7 @@
 use super::books::{Book, Mark, Name};
 use crate::clock::ClockState;
 use crate::keys;
+use redis::aio::MultiplexedConnection;
 use std::collections::hash_map::{Entry, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,25 +32,26 @@ for k = 1, #KEYS - 1 do
 end
 "#;
 
-/// The script, ready to be called.
+/// The script, known to the log store by its hash.
 pub(super) struct StampScript {
-    script: redis::Script,
+    hash: String,
 }
 
 impl StampScript {
-    pub(super) fn new() -> Self {
-        Self { script: redis::Script::new(STAMP) }
+    /// Hands the script to the log store.
+    pub(super) async fn load(connection: &mut MultiplexedConnection) -> redis::RedisResult<Self> {
+        Ok(Self { hash: redis::cmd("SCRIPT").arg("LOAD").arg(STAMP).query_async(connection).await? })
     }
 
-    /// A call that writes `marks`. Event times are told by a clock, in the time scale with the given number; without it the
+    /// The command that writes `marks`. Event times are told by a clock, in the time scale with the given number; without it the
     /// stamps are plain.
-    pub(super) fn call<'a>(
-        &'a self,
+    pub(super) fn call(
+        &self,
         marks: &[Mark],
         names: &[Name],
         clock: Option<(&ClockState, u32)>,
         time_to_live: Duration,
-    ) -> redis::ScriptInvocation<'a> {
+    ) -> redis::Cmd {
         let mut lists: HashMap<(usize, *const Book), usize> = HashMap::new();
         let mut groups: Vec<(String, Vec<&Mark>)> = Vec::new();
         for mark in marks {
@@ -62,10 +64,18 @@ impl StampScript {
             };
             groups[group].1.push(mark);
         }
-        let mut call = self.script.prepare_invoke();
-        call.arg(time_to_live.as_secs()).arg(clock.map_or(String::new(), |(_, scale)| scale.to_string()));
-        for (key, marks) in groups {
-            call.key(key).arg(marks.len());
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&self.hash).arg(groups.len() + 1);
+        for (key, _) in &groups {
+            call.arg(key);
+        }
+        call.arg(keys::CLOCK_STEPS).arg(time_to_live.as_secs());
+        match clock {
+            Some((_, scale)) => call.arg(scale),
+            None => call.arg(""),
+        };
+        for (_, marks) in groups {
+            call.arg(marks.len());
             for mark in marks {
                 call.arg(mark.id.get());
                 match clock.map(|(clock, _)| clock.at(mark.at)) {
@@ -74,7 +84,6 @@ impl StampScript {
                 };
             }
         }
-        call.key(keys::CLOCK_STEPS);
         call
     }
 }

@@ -1,0 +1,108 @@
+//! The result of one load, for people and for scripts.
+
+use crate::load::{Tally, percentile};
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The version of the JSON's shape (docs/load.schema.json).
+const SCHEMA_VERSION: u32 = 1;
+
+/// The result as JSON. A percentile that fewer than 10 values lie beyond is null.
+pub(super) fn as_json(tally: &Tally, rate: Option<f64>) -> Value {
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "loop": if rate.is_some() { "open" } else { "closed" },
+        "rate": rate,
+        "connections": tally.connections,
+        "duration_s": tally.duration.as_secs_f64(),
+        "requests": tally.requests,
+        "accepted": tally.accepted(),
+        "missed": tally.missed,
+        "errors": tally.errors,
+        "requests_per_sec": tally.http().requests_per_sec(),
+        "service_time_us": latency(&tally.service),
+        "response_time_us": latency(&tally.response),
+        "failed_time_us": latency(&tally.failed),
+        "send_delay_us": latency(&tally.send_delay),
+        "generator": { "cpu_share": tally.cpu_share(), "limited_by": tally.limited_by() },
+        "series": tally.series,
+    })
+}
+
+fn latency(histogram: &Histogram<u64>) -> Value {
+    let any = |value: u64| (!histogram.is_empty()).then_some(value);
+    json!({
+        "mean": (!histogram.is_empty()).then(|| histogram.mean()),
+        "p50": any(histogram.value_at_quantile(0.5)),
+        "p90": percentile(histogram, 0.9),
+        "p99": percentile(histogram, 0.99),
+        "p999": percentile(histogram, 0.999),
+        "max": any(histogram.max()),
+    })
+}
+
+/// The result as a table, much like those of wrk and oha.
+pub(super) fn as_table(tally: &Tally, rate: Option<f64>) -> String {
+    let http = tally.http();
+    let mut table = format!(
+        "{} requests in {:.2} s over {} connections, {} accepted: {:.0} requests/s\n\n",
+        http.requests,
+        tally.duration.as_secs_f64(),
+        tally.connections,
+        http.accepted,
+        http.requests_per_sec(),
+    );
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        // Writing to a String cannot fail.
+        let _ = table.write_fmt(text);
+        table.push('\n');
+    };
+    line(format_args!(
+        "{:<16} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "ms", "mean", "p50", "p90", "p99", "p99.9", "max"
+    ));
+    for (name, histogram) in [
+        ("service time", &tally.service),
+        ("response time", &tally.response),
+        ("failed requests", &tally.failed),
+        ("send delay", &tally.send_delay),
+    ] {
+        if histogram.is_empty() {
+            continue;
+        }
+        let at = |quantile: f64| ms(percentile(histogram, quantile));
+        line(format_args!(
+            "{name:<16} {:>10.3} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            histogram.mean() / 1e3,
+            ms(Some(histogram.value_at_quantile(0.5))),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            ms(Some(histogram.max())),
+        ));
+    }
+    if rate.is_some() {
+        let gap = tally.response.value_at_quantile(0.99).saturating_sub(tally.service.value_at_quantile(0.99));
+        line(format_args!(
+            "\nA client that sends on schedule waits the response time; at p99 that is {:.3} ms more than the service time, which \
+             leaves out how long requests waited for a connection.",
+            gap as f64 / 1e3
+        ));
+    }
+    for (kind, count) in &http.errors {
+        line(format_args!("error: {kind}: {count}"));
+    }
+    if let Some(share) = tally.cpu_share() {
+        line(format_args!("generator: {:.0} % of one core", share * 100.0));
+    }
+    if let Some(why) = tally.limited_by() {
+        line(format_args!("generator-limited: {why}"));
+    }
+    table.truncate(table.trim_end().len());
+    table
+}
+
+fn ms(us: Option<u64>) -> String {
+    us.map_or_else(|| "n/a".to_owned(), |us| format!("{:.3}", us as f64 / 1e3))
+}

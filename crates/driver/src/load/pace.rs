@@ -1,0 +1,128 @@
+//! When each connection may send: at once in a closed loop, by the schedule in an open one.
+
+use crate::load::schedule::{Schedule, SplitMix};
+use crate::load::timer::Timer;
+use stamp::clock;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Hands out intended send times until the end of the load.
+#[derive(Debug)]
+pub(super) struct Pace {
+    begin: Instant,
+    /// Nothing is sent from here on.
+    pub(super) end: Instant,
+    /// Requests that may still be handed out.
+    left: Cell<u64>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Closed { think: Option<(Duration, Duration)>, random: RefCell<SplitMix> },
+    Open(Open),
+}
+
+/// An open loop: requests become due whatever the connections do, and wait for one that is idle.
+#[derive(Debug)]
+struct Open {
+    schedule: RefCell<Schedule>,
+    due: RefCell<VecDeque<Instant>>,
+    /// Wakes an idle connection for each request that becomes due.
+    wake: Notify,
+    idle: Cell<usize>,
+    ended: Cell<bool>,
+}
+
+impl Pace {
+    pub(super) fn closed(
+        begin: Instant,
+        end: Instant,
+        requests: Option<u64>,
+        think: Option<(Duration, Duration)>,
+        seed: u64,
+    ) -> Self {
+        let kind = Kind::Closed { think, random: RefCell::new(SplitMix(seed)) };
+        Self { begin, end, left: Cell::new(requests.unwrap_or(u64::MAX)), kind }
+    }
+
+    pub(super) fn open(begin: Instant, end: Instant, requests: Option<u64>, schedule: Schedule) -> Self {
+        let open = Open {
+            schedule: RefCell::new(schedule),
+            due: RefCell::default(),
+            wake: Notify::new(),
+            idle: Cell::new(0),
+            ended: Cell::new(false),
+        };
+        Self { begin, end, left: Cell::new(requests.unwrap_or(u64::MAX)), kind: Kind::Open(open) }
+    }
+
+    /// The intended time of the request that the caller sends next, which may lie in the past; none at the end of the load.
+    pub(super) async fn next_send(&self) -> Option<Instant> {
+        match &self.kind {
+            Kind::Closed { think, random } => {
+                if let &Some((least, most)) = think {
+                    let pause = random.borrow_mut().between(least, most);
+                    tokio::time::sleep(pause.min(self.end.saturating_duration_since(clock::now()))).await;
+                }
+                let now = clock::now();
+                (now < self.end && self.take_one()).then_some(now)
+            }
+            Kind::Open(open) => loop {
+                // No request is sent after the end, however long it has waited: it counts as missed.
+                if clock::now() >= self.end {
+                    return None;
+                }
+                if let Some(intended) = open.due.borrow_mut().pop_front() {
+                    return Some(intended);
+                }
+                if open.ended.get() {
+                    return None;
+                }
+                open.idle.set(open.idle.get() + 1);
+                open.wake.notified().await;
+                open.idle.set(open.idle.get() - 1);
+            },
+        }
+    }
+
+    /// Makes requests due at their time, until the end; calls `short` with the number of requests for which no connection
+    /// is idle. Returns at once in a closed loop.
+    pub(super) async fn conduct(&self, mut short: impl FnMut(usize)) -> io::Result<()> {
+        let Kind::Open(open) = &self.kind else { return Ok(()) };
+        let timer = Timer::new()?;
+        let mut intended = self.begin + open.schedule.borrow_mut().next_send();
+        while intended < self.end && self.left.get() > 0 {
+            timer.wait_until(intended).await?;
+            let now = clock::now();
+            while intended <= now && intended < self.end && self.take_one() {
+                open.due.borrow_mut().push_back(intended);
+                open.wake.notify_one();
+                intended = self.begin + open.schedule.borrow_mut().next_send();
+            }
+            short(open.due.borrow().len().saturating_sub(open.idle.get()));
+            // The connections get their turn even where the schedule is behind.
+            tokio::task::yield_now().await;
+        }
+        open.ended.set(true);
+        open.wake.notify_waiters();
+        Ok(())
+    }
+
+    /// Requests that were due and never sent.
+    pub(super) fn missed(&self) -> u64 {
+        match &self.kind {
+            Kind::Closed { .. } => 0,
+            Kind::Open(open) => open.due.borrow().len() as u64,
+        }
+    }
+
+    fn take_one(&self) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        left > 0
+    }
+}
