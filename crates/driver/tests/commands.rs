@@ -296,6 +296,57 @@ fn the_path_may_be_shorter_and_may_come_from_a_file() {
 }
 
 #[test]
+fn a_sweep_over_rates_repeats_its_levels_and_says_where_the_generator_gave_way() {
+    let out = tempfile::tempdir().unwrap();
+    let output = run(&[
+        "sweep",
+        "--rates",
+        "200,400",
+        "--repeat",
+        "2",
+        "--duration",
+        "500ms",
+        "--warmup",
+        "100ms",
+        "--every",
+        "1",
+        "--out",
+        out.path().to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = rows(&out.path().join("latest"));
+    let levels: Vec<_> =
+        rows.iter().map(|row| (row["rate"].as_str(), row["repeat"].as_str(), row["accepted"].as_str())).collect();
+    assert_eq!(levels, [("200.0", "1", "100"), ("200.0", "2", "100"), ("400.0", "1", "200"), ("400.0", "2", "200")]);
+    assert!(rows.iter().all(|row| row["lost"] == "0" && row["arrived"] == row["accepted"]), "{rows:?}");
+    assert!(text(&output.stdout).contains("spread of"), "{}", text(&output.stdout));
+    // More than one connection can do, whatever the machine: every request takes some time.
+    let output = run(&[
+        "sweep",
+        "--rate-from",
+        "900000",
+        "--rate-to",
+        "900000",
+        "--rate-step",
+        "1",
+        "--rate-connections",
+        "1",
+        "--max-connections",
+        "1",
+        "--duration",
+        "300ms",
+        "--warmup",
+        "0s",
+        "--json",
+        "--out",
+        out.path().to_str().unwrap(),
+    ]);
+    let level: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    assert!(level["load"]["generator_limited"].as_str().unwrap().contains("never sent"), "{level}");
+    assert_eq!(level["books"]["lost"], 0);
+}
+
+#[test]
 fn the_clock_command_tells_offset_drift_and_errors() {
     let stack = RunningStack::start(&[]);
     let output = run(&["clock", "--redis", &stack.at.redis, "--duration", "300ms", "--against-host-clock", "--json"]);

@@ -29,6 +29,15 @@ pub struct Load {
     pub run: RunId,
     /// Connections of the load generator; absent where another program made the load.
     pub concurrency: Option<u32>,
+    /// Requests a second that the load generator meant to send, in an open loop; absent in a closed one.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// Which repetition of its setting, from 1.
+    #[serde(default = "once")]
+    pub repeat: u32,
+    /// Why the load generator, and not the pipeline, limited the load; absent where it did not.
+    #[serde(default)]
+    pub generator_limited: Option<String>,
     /// What the load generator measured; absent where another program made the load.
     pub http: Option<Http>,
     /// Messages waiting in the Redis queue when the load ended.
@@ -97,6 +106,34 @@ pub enum SweepError {
     },
 }
 
+fn once() -> u32 {
+    1
+}
+
+impl Load {
+    /// A load of another program, of which only the run is known.
+    #[must_use]
+    pub fn foreign(run: RunId) -> Self {
+        Self {
+            run,
+            concurrency: None,
+            rate: None,
+            repeat: once(),
+            generator_limited: None,
+            http: None,
+            backlog: None,
+            clock_steps: Vec::new(),
+            drain_us: None,
+        }
+    }
+
+    /// Where the load stands on the axis of its sweep: at its rate, or else at its concurrency.
+    #[must_use]
+    pub fn position(&self) -> Option<f64> {
+        self.rate.or(self.concurrency.map(f64::from))
+    }
+}
+
 impl Sweep {
     /// Keeps the sweep in the log store, as the latest.
     pub async fn save(&self, log: &LogStore, time_to_live: Duration) -> Result<(), SweepError> {
@@ -127,14 +164,7 @@ impl Sweep {
     }
 
     fn of_run(run: RunId) -> Self {
-        let load = Load {
-            run: run.clone(),
-            concurrency: None,
-            http: None,
-            backlog: None,
-            clock_steps: Vec::new(),
-            drain_us: None,
-        };
+        let load = Load::foreign(run.clone());
         Self {
             id: run,
             started_unix_s: stamp::clock::unix_now().as_secs(),

@@ -183,7 +183,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a rate.
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && (0.001..=10e6).contains(rate));
     rate.ok_or_else(|| "give requests a second, from 0.001 to 10000000".to_owned())
 }

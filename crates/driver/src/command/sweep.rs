@@ -1,9 +1,9 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
-use super::load::{ShapeArgs, parse_duration, watched};
-use super::table::{heading, row, stamping_table};
+use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
+use super::table::{heading, row, spread_table, stamping_table};
 use crate::drain::{Drained, drain};
-use crate::load::{LoadPlan, RequestOptions, Template, Tracing};
+use crate::load::{LoadPlan, RequestOptions, SplitMix, Template, Tracing};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
@@ -30,6 +30,34 @@ pub(crate) struct SweepArgs {
     /// From one concurrency to the next
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     step: u16,
+
+    /// Sweep over these rates instead, in an open loop: requests a second, parted by commas
+    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', value_parser = parse_rate, conflicts_with_all = ["from", "to", "step"])]
+    rates: Vec<f64>,
+
+    /// The lowest rate, where rates are in even steps
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires_all = ["rate_to", "rate_step"], conflicts_with_all = ["from", "to", "step", "rates"])]
+    rate_from: Option<f64>,
+
+    /// The highest rate
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires = "rate_from")]
+    rate_to: Option<f64>,
+
+    /// From one rate to the next
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires = "rate_from")]
+    rate_step: Option<f64>,
+
+    /// Connections at the start of a level with a rate
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
+    rate_connections: u16,
+
+    /// Repeat each level so many times, all in an order shuffled by --seed
+    #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+
+    /// End a level after so many requests, if that is earlier than --duration
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    requests: Option<u64>,
 
     #[command(flatten)]
     shape: ShapeArgs,
@@ -106,6 +134,7 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
 /// A sweep under way.
 struct Sweeping<'a> {
     args: &'a SweepArgs,
+    settings: Vec<Setting>,
     options: RequestOptions,
     sweep: Sweep,
     report: Report,
@@ -123,12 +152,14 @@ impl<'a> Sweeping<'a> {
             started_unix_s: clock::unix_now().as_secs(),
             every: args.every.get(),
             path: path.stages().to_vec(),
-            settings: settings(args, pipeline),
+            settings: describe(args, pipeline),
             loads: Vec::new(),
         };
-        let levels = u32::from((args.to - args.from) / args.step) + 1;
+        let settings = Setting::all(args);
+        let levels = u32::try_from(settings.len()).unwrap_or(u32::MAX);
         Self {
             args,
+            settings,
             options,
             report: Report::new(&sweep),
             sweep,
@@ -146,27 +177,36 @@ impl<'a> Sweeping<'a> {
         if !self.args.json {
             self.progress.result(&heading());
         }
-        for concurrency in (self.args.from..=self.args.to).step_by(usize::from(self.args.step)) {
-            self.level(concurrency, pipeline).await?;
+        for (number, setting) in self.settings.clone().iter().enumerate() {
+            self.level(number + 1, setting, pipeline).await?;
+        }
+        if self.args.repeat > 1 && !self.args.json {
+            self.progress.result(&spread_table(&self.report));
         }
         Ok(())
     }
 
     /// Warms up, loads, drains, measures, and adds the level to the report.
-    async fn level(&mut self, concurrency: u16, pipeline: &mut Pipeline) -> anyhow::Result<()> {
-        let run: RunId = format!("{}.c{concurrency:02}", self.sweep.id).parse()?;
+    async fn level(&mut self, number: usize, setting: &Setting, pipeline: &mut Pipeline) -> anyhow::Result<()> {
+        let run: RunId = format!("{}.{}", self.sweep.id, setting.name()).parse()?;
         if !self.args.warmup.is_zero() {
-            self.progress.stage(format!("{concurrency} connections, warm-up"));
+            self.progress.stage(format!("{setting}, warm-up"));
             let warmup: RunId = format!("{run}.warmup").parse()?;
-            self.load(&warmup, concurrency, self.args.warmup, pipeline).await?;
+            let plan = self.plan(&warmup, setting, pipeline);
+            let duration = self.args.warmup;
+            let plan = LoadPlan { duration, ramp: plan.ramp.min(duration), requests: None, ..plan };
+            self.load(&warmup, setting, plan, pipeline).await?;
         }
-        self.progress.stage(format!("{concurrency} of {} connections", self.args.to));
-        let load = self.load(&run, concurrency, self.args.shape.duration, pipeline).await?;
+        self.progress.stage(format!("{setting}, level {number} of {}", self.settings.len()));
+        let plan = self.plan(&run, setting, pipeline);
+        let load = self.load(&run, setting, plan, pipeline).await?;
         let level = reporter::measure(&pipeline.log, &load, &self.sweep.path, &mut self.quality).await?;
-        self.report.stamping = self.quality.summary();
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
+        self.report.stamping = self.quality.summary();
         self.sweep.loads.push(load);
+        self.sweep.loads.sort_by(in_order);
         self.report.levels.push(level);
+        self.report.levels.sort_by(|one, other| in_order(&one.load, &other.load));
         self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await?;
         self.output.write(&self.report)?;
         // Printed last: who sees the line finds the level in the files.
@@ -174,21 +214,24 @@ impl<'a> Sweeping<'a> {
         Ok(())
     }
 
+    fn plan(&self, run: &RunId, setting: &Setting, pipeline: &Pipeline) -> LoadPlan {
+        let template = Template::new(&pipeline.target, run, &self.options);
+        let plan = self.args.shape.plan(pipeline.target.clone(), template, setting.connections, setting.rate);
+        LoadPlan { requests: self.args.requests, ..plan }
+    }
+
     /// Loads the pipeline and waits until it is empty again.
     async fn load(
         &mut self,
         run: &RunId,
-        concurrency: u16,
-        duration: Duration,
+        setting: &Setting,
+        plan: LoadPlan,
         pipeline: &mut Pipeline,
     ) -> anyhow::Result<Load> {
-        let template = Template::new(&pipeline.target, run, &self.options);
-        let plan = self.args.shape.plan(pipeline.target.clone(), template, concurrency, None);
-        let plan = LoadPlan { duration, ramp: plan.ramp.min(duration), ..plan };
         let steps_before = pipeline.log.clock_steps(0).await?.len();
         let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
         let backlog = pipeline.backlog().await?;
-        self.progress.stage(format!("{concurrency} connections, draining"));
+        self.progress.stage(format!("{setting}, draining"));
         let Drained { took, complete } =
             drain(pipeline, run, &self.args.path, tally.accepted(), self.args.drain_timeout).await?;
         if !complete {
@@ -198,7 +241,10 @@ impl<'a> Sweeping<'a> {
         self.tracer.flush().await;
         Ok(Load {
             run: run.clone(),
-            concurrency: Some(u32::from(concurrency)),
+            concurrency: Some(u32::from(tally.connections)),
+            rate: setting.rate,
+            repeat: setting.repeat,
+            generator_limited: tally.limited_by(),
             http: Some(tally.http()),
             backlog: Some(backlog),
             clock_steps: pipeline.log.clock_steps(steps_before).await?,
@@ -214,6 +260,69 @@ impl<'a> Sweeping<'a> {
         output::note(&stamping_table(&self.report));
         output::note(&format!("report: {}", self.output.folder().display()));
     }
+}
+
+/// One level of a sweep.
+#[derive(Debug, Clone)]
+struct Setting {
+    connections: u16,
+    rate: Option<f64>,
+    repeat: u32,
+    /// Whether there is more than one repetition.
+    repeated: bool,
+}
+
+impl Setting {
+    /// All levels in the order in which they run.
+    fn all(args: &SweepArgs) -> Vec<Self> {
+        let steps = match (args.rate_from, args.rate_to, args.rate_step) {
+            (Some(from), Some(to), Some(step)) => {
+                // A hair more than the highest, so that rounding does not leave it out.
+                std::iter::successors(Some(from), |rate| Some(rate + step))
+                    .take_while(|rate| *rate <= to * (1.0 + 1e-9))
+                    .collect()
+            }
+            _ => args.rates.clone(),
+        };
+        let settings: Vec<(u16, Option<f64>)> = if steps.is_empty() {
+            (args.from..=args.to).step_by(usize::from(args.step)).map(|connections| (connections, None)).collect()
+        } else {
+            steps.into_iter().map(|rate| (args.rate_connections, Some(rate))).collect()
+        };
+        let repeated = args.repeat > 1;
+        let setting = |repeat, &(connections, rate): &(u16, Option<f64>)| Self { connections, rate, repeat, repeated };
+        let mut all: Vec<Self> =
+            (1..=args.repeat).flat_map(|repeat| settings.iter().map(move |one| setting(repeat, one))).collect();
+        if repeated {
+            // In a fixed order, what changes slowly about the machine would look like an effect of the load.
+            SplitMix::new(args.shape.seed).shuffle(&mut all);
+        }
+        all
+    }
+
+    /// The end of its run's id: `c05`, `r2000`, `c05.2`.
+    fn name(&self) -> String {
+        let repeat = if self.repeated { format!(".{}", self.repeat) } else { String::new() };
+        match self.rate {
+            Some(rate) => format!("r{rate}{repeat}"),
+            None => format!("c{:02}{repeat}", self.connections),
+        }
+    }
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.rate {
+            Some(rate) => write!(f, "{rate} requests/s"),
+            None => write!(f, "{} connections", self.connections),
+        }
+    }
+}
+
+/// By setting, then by repetition: the order of a report.
+fn in_order(one: &Load, other: &Load) -> std::cmp::Ordering {
+    let position = |load: &Load| load.position().unwrap_or(f64::MAX);
+    position(one).total_cmp(&position(other)).then(one.repeat.cmp(&other.repeat))
 }
 
 fn tracer_options(args: &SweepArgs) -> TracerOptions {
@@ -243,8 +352,9 @@ fn sweep_id() -> RunId {
 }
 
 /// Every setting that matters, for the report.
-fn settings(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
+fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
     let time = |duration: Duration| humantime::format_duration(duration).to_string();
+    let rates = !args.rates.is_empty() || args.rate_from.is_some();
     let mut settings = BTreeMap::from([
         ("duration".to_owned(), time(args.shape.duration)),
         ("warmup".to_owned(), time(args.warmup)),
@@ -255,7 +365,12 @@ fn settings(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
         ("pipeline".to_owned(), if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
         ("target".to_owned(), pipeline.target.to_string()),
         ("clock".to_owned(), format!("{:?}", args.clock).to_lowercase()),
-        ("generator".to_owned(), "closed loop".to_owned()),
+        (
+            "generator".to_owned(),
+            if rates { format!("open loop, {:?} arrivals", args.shape.arrivals) } else { "closed loop".to_owned() },
+        ),
+        ("seed".to_owned(), args.shape.seed.to_string()),
+        ("ramp".to_owned(), time(args.shape.ramp)),
         ("generator_tcp_nodelay".to_owned(), "true".to_owned()),
     ]);
     if pipeline.is_local() {

@@ -3,12 +3,14 @@
 use reporter::{Level, Report};
 use std::fmt::Write;
 
-const WIDTHS: [usize; 11] = [4, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];
+const WIDTHS: [usize; 12] = [4, 9, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];
 
 /// The heading of the table of levels.
 pub(super) fn heading() -> String {
-    let names =
-        ["conn", "req/s", "http ms", "arr mean", "p50 ms", "p90 ms", "p99 ms", "max ms", "lost", "backlog", "drain s"];
+    let names = [
+        "conn", "rate", "req/s", "http ms", "arr mean", "p50 ms", "p90 ms", "p99 ms", "max ms", "lost", "backlog",
+        "drain s",
+    ];
     columns(&names.map(str::to_owned))
 }
 
@@ -19,6 +21,7 @@ pub(super) fn row(level: &Level) -> String {
     let text = |value: Option<String>| value.unwrap_or_else(|| "n/a".to_owned());
     let mut row = columns(&[
         text(load.concurrency.map(|c| c.to_string())),
+        load.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
         text(http.map(|http| format!("{:.0}", http.requests_per_sec()))),
         text(http.map(|http| format!("{:.3}", http.mean_us / 1e3))),
         text(arrival.mean_us.map(|us| format!("{:.3}", us / 1e3))),
@@ -38,6 +41,9 @@ pub(super) fn row(level: &Level) -> String {
     if level.across_steps > 0 {
         let _ = write!(row, "  {} sampled messages left out: stamped in different time scales", level.across_steps);
     }
+    if let Some(why) = &load.generator_limited {
+        let _ = write!(row, "  generator-limited: {why}");
+    }
     if let Some(http) = http.filter(|http| http.failed() > 0) {
         let kinds: Vec<_> = http.errors.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
         let _ = write!(row, "  errors: {}", kinds.join(", "));
@@ -48,6 +54,32 @@ pub(super) fn row(level: &Level) -> String {
 fn columns(fields: &[String; WIDTHS.len()]) -> String {
     let padded: Vec<String> = fields.iter().zip(WIDTHS).map(|(field, width)| format!("{field:>width$}")).collect();
     padded.join(" ")
+}
+
+/// How far the repetitions of each setting lie apart.
+pub(super) fn spread_table(report: &Report) -> String {
+    let mut table =
+        format!("{:>12} {:>4} {:>21} {:>21} {:>21}", "spread of", "n", "req/s", "arrival p50 ms", "arrival p99 ms");
+    let same = |one: &Level, other: &Level| one.load.position() == other.load.position();
+    for levels in report.levels.chunk_by(same) {
+        let spread = |value: fn(&Level) -> Option<f64>, digits: usize| {
+            let values: Vec<f64> = levels.iter().filter_map(value).collect();
+            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if values.is_empty() { "n/a".to_owned() } else { format!("{least:.digits$} .. {most:.digits$}") }
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            table,
+            "\n{:>12} {:>4} {:>21} {:>21} {:>21}",
+            levels[0].load.position().unwrap_or_default(),
+            levels.len(),
+            spread(|level| level.load.http.as_ref().map(reporter::Http::requests_per_sec), 0),
+            spread(|level| level.arrival.p50_us.map(|us| us as f64 / 1e3), 3),
+            spread(|level| level.arrival.p99_us.map(|us| us as f64 / 1e3), 3),
+        );
+    }
+    table
 }
 
 /// What the stamps of each stage are worth: how late they were written, how large their error may be, and what is missing.

@@ -16,7 +16,7 @@ mod timer;
 
 pub(crate) use engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing, generate};
 pub(crate) use request::{Header, Method, RequestOptions, Template};
-pub(crate) use schedule::Arrivals;
+pub(crate) use schedule::{Arrivals, SplitMix};
 pub(crate) use status::StatusSet;
 pub(crate) use tally::{Live, Second, Tally, percentile};
 pub(crate) use target::Target;

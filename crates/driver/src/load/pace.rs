@@ -45,7 +45,7 @@ impl Pace {
         think: Option<(Duration, Duration)>,
         seed: u64,
     ) -> Self {
-        let kind = Kind::Closed { think, random: RefCell::new(SplitMix(seed)) };
+        let kind = Kind::Closed { think, random: RefCell::new(SplitMix::new(seed)) };
         Self { begin, end, left: Cell::new(requests.unwrap_or(u64::MAX)), kind }
     }
 

@@ -27,7 +27,7 @@ impl Schedule {
     pub(crate) fn new(rate: f64, arrivals: Arrivals, ramp: Duration, seed: u64) -> Self {
         // The first request of a constant schedule is due at once.
         let position = if arrivals == Arrivals::Constant { -1.0 } else { 0.0 };
-        Self { rate, arrivals, ramp_s: ramp.as_secs_f64(), random: SplitMix(seed), position }
+        Self { rate, arrivals, ramp_s: ramp.as_secs_f64(), random: SplitMix::new(seed), position }
     }
 
     /// The next intended send time.
@@ -53,9 +53,21 @@ impl Schedule {
 
 /// `SplitMix64` (Steele, Lea & Flood 2014): small, fast, and the same on every machine for the same seed.
 #[derive(Debug, Clone)]
-pub(crate) struct SplitMix(pub(crate) u64);
+pub(crate) struct SplitMix(u64);
 
 impl SplitMix {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Puts things into a random order (Fisher-Yates).
+    pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            let other = usize::try_from(self.next() % (last as u64 + 1)).unwrap_or(last);
+            things.swap(last, other);
+        }
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

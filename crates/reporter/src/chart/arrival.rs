@@ -53,8 +53,12 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), Draw
     if !latencies.iter().all(|&us| latency.covers(us)) {
         captions.push("▽ stands for a latency of 0 or below, which has no place on a logarithmic axis".to_owned());
     }
+    if levels.iter().any(|level| level.load.generator_limited.is_some()) {
+        captions.push("* generator-limited: the load generator, not the pipeline, could do no more".to_owned());
+    }
+    let by_rate = levels.iter().any(|level| level.load.rate.is_some());
     let frame = Frame {
-        title: "Arrival latency by concurrency",
+        title: if by_rate { "Arrival latency by rate" } else { "Arrival latency by concurrency" },
         captions: &captions,
         legend: &legend(with_rate),
         bottom: &bottom,

@@ -101,15 +101,20 @@ pub(super) fn logarithmic(title: &str, values_us: &[f64]) -> (Scale, Axis) {
 pub(super) fn slots(levels: &[Level]) -> Axis {
     let width = 1.0 / levels.len().max(1) as f64;
     let tick = |(index, level): (usize, &Level)| Tick { at: (index as f64 + 0.5) * width, label: label(level) };
-    let any_concurrency = levels.is_empty() || levels.iter().any(|level| level.load.concurrency.is_some());
-    let title = if any_concurrency { "concurrency (connections)" } else { "run (driven by another program)" };
+    let title = if levels.iter().any(|level| level.load.rate.is_some()) {
+        "rate (intended requests/s)"
+    } else if levels.is_empty() || levels.iter().any(|level| level.load.concurrency.is_some()) {
+        "concurrency (connections)"
+    } else {
+        "run (driven by another program)"
+    };
     Axis { title: title.to_owned(), ticks: levels.iter().enumerate().map(tick).collect() }
 }
 
-/// Levels at their concurrency where that rises in fairly even steps; otherwise side by side, since a sweep by doubling
+/// Levels at their concurrency, or rate, where that rises in fairly even steps; otherwise side by side, since a sweep by doubling
 /// would crowd its first levels into a corner.
 pub(super) fn concurrency(levels: &[Level]) -> Axis {
-    let known: Option<Vec<f64>> = levels.iter().map(|level| level.load.concurrency.map(f64::from)).collect();
+    let known: Option<Vec<f64>> = levels.iter().map(|level| level.load.position()).collect();
     let known = known.unwrap_or_default();
     let steps = || known.windows(2).map(|pair| pair[1] - pair[0]);
     let (smallest, largest) = (steps().fold(f64::INFINITY, f64::min), steps().fold(0.0, f64::max));
@@ -118,8 +123,8 @@ pub(super) fn concurrency(levels: &[Level]) -> Axis {
         // As much room at the sides as slots leave.
         let margin = 0.5 / known.len() as f64;
         let (first, last) = (known[0], known[known.len() - 1]);
-        for (tick, concurrency) in axis.ticks.iter_mut().zip(&known) {
-            tick.at = margin + (concurrency - first) / (last - first) * (1.0 - 2.0 * margin);
+        for (tick, position) in axis.ticks.iter_mut().zip(&known) {
+            tick.at = margin + (position - first) / (last - first) * (1.0 - 2.0 * margin);
         }
     } else if known.len() >= 2 {
         axis.title.push_str(", levels evenly spaced");
@@ -128,7 +133,9 @@ pub(super) fn concurrency(levels: &[Level]) -> Axis {
 }
 
 fn label(level: &Level) -> String {
-    level.load.concurrency.map_or_else(|| "run".to_owned(), |concurrency| concurrency.to_string())
+    let position = level.load.position().map_or_else(|| "run".to_owned(), |position| number::grouped(position, 0));
+    // The caption says what the star means.
+    if level.load.generator_limited.is_some() { format!("{position}*") } else { position }
 }
 
 /// Which labels are shown so that none touches the next: every one, every 2nd, every 5th, … Each has its centre and width

@@ -25,8 +25,20 @@ pub(super) fn render(report: &Report) -> String {
         header.push(format!("{stage}_p50_ms"));
         header.push(format!("{stage}_p99_ms"));
     }
-    let books =
-        ["sampled", "accepted", "arrived", "lost", "duplicates", "negative", "http_errors", "backlog", "drain_s"];
+    let books = [
+        "sampled",
+        "accepted",
+        "arrived",
+        "lost",
+        "duplicates",
+        "negative",
+        "http_errors",
+        "backlog",
+        "drain_s",
+        "rate",
+        "repeat",
+        "generator_limited",
+    ];
     header.extend(books.map(str::to_owned));
     line(&mut tsv, &header);
     for level in &report.levels {
@@ -56,6 +68,9 @@ fn row(level: &Level) -> Vec<String> {
         count(http.map(crate::Http::failed)),
         count(load.backlog),
         decimal(load.drain_us.map(|drain| drain as f64 / 1e6), 3),
+        decimal(load.rate, 1),
+        load.repeat.to_string(),
+        if load.generator_limited.is_some() { "yes" } else { "no" }.to_owned(),
     ]);
     row
 }
@@ -86,13 +101,7 @@ mod tests {
     fn columns_and_rows() {
         let mut report = report_of(&[1, 2]);
         // A level that another program drove, and of which nothing arrived.
-        report.levels[1].load = crate::Load {
-            concurrency: None,
-            http: None,
-            backlog: None,
-            drain_us: None,
-            ..report.levels[1].load.clone()
-        };
+        report.levels[1].load = crate::Load::foreign(report.levels[1].load.run.clone());
         report.levels[1].arrival = crate::Distribution::default();
         insta::assert_snapshot!(render(&report).replace('\t', " "));
     }
