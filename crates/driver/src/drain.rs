@@ -8,6 +8,9 @@ use tokio::time::sleep;
 /// How often the counters are read.
 const PERIOD: Duration = Duration::from_millis(20);
 
+/// How long an intake must stand still to have ended: services write their counts every 100 ms.
+const STILL: Duration = Duration::from_millis(400);
+
 /// How a drain ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Drained {
@@ -46,6 +49,25 @@ pub(crate) async fn drain(
             return Ok(Drained { took: moved.duration_since(begin), complete: false });
         }
         sleep(PERIOD).await;
+    }
+}
+
+/// Waits until the pipeline's intake has stood still for a while, and gives the messages that it has taken in: what a load of
+/// another program has accepted.
+///
+/// # Errors
+/// When the log store fails.
+pub(crate) async fn settled(pipeline: &Pipeline, run: &RunId, path: &Path) -> anyhow::Result<u64> {
+    let stages = path.stages();
+    let intake = stages.iter().find(|stage| **stage == Stage::ENQUEUE).unwrap_or(&stages[0]);
+    let mut last = 0;
+    loop {
+        sleep(STILL).await;
+        let now = pipeline.log.counts(run).await?.get(intake.as_str());
+        if now == last {
+            return Ok(now);
+        }
+        last = now;
     }
 }
 

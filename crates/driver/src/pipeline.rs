@@ -80,7 +80,6 @@ impl Pipeline {
     /// When a part does not start, or does not answer.
     pub(crate) async fn open(remote: &RemoteArgs, local: &LocalArgs, every: SampleEvery) -> anyhow::Result<Self> {
         let (target, redis, stack) = if let (Some(target), Some(redis)) = (&remote.target, &remote.redis) {
-            target.connect().await?;
             (target.clone(), redis.clone(), None)
         } else {
             let stack = Stack::start(&local.options(every)?).await?;

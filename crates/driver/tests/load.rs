@@ -13,14 +13,18 @@ const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
 
 /// Runs `driver load` and returns its JSON and its exit code.
 fn load(address: SocketAddr, args: &[&str]) -> (Value, Option<i32>) {
+    load_at(&format!("http://{address}"), args)
+}
+
+fn load_at(url: &str, args: &[&str]) -> (Value, Option<i32>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    let output = command.arg("load").arg(format!("http://{address}")).arg("--json").args(args).output().unwrap();
+    let output = command.args(["load", url, "--json"]).args(args).output().unwrap();
     let result = serde_json::from_slice(&output.stdout);
     (result.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))), output.status.code())
 }
 
 /// Reads one request; none at the end of the connection.
-fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+fn request(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -286,4 +290,36 @@ fn the_percentile_file_ends_with_all_requests() {
     let last = written.lines().rfind(|line| !line.starts_with('#')).unwrap();
     let fields: Vec<_> = last.split_whitespace().collect();
     assert_eq!(fields[1..], ["1.000000000000", &number(&result["accepted"]).to_string()]);
+}
+
+/// An HTTPS server with a certificate of its own making; it gives its address and the certificate as PEM.
+fn https_server() -> (SocketAddr, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap());
+    let address = server(move |mut stream| {
+        let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+        let mut tls = rustls::Stream::new(&mut tls, &mut stream);
+        while request(&mut tls).is_some() && tls.write_all(ACCEPTED).is_ok() {}
+    });
+    (address, made.cert.pem())
+}
+
+#[test]
+fn https_is_spoken_with_those_who_are_trusted() {
+    let (address, pem) = https_server();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pem).unwrap();
+    for trust in [["--cacert", file.to_str().unwrap()].as_slice(), &["--insecure"]] {
+        let args = [trust, &["--connections", "2", "--requests", "100"]].concat();
+        let (result, _) = load_at(&format!("https://{address}/x"), &args);
+        assert_eq!((number(&result["accepted"]), &result["errors"]), (100, &serde_json::json!({})), "{result}");
+    }
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_driver")).arg("load").arg(format!("https://{address}/x")).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && told.contains("TLS: invalid peer certificate"), "{told}");
 }

@@ -2,8 +2,8 @@
 
 use super::load_result::{as_json, as_table};
 use crate::load::{
-    Arrivals, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target, Template,
-    Tracing, generate,
+    Arrivals, Endpoint, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target,
+    Template, Tracing, Trust, client_config, generate,
 };
 use crate::output;
 use crate::progress::Progress;
@@ -113,6 +113,14 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "FILE")]
     body_file: Option<PathBuf>,
 
+    /// For https: a PEM file with the certificate authorities to trust [default: this machine's]
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    cacert: Option<PathBuf>,
+
+    /// For https: trust any certificate
+    #[arg(long)]
+    insecure: bool,
+
     /// The statuses that count as accepted, for example 2xx or 200,202
     #[arg(long, value_name = "STATUSES", default_value = "2xx")]
     accept: StatusSet,
@@ -154,8 +162,24 @@ impl ShapeArgs {
         })
     }
 
+    /// Where connections to `target` go, once one has come about.
+    ///
+    /// # Errors
+    /// When the name is unknown, nothing answers, or the certificates are not to be had.
+    pub(crate) async fn endpoint(&self, target: &Target) -> anyhow::Result<Endpoint> {
+        let trust = match &self.cacert {
+            Some(file) => Trust::File(file),
+            None if self.insecure => Trust::Anybody,
+            None => Trust::System,
+        };
+        let tls = if target.is_tls() { Some(client_config(trust)?) } else { None };
+        let endpoint = Endpoint::resolve(target, tls).await?;
+        endpoint.check(target).await?;
+        Ok(endpoint)
+    }
+
     /// One load of this shape, in an open loop where there is a rate.
-    pub(crate) fn plan(&self, target: Target, template: Template, connections: u16, rate: Option<f64>) -> LoadPlan {
+    pub(crate) fn plan(&self, endpoint: Endpoint, template: Template, connections: u16, rate: Option<f64>) -> LoadPlan {
         let pacing = match rate {
             Some(rate) => {
                 Pacing::Open { rate, arrivals: self.arrivals, max_connections: self.max_connections.max(connections) }
@@ -163,7 +187,7 @@ impl ShapeArgs {
             None => Pacing::Closed { think: self.think_time.map(|ThinkTime(least, most)| (least, most)) },
         };
         LoadPlan {
-            target,
+            endpoint,
             template,
             pacing,
             connections,
@@ -204,7 +228,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let options = args.shape.request_options(args.path.as_deref())?;
     let shutdown = shutdown_on_signal()?;
     // What cannot work is named now, not after the load.
-    drop(args.target.connect().await?);
+    let endpoint = args.shape.endpoint(&args.target).await?;
     let hgrm = args.hgrm.as_ref().map(|path| create(path)).transpose()?;
     let tracer = match &args.log_store {
         Some(log_store) => {
@@ -215,8 +239,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let template = Template::new(&args.target, &args.run, &options);
-    let plan =
-        LoadPlan { requests: args.requests, ..args.shape.plan(args.target, template, args.connections, args.rate) };
+    let plan = LoadPlan { requests: args.requests, ..args.shape.plan(endpoint, template, args.connections, args.rate) };
     let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
     let mut progress = Progress::new(plan.duration);
     progress.stage(match args.rate {

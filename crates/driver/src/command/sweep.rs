@@ -2,14 +2,14 @@
 
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
 use super::table::{heading, row, spread_table, stamping_table};
-use crate::drain::{Drained, drain};
-use crate::load::{LoadPlan, RequestOptions, SplitMix, Template, Tracing};
+use crate::drain::{Drained, drain, settled};
+use crate::load::{Endpoint, LoadPlan, RequestOptions, SplitMix, Template, Tracing, Wrk, WrkResult};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
 use crate::services::check_services;
 use clap::Args;
-use reporter::{Load, Output, Report, StampQuality, Sweep};
+use reporter::{Http, Load, Output, Report, StampQuality, Sweep};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
 use std::collections::BTreeMap;
@@ -59,6 +59,10 @@ pub(crate) struct SweepArgs {
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
 
+    /// What makes the load: this program, or wrk with scripts/post.lua (whole seconds, closed loop, no `send` stamps)
+    #[arg(long, value_enum, default_value = "driver")]
+    generator: Generator,
+
     #[command(flatten)]
     shape: ShapeArgs,
 
@@ -105,18 +109,42 @@ pub(crate) struct SweepArgs {
     local: LocalArgs,
 }
 
-pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
+/// What makes the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Generator {
+    Driver,
+    Wrk,
+}
+
+pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.from <= args.to, "--from {} is above --to {}: exchange them", args.from, args.to);
     let options = args.shape.request_options(args.http_path.as_deref())?;
     anyhow::ensure!(args.clock != service::Clock::Off, "--clock off leaves nothing to report: use driver load instead");
+    let wrk = match args.generator {
+        Generator::Driver => None,
+        Generator::Wrk => {
+            anyhow::ensure!(
+                args.rates.is_empty() && args.rate_from.is_none(),
+                "wrk knows no rates: leave --generator wrk or the rates out"
+            );
+            args.path = args.path.without_send();
+            Some(Wrk::find().await?)
+        }
+    };
     let shutdown = shutdown_on_signal()?;
     let id = sweep_id();
     let output = Output::open(&args.out, &id)?;
-    let mut pipeline = tokio::select! {
-        pipeline = Box::pin(Pipeline::open(&args.remote, &args.local, args.every)) => pipeline?,
+    let opening = async {
+        let pipeline = Pipeline::open(&args.remote, &args.local, args.every).await?;
+        let endpoint = args.shape.endpoint(&pipeline.target).await?;
+        anyhow::Ok((pipeline, endpoint))
+    };
+    let (mut pipeline, endpoint) = tokio::select! {
+        opened = Box::pin(opening) => opened?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
-    let mut sweeping = Sweeping::new(&args, options, id, output, &pipeline);
+    let source = Source { endpoint, options, wrk };
+    let mut sweeping = Sweeping::new(&args, source, id, output, &pipeline);
     let swept = tokio::select! {
         swept = Box::pin(sweeping.run(&mut pipeline)) => Some(swept),
         () = shutdown.cancelled() => None,
@@ -131,11 +159,18 @@ pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Where the load comes from.
+struct Source {
+    endpoint: Endpoint,
+    options: RequestOptions,
+    wrk: Option<Wrk>,
+}
+
 /// A sweep under way.
 struct Sweeping<'a> {
     args: &'a SweepArgs,
     settings: Vec<Setting>,
-    options: RequestOptions,
+    source: Source,
     sweep: Sweep,
     report: Report,
     output: Output,
@@ -145,7 +180,7 @@ struct Sweeping<'a> {
 }
 
 impl<'a> Sweeping<'a> {
-    fn new(args: &'a SweepArgs, options: RequestOptions, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
+    fn new(args: &'a SweepArgs, source: Source, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
         let path = &args.path;
         let sweep = Sweep {
             id,
@@ -160,7 +195,7 @@ impl<'a> Sweeping<'a> {
         Self {
             args,
             settings,
-            options,
+            source,
             report: Report::new(&sweep),
             sweep,
             output,
@@ -215,8 +250,8 @@ impl<'a> Sweeping<'a> {
     }
 
     fn plan(&self, run: &RunId, setting: &Setting, pipeline: &Pipeline) -> LoadPlan {
-        let template = Template::new(&pipeline.target, run, &self.options);
-        let plan = self.args.shape.plan(pipeline.target.clone(), template, setting.connections, setting.rate);
+        let template = Template::new(&pipeline.target, run, &self.source.options);
+        let plan = self.args.shape.plan(self.source.endpoint.clone(), template, setting.connections, setting.rate);
         LoadPlan { requests: self.args.requests, ..plan }
     }
 
@@ -229,11 +264,22 @@ impl<'a> Sweeping<'a> {
         pipeline: &mut Pipeline,
     ) -> anyhow::Result<Load> {
         let steps_before = pipeline.log.clock_steps(0).await?.len();
-        let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
+        let (http, connections, limited_by) = match &self.source.wrk {
+            None => {
+                let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
+                (tally.http(), tally.connections, tally.limited_by())
+            }
+            Some(wrk) => {
+                let payload_bytes = self.args.shape.payload_bytes;
+                let result = wrk.run(&pipeline.target, run, plan.connections, plan.duration, payload_bytes).await?;
+                let taken_in = settled(pipeline, run, &self.args.path).await?;
+                (wrk_http(result, taken_in), plan.connections, None)
+            }
+        };
         let backlog = pipeline.backlog().await?;
         self.progress.stage(format!("{setting}, draining"));
         let Drained { took, complete } =
-            drain(pipeline, run, &self.args.path, tally.accepted(), self.args.drain_timeout).await?;
+            drain(pipeline, run, &self.args.path, http.accepted, self.args.drain_timeout).await?;
         if !complete {
             let limit = humantime::format_duration(self.args.drain_timeout);
             output::note(&format!("{run}: not every accepted message arrived; nothing has moved for {limit}"));
@@ -241,11 +287,11 @@ impl<'a> Sweeping<'a> {
         self.tracer.flush().await;
         Ok(Load {
             run: run.clone(),
-            concurrency: Some(u32::from(tally.connections)),
+            concurrency: Some(u32::from(connections)),
             rate: setting.rate,
             repeat: setting.repeat,
-            generator_limited: tally.limited_by(),
-            http: Some(tally.http()),
+            generator_limited: limited_by,
+            http: Some(http),
             backlog: Some(backlog),
             clock_steps: pipeline.log.clock_steps(steps_before).await?,
             drain_us: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
@@ -259,6 +305,25 @@ impl<'a> Sweeping<'a> {
         }
         output::note(&stamping_table(&self.report));
         output::note(&format!("report: {}", self.output.folder().display()));
+    }
+}
+
+/// What wrk tells, as the report shows it. wrk does not count the answers that come after its last second: `accepted` is what
+/// the pipeline has taken in.
+fn wrk_http(result: WrkResult, accepted: u64) -> Http {
+    // wrk prints times far below the 2^53 µs up to which an f64 is exact.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = |us: f64| us.round() as u64;
+    let [mean_us, p50, p99, max] = result.latency_us;
+    Http {
+        duration_us: u64::try_from(result.duration.as_micros()).unwrap_or(u64::MAX),
+        requests: result.requests.max(accepted),
+        accepted,
+        errors: result.errors,
+        mean_us,
+        p50_us: whole(p50),
+        p99_us: whole(p99),
+        max_us: whole(max),
     }
 }
 

@@ -2,20 +2,17 @@
 
 use crate::load::pace::Pace;
 use crate::load::response::{Answer, Garbage, Response};
+use crate::load::stream::{ConnectError, Endpoint, Stream};
 use crate::load::tally::{histogram, record};
-use crate::load::target::CONNECT_WITHIN;
 use crate::load::{LoadPlan, StatusSet, Tally, Template, Tracing};
 use hdrhistogram::Histogram;
 use stamp::{MsgId, clock};
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 
 /// The delay before the second attempt to connect; it doubles up to the longest one.
 const FIRST_DELAY: Duration = Duration::from_millis(10);
@@ -25,7 +22,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Shared {
     template: Template,
-    addresses: Vec<SocketAddr>,
+    endpoint: Endpoint,
     tracing: Option<Tracing>,
     timeout: Duration,
     accept: StatusSet,
@@ -39,10 +36,10 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(plan: &LoadPlan, addresses: Vec<SocketAddr>, tracing: Option<Tracing>, pace: Pace) -> Self {
+    pub(super) fn new(plan: &LoadPlan, endpoint: Endpoint, tracing: Option<Tracing>, pace: Pace) -> Self {
         Self {
             template: plan.template.clone(),
-            addresses,
+            endpoint,
             tracing,
             timeout: plan.timeout,
             accept: plan.accept.clone(),
@@ -93,6 +90,17 @@ enum Failure {
     Garbage(#[from] Garbage),
     #[error("{}", kind(.0))]
     Io(#[from] io::Error),
+    #[error("{0}")]
+    Tls(String),
+}
+
+impl From<ConnectError> for Failure {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Io(error) => Failure::Io(error),
+            error @ ConnectError::Tls(_) => Failure::Tls(error.to_string()),
+        }
+    }
 }
 
 fn kind(error: &io::Error) -> String {
@@ -108,7 +116,7 @@ pub(super) struct Connection {
     number: u16,
     sequence: u32,
     shared: Rc<Shared>,
-    stream: Option<TcpStream>,
+    stream: Option<Stream>,
     request: Vec<u8>,
     buffer: Vec<u8>,
     delay: Duration,
@@ -145,7 +153,7 @@ impl Connection {
     async fn request(&mut self, intended: Instant) -> Result<(), Failure> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => self.connect().await?,
+            None => self.shared.endpoint.connect().await?,
         };
         let shared = self.shared.clone();
         let id = MsgId::compose(0, self.number, self.sequence);
@@ -167,16 +175,8 @@ impl Connection {
         Ok(())
     }
 
-    async fn connect(&self) -> Result<TcpStream, Failure> {
-        let connecting = TcpStream::connect(self.shared.addresses.as_slice());
-        let stream =
-            timeout(CONNECT_WITHIN, connecting).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
     /// Writes the request and reads the answer.
-    async fn exchange(&mut self, stream: &mut TcpStream, deadline: Instant) -> Result<Answer, Failure> {
+    async fn exchange(&mut self, stream: &mut Stream, deadline: Instant) -> Result<Answer, Failure> {
         let mut response = Response::new(self.shared.template.is_head());
         let mut held = 0;
         let exchange = async {

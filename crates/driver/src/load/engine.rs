@@ -3,11 +3,10 @@
 use crate::load::connection::{Connection, Shared};
 use crate::load::pace::Pace;
 use crate::load::schedule::{Arrivals, Schedule};
-use crate::load::{Live, Second, StatusSet, Tally, Target, Template};
+use crate::load::{Endpoint, Live, Second, StatusSet, Tally, Template};
 use anyhow::Context;
 use stamp::{CounterHandle, RunId, RunTrace, Stage, StageHandle, Tracer, clock};
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -21,7 +20,7 @@ const LIVE_PERIODS_PER_SECOND: u32 = 4;
 /// One load.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadPlan {
-    pub(crate) target: Target,
+    pub(crate) endpoint: Endpoint,
     pub(crate) template: Template,
     pub(crate) pacing: Pacing,
     /// Connections at the start.
@@ -65,13 +64,13 @@ impl Tracing {
 /// Runs the load on a thread of its own. Dropping the future ends the load at once.
 ///
 /// # Errors
-/// When the target's name cannot be resolved or the thread cannot be started.
+/// When the thread cannot be started.
 pub(crate) async fn generate(
     plan: LoadPlan,
     tracing: Option<Tracing>,
     live: watch::Sender<Live>,
 ) -> anyhow::Result<Tally> {
-    let addresses = plan.target.addresses().await?;
+    let endpoint = plan.endpoint.clone();
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();
     let (done, result) = oneshot::channel();
@@ -82,7 +81,7 @@ pub(crate) async fn generate(
         .name("load".to_owned())
         .spawn(move || {
             let connections = LocalSet::new();
-            let load = connections.run_until(run(plan, addresses, tracing, live));
+            let load = connections.run_until(run(plan, endpoint, tracing, live));
             let tally = runtime.block_on(async {
                 tokio::select! { tally = load => Some(tally), () = dropped.cancelled() => None }
             });
@@ -101,7 +100,7 @@ pub(crate) async fn generate(
 
 async fn run(
     plan: LoadPlan,
-    addresses: Vec<SocketAddr>,
+    endpoint: Endpoint,
     tracing: Option<Tracing>,
     live: watch::Sender<Live>,
 ) -> anyhow::Result<Tally> {
@@ -115,7 +114,7 @@ async fn run(
         }
     };
     let closed = matches!(plan.pacing, Pacing::Closed { .. });
-    let shared = Rc::new(Shared::new(&plan, addresses, tracing, pace));
+    let shared = Rc::new(Shared::new(&plan, endpoint, tracing, pace));
     let connections: RefCell<Vec<JoinHandle<()>>> = RefCell::default();
     let open = |delay: Duration| {
         let number = u16::try_from(connections.borrow().len()).unwrap_or(u16::MAX);
