@@ -14,6 +14,10 @@ const SLOTS: usize = 32;
 /// A run that nothing has touched for so long is forgotten. Should it come back, it is counted under a new field.
 const FORGET_AFTER: Duration = Duration::from_secs(600);
 
+/// Runs that one process keeps books of. Beyond it, those that have been still for longest are forgotten sooner, so that
+/// clients who name a new run in each message cannot fill the memory.
+const RUNS: usize = 4096;
+
 /// One sampled message at one stage.
 #[derive(Debug)]
 pub(super) struct Mark {
@@ -202,28 +206,93 @@ impl Books {
 
     /// Notes that the log store has these totals, and forgets runs that have long been still.
     pub(super) fn written(&self, totals: &[(Arc<Book>, Totals)]) {
-        let now = clock::now();
         let mut open = lock(&self.open);
         for (book, totals) in totals {
             if let Some(page) = open.books.get_mut(&book.run) {
                 page.written = *totals;
             }
         }
+        let mut too_many = open.books.len().saturating_sub(RUNS);
+        let oldest = if too_many > 0 { open.touched_before(too_many) } else { None };
+        let now = clock::now();
         let Open { books, last, .. } = &mut *open;
         books.retain(|_, page| {
-            let still = now.duration_since(page.touched) > FORGET_AFTER && page.book.totals() == page.written;
+            let crowded = too_many > 0 && oldest.is_some_and(|oldest| page.touched <= oldest);
+            let still = crowded || now.duration_since(page.touched) > FORGET_AFTER;
             // One reference is the page's own, one may be `last`'s; any other belongs to a message on its way.
             let held_by_last = last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &page.book));
-            let forget = still && Arc::strong_count(&page.book) == 1 + usize::from(held_by_last);
+            let unused = Arc::strong_count(&page.book) == 1 + usize::from(held_by_last);
+            let forget = still && unused && page.book.totals() == page.written;
             if forget && held_by_last {
                 *last = None;
             }
+            too_many -= usize::from(forget && crowded);
             !forget
         });
+    }
+}
+
+impl Open {
+    /// The moment up to which the given number of runs have been touched last.
+    fn touched_before(&self, number: usize) -> Option<Instant> {
+        let mut touched: Vec<Instant> = self.books.values().map(|page| page.touched).collect();
+        touched.sort_unstable();
+        touched.get(number - 1).copied()
     }
 }
 
 /// Nothing here can be left half done by a panic, so a poisoned lock is as good as any.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flush(books: &Books) {
+        let totals = books.changed();
+        books.written(&totals);
+    }
+
+    #[test]
+    fn many_runs_do_not_fill_the_memory_and_no_count_is_lost() {
+        let books = Books::new(TracerOptions::default());
+        let slot = books.slot("send", true);
+        let mut written = 0;
+        for number in 0..3 * RUNS {
+            books.open(&format!("run-{number}")).count(slot, 1);
+            if number % 1000 == 0 {
+                written += books.changed().len();
+                flush(&books);
+            }
+        }
+        written += books.changed().len();
+        flush(&books);
+        flush(&books);
+        assert!(lock(&books.open).books.len() <= RUNS);
+        assert_eq!(written, 3 * RUNS);
+    }
+
+    #[test]
+    fn a_run_that_comes_back_is_counted_under_a_new_edition() {
+        let books = Books::new(TracerOptions::default());
+        let slot = books.slot("send", true);
+        let first = books.open("r");
+        first.count(slot, 1);
+        let edition = first.edition;
+        // A message on its way keeps its book alive, whatever the number of runs.
+        for number in 0..2 * RUNS {
+            books.open(&format!("run-{number}"));
+        }
+        flush(&books);
+        assert!(Arc::ptr_eq(&first, &books.open("r")));
+        drop(first);
+        for number in 0..2 * RUNS {
+            books.open(&format!("other-{number}")).count(slot, 1);
+        }
+        flush(&books);
+        flush(&books);
+        assert!(books.open("r").edition > edition);
+    }
 }
