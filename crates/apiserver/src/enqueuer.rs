@@ -39,7 +39,7 @@ struct Request {
 impl Enqueuer {
     pub(crate) fn start(url: RedisUrl, queue: String, redis: Part) -> Self {
         let (requests, waiting) = mpsc::channel(WAITING);
-        let writer = Writer { url, queue, redis, connection: None };
+        let writer = Writer { url, queue, redis, connection: None, refused: 0 };
         tokio::spawn(writer.run(waiting));
         Self { requests }
     }
@@ -61,6 +61,8 @@ struct Writer {
     queue: String,
     redis: Part,
     connection: Option<MultiplexedConnection>,
+    /// Commands that have failed since the last one that did not.
+    refused: u64,
 }
 
 impl Writer {
@@ -108,12 +110,27 @@ impl Writer {
     async fn command(&mut self, command: &redis::Cmd) -> Result<(), NotEnqueued> {
         let connection = self.connection.as_mut().ok_or(NotEnqueued)?;
         let result: redis::RedisResult<()> = command.query_async(connection).await;
-        result.map_err(|error| {
-            warn!("messages are refused: {}", self.url.failed(error));
-            self.connection = None;
-            self.redis.set(false);
-            NotEnqueued
-        })
+        match result {
+            Ok(()) => {
+                self.refused = 0;
+                self.redis.set(true);
+                Ok(())
+            }
+            Err(error) => {
+                // A server that answers with an error, such as one that is out of memory, is asked again with the next
+                // message; a flood of refusals must not become a flood of log lines.
+                let keeps = !error.is_unrecoverable_error() && !error.is_timeout() && !error.is_io_error();
+                self.refused += 1;
+                if self.refused.is_power_of_two() {
+                    warn!("messages are refused: {}", self.url.failed(error));
+                }
+                if !keeps {
+                    self.connection = None;
+                }
+                self.redis.set(false);
+                Err(NotEnqueued)
+            }
+        }
     }
 
     /// Tries until Redis is back, and refuses at once whatever comes meanwhile. False when no more can come.

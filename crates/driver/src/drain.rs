@@ -39,7 +39,8 @@ pub(crate) async fn drain(
         pipeline.ended()?;
         let counts = pipeline.log.counts(run).await?;
         let now = clock::now();
-        if is_complete(&counts, path, accepted) {
+        // What was enqueued although its answer was lost on the way arrives, too.
+        if is_complete(&counts, path, accepted.max(counts.get(Stage::ENQUEUE.as_str()))) {
             return Ok(Drained { took: now.duration_since(begin), complete: true });
         }
         if counts != last {

@@ -550,11 +550,11 @@ fn bad_input_is_named_with_its_remedy() {
         (
             vec!["sweep", "--target", &nowhere, "--redis", &no_redis, "--out", folder.path().to_str().unwrap()],
             1,
-            "refused the connection: is it running?",
+            "refused the connection: is it running,",
         ),
         (vec!["load", &nowhere], 1, "nothing answers at"),
         (vec!["load", "localhost"], 2, "write http://host:port/path"),
-        (vec!["report", "--redis", &no_redis], 1, "refused the connection: is it running?"),
+        (vec!["report", "--redis", &no_redis], 1, "refused the connection: is it running,"),
         (vec!["stack", "--pushserver-args", "'"], 1, "a quote is not closed"),
     ] {
         let output = run(&args);

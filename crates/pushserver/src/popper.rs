@@ -37,6 +37,10 @@ impl Popper {
             };
             match self.pop(connected).await {
                 Ok(batch) => {
+                    if backoff.reset() {
+                        info!("redis at {} is there", self.url);
+                    }
+                    self.redis.set(true);
                     let now = clock::now();
                     for body in batch {
                         if messages.send(self.message(body, now)).await.is_err() {
@@ -45,9 +49,12 @@ impl Popper {
                     }
                 }
                 Err(error) => {
-                    warn!("nothing is popped: {}", self.url.failed(error));
+                    if !backoff.is_waiting() {
+                        warn!("nothing is popped: {}", self.url.failed(error));
+                    }
                     self.redis.set(false);
                     connection = None;
+                    pause(&mut backoff, &shutdown).await;
                 }
             }
         }
@@ -56,16 +63,16 @@ impl Popper {
     async fn connect(&self, backoff: &mut Backoff, shutdown: &CancellationToken) -> Option<MultiplexedConnection> {
         match self.url.connect(Wait::Forever).await {
             Ok(connection) => {
-                if backoff.reset() {
-                    info!("redis at {} is there", self.url);
+                // After a fault, only a pop that succeeds shows that all is well again.
+                if !backoff.is_waiting() {
+                    self.redis.set(true);
                 }
-                self.redis.set(true);
                 return Some(connection);
             }
             Err(error) if !backoff.is_waiting() => warn!("nothing is popped: {error}"),
             Err(_) => {}
         }
-        tokio::select! { () = sleep(backoff.next_delay()) => {}, () = shutdown.cancelled() => {} }
+        pause(backoff, shutdown).await;
         None
     }
 
@@ -92,4 +99,9 @@ impl Popper {
         };
         Message { body: Bytes::from(body), trace }
     }
+}
+
+/// Waits before the next attempt, but not beyond the shutdown.
+async fn pause(backoff: &mut Backoff, shutdown: &CancellationToken) {
+    tokio::select! { () = sleep(backoff.next_delay()) => {}, () = shutdown.cancelled() => {} }
 }

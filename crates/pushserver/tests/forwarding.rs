@@ -176,6 +176,23 @@ async fn garbage_in_the_queue_is_counted_and_does_not_stop_the_rest() {
 }
 
 #[tokio::test]
+async fn a_queue_of_the_wrong_type_is_waited_out() {
+    let app = TestApp::start(&[]).await;
+    let mut connection = app.redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
+    let _: () = redis::cmd("SET").arg(stamp::keys::DEFAULT_QUEUE).arg("x").query_async(&mut connection).await.unwrap();
+    let unready = async {
+        while app.readiness.waiting_for().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, unready).await.unwrap();
+    let _: () = redis::cmd("DEL").arg(stamp::keys::DEFAULT_QUEUE).query_async(&mut connection).await.unwrap();
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    app.enqueue(&messages(0..1)).await;
+    assert_eq!(subscriber.receive().await, messages(0..1)[0]);
+}
+
+#[tokio::test]
 async fn large_messages_pass() {
     let app = TestApp::start(&[]).await;
     let mut subscriber = app.subscribe(QoS::AtMostOnce).await;

@@ -67,10 +67,12 @@ fn books(load: &Load, path: &[Stage], counts: &Counts) -> Books {
     let duplicates = counts.get("duplicates");
     let accepted = load.http.as_ref().map_or_else(|| accepted_elsewhere(path, counts), |http| http.accepted);
     let arrived = passed.last().map_or(0, |(_, count)| count.saturating_sub(duplicates));
+    let unanswered = counts.get(Stage::ENQUEUE.as_str()).saturating_sub(accepted);
     Books {
         accepted,
         arrived,
-        lost: accepted.cast_signed() - arrived.cast_signed(),
+        unanswered,
+        lost: (accepted + unanswered).cast_signed() - arrived.cast_signed(),
         duplicates,
         stamps_dropped: path.iter().map(|stage| counts.get(&format!("dropped.{stage}"))).sum(),
         passed,

@@ -62,14 +62,17 @@ pub struct Hop {
     pub latency: Distribution,
 }
 
-/// Exact counts: accepted = arrived + lost.
+/// Exact counts: accepted + unanswered = arrived + lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Books {
     /// Messages that the load generator got a 2xx for; where another program made the load, those that were enqueued.
     pub accepted: u64,
     /// Messages that reached the last stage, duplicates apart.
     pub arrived: u64,
-    /// accepted - arrived. Below zero, messages arrived whose answer was lost on its way to the load generator.
+    /// Messages that the queue got although the load generator never got its 2xx, as when Redis or a connection fails in the
+    /// middle of a request.
+    pub unanswered: u64,
+    /// accepted + unanswered - arrived. Below zero only where a pipeline has no stage `enqueue` that would tell the unanswered.
     pub lost: i64,
     /// Arrivals of messages that had arrived before.
     pub duplicates: u64,

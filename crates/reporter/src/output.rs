@@ -20,22 +20,27 @@ pub struct OutputError {
 }
 
 impl Output {
-    /// Makes the folder, writes to it, and points `latest` to it: a path that cannot be used fails here, before the load
-    /// and not after it.
+    /// Makes the folder and writes to it: a path that cannot be used fails here, before the load and not after it.
     pub fn open(out: &Path, sweep: &RunId) -> Result<Self, OutputError> {
         let folder = out.join(sweep.as_str());
         let failed = |error: std::io::Error| OutputError { path: folder.clone(), reason: error.to_string() };
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let probe = folder.join(".writable");
         std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(failed)?;
-        point_latest(out, sweep).map_err(failed)?;
         Ok(Self { folder })
     }
 
-    /// Writes every file of the report; those of an earlier call are replaced.
+    /// Writes every file of the report, replacing those of an earlier call, and points `latest` to it.
     pub fn write(&self, report: &Report) -> Result<(), OutputError> {
-        export::write(report, &self.folder)
-            .map_err(|error: ExportError| OutputError { path: self.folder.clone(), reason: error.to_string() })
+        let failed = |reason: String| OutputError { path: self.folder.clone(), reason };
+        export::write(report, &self.folder).map_err(|error: ExportError| failed(error.to_string()))?;
+        point_latest(&self.folder).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Removes the folder if nothing has been written to it.
+    pub fn discard_empty(&self) {
+        // Where something is in it, this fails, as it should.
+        let _ = std::fs::remove_dir(&self.folder);
     }
 
     /// The folder.
@@ -46,16 +51,18 @@ impl Output {
 }
 
 /// Replaces the link in one step, so that `latest` always points somewhere.
-fn point_latest(out: &Path, sweep: &RunId) -> std::io::Result<()> {
+fn point_latest(folder: &Path) -> std::io::Result<()> {
+    let (Some(out), Some(sweep)) = (folder.parent(), folder.file_name()) else { return Ok(()) };
     let partial = out.join(format!(".latest-{}", std::process::id()));
     let _ = std::fs::remove_file(&partial);
-    std::os::unix::fs::symlink(sweep.as_str(), &partial)?;
+    std::os::unix::fs::symlink(sweep, &partial)?;
     std::fs::rename(&partial, out.join("latest"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chart::tests::report_of;
 
     #[test]
     fn a_path_that_cannot_be_used_fails_at_once() {
@@ -69,9 +76,14 @@ mod tests {
     #[test]
     fn latest_points_to_the_newest() {
         let folder = tempfile::tempdir().unwrap();
+        let latest = folder.path().join("latest");
         for sweep in ["a", "b"] {
-            Output::open(folder.path(), &sweep.parse().unwrap()).unwrap();
+            Output::open(folder.path(), &sweep.parse().unwrap()).unwrap().write(&report_of(&[1])).unwrap();
+            assert_eq!(std::fs::read_link(&latest).unwrap(), Path::new(sweep));
         }
-        assert_eq!(std::fs::read_link(folder.path().join("latest")).unwrap(), Path::new("b"));
+        let unused = Output::open(folder.path(), &"c".parse().unwrap()).unwrap();
+        unused.discard_empty();
+        assert!(!unused.folder().exists());
+        assert_eq!(std::fs::read_link(&latest).unwrap(), Path::new("b"));
     }
 }

@@ -40,7 +40,7 @@ pub struct InvalidBrokerUrl(String);
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
     /// No connection came about.
-    #[error("mqtt broker at {0} refused the connection ({1}): is it running? (docker compose up mosquitto)")]
+    #[error("mqtt broker at {0} refused the connection ({1}): is it running, and is the address right?")]
     Connect(BrokerUrl, #[source] std::io::Error),
     /// The broker said no.
     #[error("mqtt broker at {0} answered {1:?}: check user and password")]

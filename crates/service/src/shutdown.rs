@@ -15,8 +15,9 @@ pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
         next().await;
-        info!("stopping: finishing what was accepted; a second signal ends at once");
+        // First of all: the log may go to a pipe that nobody reads any more.
         cancelled.cancel();
+        info!("stopping: finishing what was accepted; a second signal ends at once");
         next().await;
         error!("ended at once by a second signal");
         std::process::exit(130);

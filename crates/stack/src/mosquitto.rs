@@ -11,6 +11,7 @@ const MOSQUITTO: Program = Program {
     major: 2,
     version_flag: "-h",
     version_mark: "mosquitto version ",
+    home: "https://mosquitto.org/download/",
     packages: ["mosquitto"; 5],
 };
 

@@ -13,6 +13,8 @@ pub(crate) struct Program {
     pub(crate) version_flag: &'static str,
     /// What stands right before the version in that output.
     pub(crate) version_mark: &'static str,
+    /// Where newer versions come from.
+    pub(crate) home: &'static str,
     /// Its package where apt, dnf, apk, pacman or brew is the package manager.
     pub(crate) packages: [&'static str; 5],
 }
@@ -46,7 +48,7 @@ impl Program {
                 program: self.name,
                 found: found.to_owned(),
                 needed: self.major,
-                remedy: self.remedy(),
+                remedy: format!("this system's package may be no newer; {} tells where to get it", self.home),
             });
         }
         Ok(path)
@@ -104,6 +106,7 @@ mod tests {
             major: 7,
             version_flag: "--version",
             version_mark: "v=",
+            home: "https://example.org",
             packages: ["no-such-package"; 5],
         };
         let error = absent.find().unwrap_err().to_string();

@@ -12,6 +12,7 @@ const REDIS: Program = Program {
     major: 7,
     version_flag: "--version",
     version_mark: " v=",
+    home: "https://redis.io/docs/latest/operate/oss_and_stack/install/",
     packages: ["redis-server", "redis", "redis", "redis", "redis"],
 };
 

@@ -29,7 +29,7 @@ pub enum StoreError {
         source: redis::RedisError,
     },
     /// No connection came about.
-    #[error("redis at {url} {what}: is it running? (docker compose up redis)")]
+    #[error("redis at {url} {what}")]
     Connect {
         /// The address without secrets.
         url: String,
@@ -75,8 +75,15 @@ impl RedisUrl {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(response_timeout);
-        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        connected.map_err(|source| self.unreachable(source, CONNECT_WITHIN))
+        let connected = async {
+            let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+            // A server that wants a password says so only when it is asked something.
+            let () = redis::cmd("PING").query_async(&mut connection).await?;
+            Ok(connection)
+        };
+        let connected = tokio::time::timeout(CONNECT_WITHIN, connected).await;
+        let late = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        connected.unwrap_or_else(|_| Err(late())).map_err(|source| self.unreachable(source, CONNECT_WITHIN))
     }
 
     /// Opens a blocking connection with `TCP_NODELAY` set, whose commands wait for `patience`.
@@ -94,9 +101,11 @@ impl RedisUrl {
 
     fn unreachable(&self, source: redis::RedisError, patience: Duration) -> StoreError {
         let what = if source.is_connection_refusal() {
-            "refused the connection".to_owned()
+            "refused the connection: is it running, and is the address right?".to_owned()
+        } else if source.code() == Some("NOAUTH") || source.code() == Some("WRONGPASS") {
+            format!("wants other credentials ({source}): give them as redis://user:password@host:port")
         } else if source.is_timeout() {
-            format!("did not answer within {} s", patience.as_secs())
+            format!("did not answer within {} s: is it running, and not frozen?", patience.as_secs())
         } else {
             format!("cannot be used ({source})")
         };

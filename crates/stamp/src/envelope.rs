@@ -2,7 +2,7 @@
 
 use crate::{InvalidRunId, MsgId, RunId};
 use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -20,6 +20,12 @@ pub enum EnvelopeError {
     /// Not JSON, or not an object.
     #[error("the body is no JSON object: {0}")]
     Json(serde_json::Error),
+    /// JSON is UTF-8.
+    #[error("the body is no JSON object: it is not UTF-8")]
+    NotUtf8,
+    /// `id` or `run` is there more than once: nobody can tell which one counts.
+    #[error("the body has more than one {0}")]
+    Twice(&'static str),
     /// None of the id's names is there.
     #[error("the body has no id: give an unsigned integer as \"id\" (or MsgID, msgid, msg_id)")]
     NoId,
@@ -34,9 +40,14 @@ pub enum EnvelopeError {
 impl<'a> Envelope<'a> {
     /// Reads the envelope of a message.
     pub fn read(message: &'a [u8]) -> Result<Self, EnvelopeError> {
-        let mut json = serde_json::Deserializer::from_slice(message);
+        // serde_json does not look at the bytes of strings that it passes over.
+        let message = std::str::from_utf8(message).map_err(|_| EnvelopeError::NotUtf8)?;
+        let mut json = serde_json::Deserializer::from_str(message);
         let fields = json.deserialize_map(Fields).map_err(EnvelopeError::Json)?;
         json.end().map_err(EnvelopeError::Json)?;
+        if let Some(twice) = fields.twice {
+            return Err(EnvelopeError::Twice(twice));
+        }
         let id = match fields.id {
             None => return Err(EnvelopeError::NoId),
             Some(Found::Good(id)) => id,
@@ -62,6 +73,7 @@ struct Fields;
 struct Seen<'a> {
     id: Option<Found>,
     run: Option<Cow<'a, str>>,
+    twice: Option<&'static str>,
 }
 
 impl<'de> Visitor<'de> for Fields {
@@ -75,12 +87,14 @@ impl<'de> Visitor<'de> for Fields {
         let mut seen = Seen::default();
         while let Some(key) = map.next_key_seed(Text)? {
             match &*key {
-                "id" | "MsgID" | "msgid" | "msg_id" if seen.id.is_some() => {
-                    return Err(A::Error::custom("the id is given twice"));
+                "id" | "MsgID" | "msgid" | "msg_id" => {
+                    let before = seen.id.replace(map.next_value_seed(Id)?);
+                    seen.twice = seen.twice.or(before.map(|_| "id"));
                 }
-                "id" | "MsgID" | "msgid" | "msg_id" => seen.id = Some(map.next_value_seed(Id)?),
-                "run" if seen.run.is_some() => return Err(A::Error::custom("the run is given twice")),
-                "run" => seen.run = Some(map.next_value_seed(Text)?),
+                "run" => {
+                    let before = seen.run.replace(map.next_value_seed(Text)?);
+                    seen.twice = seen.twice.or(before.map(|_| "run"));
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -202,12 +216,17 @@ mod tests {
         insta::assert_snapshot!(told("[12000]"), @"the body is no JSON object: invalid type: sequence, expected a JSON object at line 1 column 0");
         insta::assert_snapshot!(told("{\"id\":1} x"), @"the body is no JSON object: trailing characters at line 1 column 10");
         insta::assert_snapshot!(told("{\"id\":1,"), @"the body is no JSON object: EOF while parsing a value at line 1 column 8");
-        insta::assert_snapshot!(told("{\"id\":1,\"MsgID\":1}"), @"the body is no JSON object: the id is given twice at line 1 column 15");
+        insta::assert_snapshot!(told("{\"id\":1,\"MsgID\":1}"), @"the body has more than one id");
         insta::assert_snapshot!(told("{\"data\":\"news\"}"), @r#"the body has no id: give an unsigned integer as "id" (or MsgID, msgid, msg_id)"#);
         insta::assert_snapshot!(told("{\"id\":-1}"), @"the id is -1: it must be an unsigned integer of at most 9007199254740991 (2^53 - 1)");
         insta::assert_snapshot!(told("{\"id\":\"12000\"}"), @"the id is a string: it must be an unsigned integer of at most 9007199254740991 (2^53 - 1)");
         insta::assert_snapshot!(told("{\"id\":9007199254740992}"), @"the id is 9007199254740992: it must be an unsigned integer of at most 9007199254740991 (2^53 - 1)");
         insta::assert_snapshot!(told("{\"id\":1,\"run\":\"a b\"}"), @r#"run "a b" is invalid: use 1 to 64 characters of A-Z a-z 0-9 . _ -"#);
+    }
+
+    #[test]
+    fn json_is_utf_8() {
+        assert!(matches!(Envelope::read(b"{\"id\":1,\"data\":\"\xff\"}"), Err(EnvelopeError::NotUtf8)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn sweep(sweep: &RunId) -> String {
     format!("trace:sweep:{sweep}")
 }
 
-/// The id of the sweep that was started last.
+/// The id of the sweep that finished a level last.
 pub const LATEST_SWEEP: &str = "trace:latest-sweep";
 
 /// The list of the times that the log store's clock was set.

@@ -204,6 +204,39 @@ async fn counts_of_several_processes_add_up_and_foreign_clients_may_increment() 
 }
 
 #[tokio::test]
+async fn a_key_of_the_wrong_type_spoils_its_own_run_alone() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    for key in ["trace:bad:counts", "trace:worse:send"] {
+        let _: () = redis::cmd("SET").arg(key).arg("x").query_async(&mut connection).await.unwrap();
+    }
+    let tracer = Tracer::start(&fixture.url, TracerOptions::default());
+    let stage = tracer.stage(&Stage::SEND);
+    tracer.run("bad").stamp(stage, id(100));
+    tracer.flush().await;
+    tracer.run("worse").stamp(stage, id(100));
+    tracer.flush().await;
+    tracer.run("good").stamp(stage, id(100));
+    tracer.flush().await;
+    assert_eq!((fixture.stamps("good", &Stage::SEND).await.len(), fixture.count("good", "send").await), (1, 1));
+    assert_eq!(fixture.count("good", "dropped.send").await, 0);
+    assert_eq!((fixture.count("worse", "send").await, fixture.count("worse", "dropped.send").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_password_that_is_missing_is_told_at_once() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let mut set = redis::cmd("CONFIG");
+    set.arg("SET").arg("requirepass").arg("secret");
+    let _: () = set.query_async(&mut connection).await.unwrap();
+    let error = Tracer::connect(&fixture.redis.url()).await.unwrap_err().to_string();
+    assert!(error.contains("wants other credentials") && !error.contains("secret"), "{error}");
+    let with_password = fixture.redis.url().replace("redis://", "redis://:secret@");
+    Tracer::connect(&with_password).await.unwrap();
+}
+
+#[tokio::test]
 async fn keys_expire() {
     let fixture = Fixture::start().await;
     let options = TracerOptions { time_to_live: Duration::from_secs(77), ..TracerOptions::default() };
@@ -243,6 +276,6 @@ async fn a_log_store_that_is_away_is_named() {
     let error = Tracer::connect(&redis.url()).await.unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("redis at {} refused the connection: is it running? (docker compose up redis)", redis.url())
+        format!("redis at {} refused the connection: is it running, and is the address right?", redis.url())
     );
 }

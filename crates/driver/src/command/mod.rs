@@ -7,6 +7,7 @@ mod load_result;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod services;
+mod setting;
 pub(crate) mod stack;
 pub(crate) mod sweep;
 mod table;

@@ -1,9 +1,10 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
+use super::setting::{Setting, in_order};
 use super::table::{heading, row, spread_table, stamping_table};
 use crate::drain::{Drained, drain, settled};
-use crate::load::{Endpoint, LoadPlan, RequestOptions, SplitMix, Template, Tracing, Wrk, WrkResult};
+use crate::load::{Endpoint, LoadPlan, RequestOptions, Template, Tracing, Wrk, WrkResult};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
@@ -21,39 +22,39 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(crate) struct SweepArgs {
     /// The lowest concurrency
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
-    from: u16,
+    pub(super) from: u16,
 
     /// The highest concurrency
     #[arg(long, default_value = "20", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
-    to: u16,
+    pub(super) to: u16,
 
     /// From one concurrency to the next
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
-    step: u16,
+    pub(super) step: u16,
 
     /// Sweep over these rates instead, in an open loop: requests a second, parted by commas
     #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', value_parser = parse_rate, conflicts_with_all = ["from", "to", "step"])]
-    rates: Vec<f64>,
+    pub(super) rates: Vec<f64>,
 
     /// The lowest rate, where rates are in even steps
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires_all = ["rate_to", "rate_step"], conflicts_with_all = ["from", "to", "step", "rates"])]
-    rate_from: Option<f64>,
+    pub(super) rate_from: Option<f64>,
 
     /// The highest rate
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires = "rate_from")]
-    rate_to: Option<f64>,
+    pub(super) rate_to: Option<f64>,
 
     /// From one rate to the next
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires = "rate_from")]
-    rate_step: Option<f64>,
+    pub(super) rate_step: Option<f64>,
 
     /// Connections at the start of a level with a rate
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
-    rate_connections: u16,
+    pub(super) rate_connections: u16,
 
     /// Repeat each level so many times, all in an order shuffled by --seed
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    repeat: u32,
+    pub(super) repeat: u32,
 
     /// End a level after so many requests, if that is earlier than --duration
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -64,7 +65,7 @@ pub(crate) struct SweepArgs {
     generator: Generator,
 
     #[command(flatten)]
-    shape: ShapeArgs,
+    pub(super) shape: ShapeArgs,
 
     /// Load before each level that counts nowhere
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
@@ -301,6 +302,7 @@ impl<'a> Sweeping<'a> {
     /// What the stamps are worth, and where the report is.
     fn tell_outcome(&self) {
         if self.report.levels.is_empty() {
+            self.output.discard_empty();
             return output::note("no level was finished: there is no report");
         }
         output::note(&stamping_table(&self.report));
@@ -325,69 +327,6 @@ fn wrk_http(result: WrkResult, accepted: u64) -> Http {
         p99_us: whole(p99),
         max_us: whole(max),
     }
-}
-
-/// One level of a sweep.
-#[derive(Debug, Clone)]
-struct Setting {
-    connections: u16,
-    rate: Option<f64>,
-    repeat: u32,
-    /// Whether there is more than one repetition.
-    repeated: bool,
-}
-
-impl Setting {
-    /// All levels in the order in which they run.
-    fn all(args: &SweepArgs) -> Vec<Self> {
-        let steps = match (args.rate_from, args.rate_to, args.rate_step) {
-            (Some(from), Some(to), Some(step)) => {
-                // A hair more than the highest, so that rounding does not leave it out.
-                std::iter::successors(Some(from), |rate| Some(rate + step))
-                    .take_while(|rate| *rate <= to * (1.0 + 1e-9))
-                    .collect()
-            }
-            _ => args.rates.clone(),
-        };
-        let settings: Vec<(u16, Option<f64>)> = if steps.is_empty() {
-            (args.from..=args.to).step_by(usize::from(args.step)).map(|connections| (connections, None)).collect()
-        } else {
-            steps.into_iter().map(|rate| (args.rate_connections, Some(rate))).collect()
-        };
-        let repeated = args.repeat > 1;
-        let setting = |repeat, &(connections, rate): &(u16, Option<f64>)| Self { connections, rate, repeat, repeated };
-        let mut all: Vec<Self> =
-            (1..=args.repeat).flat_map(|repeat| settings.iter().map(move |one| setting(repeat, one))).collect();
-        if repeated {
-            // In a fixed order, what changes slowly about the machine would look like an effect of the load.
-            SplitMix::new(args.shape.seed).shuffle(&mut all);
-        }
-        all
-    }
-
-    /// The end of its run's id: `c05`, `r2000`, `c05.2`.
-    fn name(&self) -> String {
-        let repeat = if self.repeated { format!(".{}", self.repeat) } else { String::new() };
-        match self.rate {
-            Some(rate) => format!("r{rate}{repeat}"),
-            None => format!("c{:02}{repeat}", self.connections),
-        }
-    }
-}
-
-impl std::fmt::Display for Setting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.rate {
-            Some(rate) => write!(f, "{rate} requests/s"),
-            None => write!(f, "{} connections", self.connections),
-        }
-    }
-}
-
-/// By setting, then by repetition: the order of a report.
-fn in_order(one: &Load, other: &Load) -> std::cmp::Ordering {
-    let position = |load: &Load| load.position().unwrap_or(f64::MAX);
-    position(one).total_cmp(&position(other)).then(one.repeat.cmp(&other.repeat))
 }
 
 fn tracer_options(args: &SweepArgs) -> TracerOptions {

@@ -50,6 +50,7 @@ fn level(path: &[Stage], concurrency: u32) -> Level {
         books: Books {
             accepted: requests,
             arrived: requests,
+            unanswered: 0,
             lost: 0,
             duplicates: 0,
             stamps_dropped: 0,

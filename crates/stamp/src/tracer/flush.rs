@@ -148,9 +148,11 @@ impl Flusher {
         loop {
             let batch: Vec<Mark> = marks.drain(..marks.len().min(STAMPS_PER_CALL)).collect();
             let mut pipeline = redis::pipe();
+            // A key of the wrong type, which anybody can make, is to spoil nothing but its own run.
+            pipeline.ignore_errors();
             if !batch.is_empty() {
                 let call = script.call(&batch, &names, clock.as_ref().map(|clock| (clock, scale)), time_to_live);
-                pipeline.add_command(call).ignore();
+                pipeline.add_command(call);
             }
             if marks.is_empty() {
                 self.add_counts(&mut pipeline, &names, totals);
@@ -159,14 +161,23 @@ impl Flusher {
                     registry::write(&mut pipeline, &beat(&self.books.options, &names, clock.as_ref()), time_to_live);
                 }
             }
-            if let Err(error) = pipeline.query_async::<()>(connection).await {
-                // Whether Redis has these stamps is unknown. Writing them again could make two stamps of one, which would
-                // look like a duplicate message; so they are counted as dropped.
-                for mark in &batch {
-                    mark.book.drop_stamps(mark.slot, 1);
+            let answers = match pipeline.query_async::<Vec<redis::RedisResult<redis::Value>>>(connection).await {
+                Ok(answers) => answers,
+                Err(error) => {
+                    // Whether Redis has these stamps is unknown. Writing them again could make two stamps of one, which would
+                    // look like a duplicate message; so they are counted as dropped.
+                    drop_all(&batch);
+                    self.books.put_back(marks);
+                    return Err(error);
                 }
-                self.books.put_back(marks);
-                return Err(error);
+            };
+            for (number, error) in
+                answers.into_iter().enumerate().filter_map(|(number, answer)| Some((number, answer.err()?)))
+            {
+                warn!("not all stamps and counts could be written: {}", self.url.failed(error));
+                if number == 0 {
+                    drop_all(&batch);
+                }
             }
             if marks.is_empty() {
                 return Ok(());
@@ -190,7 +201,7 @@ impl Flusher {
                     set.arg(format!("dropped.{}@{writer}", name.text)).arg(totals.dropped[slot]);
                 }
             }
-            pipeline.add_command(set).ignore();
+            pipeline.add_command(set);
             pipeline.expire(&key, time_to_live).ignore();
         }
     }
@@ -200,5 +211,11 @@ impl Flusher {
             let TracerOptions { service, instance, .. } = &self.books.options;
             let _ = registry::remove(connection, service, instance).await;
         }
+    }
+}
+
+fn drop_all(batch: &[Mark]) {
+    for mark in batch {
+        mark.book.drop_stamps(mark.slot, 1);
     }
 }
