@@ -224,6 +224,20 @@ async fn a_key_of_the_wrong_type_spoils_its_own_run_alone() {
 }
 
 #[tokio::test]
+async fn a_log_store_that_has_forgotten_the_script_is_given_it_again() {
+    let fixture = Fixture::start().await;
+    let tracer = Tracer::start(&fixture.url, TracerOptions::default());
+    tracer.stamp(&Stage::SEND, id(100));
+    tracer.flush().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut connection).await.unwrap();
+    tracer.stamp(&Stage::SEND, id(200));
+    tracer.flush().await;
+    let ids: Vec<u64> = fixture.stamps("adhoc", &Stage::SEND).await.iter().map(|stamp| stamp.id).collect();
+    assert_eq!((ids, fixture.count("adhoc", "dropped.send").await), (vec![100, 200], 0));
+}
+
+#[tokio::test]
 async fn a_password_that_is_missing_is_told_at_once() {
     let fixture = Fixture::start().await;
     let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();

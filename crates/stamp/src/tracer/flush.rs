@@ -174,6 +174,13 @@ impl Flusher {
             for (number, error) in
                 answers.into_iter().enumerate().filter_map(|(number, answer)| Some((number, answer.err()?)))
             {
+                if error.code() == Some("NOSCRIPT") {
+                    // None of these stamps has been written: they wait for the next connection, which loads the script.
+                    let mut again = VecDeque::from(batch);
+                    again.append(&mut marks);
+                    self.books.put_back(again);
+                    return Err(error);
+                }
                 warn!("not all stamps and counts could be written: {}", self.url.failed(error));
                 if number == 0 {
                     drop_all(&batch);
