@@ -1,4 +1,4 @@
-//! The API server of the reference pipeline: takes messages by HTTP, puts them on a Redis list unchanged, and
+//! The API server of the reference pipeline: takes messages by HTTP, puts them in a Redis queue unchanged, and
 //! answers 202 only when Redis has them.
 //!
 //! First service of the flow: `driver -> apiserver -> Redis -> pushserver`. It must not keep a message in memory
@@ -6,10 +6,13 @@
 
 mod enqueuer;
 mod routes;
+mod writer;
 
 use clap::Args;
 use enqueuer::Enqueuer;
+use service::queue::QueueArgs;
 use service::{ServiceArgs, Shell};
+use writer::Writer;
 
 /// Arguments of the API server.
 #[derive(Debug, Clone, Args)]
@@ -18,9 +21,13 @@ pub struct ApiserverArgs {
     #[allow(missing_docs)]
     pub service: ServiceArgs,
 
-    /// The Redis list that messages are put on
-    #[arg(long, value_name = "KEY", env = "STAMPEDE_QUEUE", default_value = stamp::keys::DEFAULT_QUEUE)]
-    pub queue: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub queue: QueueArgs,
+
+    /// The most messages in the queue: beyond it they are refused with 503, until it is shorter [default: no limit]
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_queue: Option<u64>,
 
     /// The largest body that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
@@ -33,8 +40,16 @@ pub struct ApiserverArgs {
 /// When the HTTP listener fails.
 pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
-    let enqueuer = Enqueuer::start(args.service.redis, args.queue, shell.readiness.part("redis"));
-    shell.serve(routes::routes(enqueuer, tracer.clone(), args.max_body)).await?;
+    let writer = Writer {
+        url: args.service.redis.clone(),
+        queue: args.queue,
+        limit: args.max_queue,
+        redis: shell.readiness.part("redis"),
+        depth: shell.metrics.gauge("queue_depth", "Messages in the queue when Redis told its length last"),
+        reconnects: shell.metrics.reconnects("redis"),
+    };
+    let routes = routes::routes(Enqueuer::start(writer), tracer.clone(), &shell.metrics, args.max_body);
+    shell.serve(routes).await?;
     service::close(&tracer).await;
     Ok(())
 }

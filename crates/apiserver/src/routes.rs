@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::Router;
 use bytes::Bytes;
 use serde_json::json;
-use stamp::{Envelope, EnvelopeError, Stage, StageHandle, Tracer};
+use service::{Latency, Metrics};
+use stamp::{CounterHandle, Envelope, EnvelopeError, Stage, StageHandle, Tracer, clock};
 use std::sync::Arc;
 
 struct Api {
@@ -18,6 +19,8 @@ struct Api {
     tracer: Tracer,
     apiserver: StageHandle,
     enqueue: StageHandle,
+    shed: CounterHandle,
+    latency: Latency,
     max_body: usize,
 }
 
@@ -37,9 +40,16 @@ enum Refusal {
 }
 
 /// A POST on any path is a message.
-pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, max_body: usize) -> Router {
-    let (apiserver, enqueue) = (tracer.stage(&Stage::APISERVER), tracer.stage(&Stage::ENQUEUE));
-    let api = Api { enqueuer, tracer, apiserver, enqueue, max_body };
+pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, metrics: &Metrics, max_body: usize) -> Router {
+    let api = Api {
+        enqueuer,
+        apiserver: tracer.stage(&Stage::APISERVER),
+        enqueue: tracer.stage(&Stage::ENQUEUE),
+        shed: tracer.counter("shed"),
+        tracer,
+        latency: metrics.latency(&Stage::APISERVER, &Stage::ENQUEUE),
+        max_body,
+    };
     Router::new().fallback(accept).with_state(Arc::new(api))
 }
 
@@ -50,10 +60,23 @@ async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<StatusC
     let body = read(request, api.max_body).await?;
     let envelope = Envelope::read(&body)?;
     let (id, run) = (envelope.id, api.tracer.run(envelope.run()));
-    run.stamp(api.apiserver, id);
-    api.enqueuer.enqueue(body).await?;
-    run.stamp(api.enqueue, id);
-    Ok(StatusCode::ACCEPTED)
+    let read = clock::now();
+    match api.enqueuer.enqueue(body).await {
+        Ok(()) => {
+            // Only what was accepted is stamped: a message that was refused is in no book but that of refusals.
+            let enqueued = clock::now();
+            run.stamp_at(api.apiserver, id, read);
+            run.stamp_at(api.enqueue, id, enqueued);
+            api.latency.observe(enqueued.duration_since(read));
+            Ok(StatusCode::ACCEPTED)
+        }
+        Err(error) => {
+            if error.is_shed() {
+                run.count(api.shed, 1);
+            }
+            Err(error.into())
+        }
+    }
 }
 
 async fn read(request: Request, max_body: usize) -> Result<Bytes, Refusal> {

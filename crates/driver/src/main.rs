@@ -1,6 +1,7 @@
 //! `driver`: the whole product in one executable. It generates load, sweeps, runs the local stack, and, in hidden
 //! roles, is each of its services.
 
+mod chaos;
 mod command;
 mod drain;
 mod load;
@@ -10,6 +11,7 @@ mod progress;
 mod services;
 
 use clap::{Parser, Subcommand};
+use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::load::LoadArgs;
 use command::role::Role;
@@ -35,6 +37,8 @@ enum Command {
     Load(LoadArgs),
     /// Run a private local pipeline in the foreground until Ctrl-C
     Stack(StackArgs),
+    /// Kill and stop the parts of a private local pipeline under load, and prove that nothing accepted is lost
+    Chaos(ChaosArgs),
     /// List the services that are there: version, host, N, clock, CPU, memory
     Services(ServicesArgs),
     /// Tell how well Redis time is known here: offset, drift, round trip, error
@@ -55,6 +59,7 @@ async fn main() -> ExitCode {
         Command::Sweep(args) => command::sweep::run(args).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Stack(args) => command::stack::run(args).await,
+        Command::Chaos(args) => command::chaos::run(args).await,
         Command::Services(args) => command::services::run(args).await,
         Command::Clock(args) => command::clock::run(args).await,
         Command::Report(args) => command::report::run(args).await,

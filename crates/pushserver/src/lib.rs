@@ -1,111 +1,177 @@
-//! The push server of the reference pipeline: takes messages from the Redis list and publishes them by MQTT.
+//! The push server of the reference pipeline: takes messages from the Redis queue and publishes them by MQTT.
 //!
-//! Second service of the flow: `Redis -> pushserver -> broker`. Workers pop in batches and hand what they have to one
+//! Second service of the flow: `Redis -> pushserver -> broker`. Workers take batches and hand what they have to a
 //! publisher over a bounded channel: a slow broker therefore leaves the backlog in Redis, never in this process.
 //! It must not change a message's bytes.
 
+mod arguments;
+mod hold;
+mod ledger;
+mod message;
 mod outbox;
-mod popper;
 mod publisher;
+mod worker;
 
-use bytes::Bytes;
-use clap::Args;
-use popper::Popper;
+pub use arguments::{Delivery, Handoff, PushserverArgs};
+use hold::{Hold, Keeper, Keys, Names};
+use ledger::Ledger;
+use message::Message;
 use publisher::Publisher;
 use rumqttc::QoS;
-use service::mqtt::{BrokerUrl, parse_qos};
-use service::{Garbage, ServiceArgs, Shell};
-use stamp::{MsgId, RunTrace, Stage};
+use service::mqtt::Broker;
+use service::queue::{BODY, QueueKind};
+use service::{Garbage, Shell};
+use stamp::{RedisUrl, Stage, Wait};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use worker::{Course, Intake, Worker};
 
-/// Messages between the two halves.
+/// Messages between workers and publisher.
 const HANDED_OVER: usize = 1024;
 
-/// How long what has been popped may take to reach the broker once the shutdown has begun.
+/// How long what has been taken may take to reach the broker once the shutdown has begun.
 const FINISH_WITHIN: Duration = Duration::from_secs(4);
 
-/// Arguments of the push server.
-#[derive(Debug, Clone, Args)]
-pub struct PushserverArgs {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub service: ServiceArgs,
+/// How long what was not published may take to get back to the queue.
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 
-    /// The Redis list that messages are taken from
-    #[arg(long, value_name = "KEY", env = "STAMPEDE_QUEUE", default_value = stamp::keys::DEFAULT_QUEUE)]
-    pub queue: String,
-
-    /// The broker
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STAMPEDE_MQTT",
-        default_value = "mqtt://127.0.0.1:1883",
-        hide_env_values = true
-    )]
-    pub mqtt: BrokerUrl,
-
-    /// The topic that messages are published on
-    #[arg(long, default_value = "/channel")]
-    pub topic: String,
-
-    /// Quality of service: 0, 1 or 2
-    #[arg(long, default_value = "0", value_parser = parse_qos)]
-    pub qos: QoS,
-
-    /// Connections that pop from the queue
-    #[arg(long, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: u16,
-
-    /// The most messages that one pop takes
-    #[arg(long, default_value = "128", value_parser = clap::value_parser!(u16).range(1..=4096))]
-    pub batch: u16,
-}
-
-/// A message on its way from the queue to the broker.
-#[derive(Debug, Clone)]
-struct Message {
-    body: Bytes,
-    /// What it is stamped with; none for what is no envelope, which is forwarded all the same.
-    trace: Option<(RunTrace, MsgId)>,
-}
-
-/// Runs until the shell's shutdown, and then until everything popped is published and stamped.
+/// Runs until the shell's shutdown, and then until everything taken is published and stamped, or back in the queue.
 ///
 /// # Errors
-/// When the topic is no topic, or the HTTP listener fails.
+/// When the topic is no topic, the delivery cannot be had at the quality of service, or the HTTP listener fails.
 pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        rumqttc::valid_topic(&args.topic) && !args.topic.is_empty(),
-        "--topic {:?} is no topic to publish on: + and # are for subscribers",
-        args.topic
-    );
-    let (tracer, shutdown) = (shell.tracer.clone(), shell.shutdown.clone());
-    let (messages, handed_over) = mpsc::channel(HANDED_OVER);
-    let halves = TaskTracker::new();
-    for _ in 0..args.workers {
-        let popper = Popper {
-            url: args.service.redis.clone(),
-            queue: args.queue.clone(),
-            batch: args.batch,
-            redis: shell.readiness.part("redis"),
-            stage: tracer.stage(&Stage::PUSHSERVER),
-            garbage: Garbage::new("the queue", &tracer),
-            tracer: tracer.clone(),
+    let (tracer, shutdown, given_up) = (shell.tracer.clone(), shell.shutdown.clone(), CancellationToken::new());
+    let crew = Crew { qos: args.checked_qos()?, broker: args.mqtt.broker()?, args: &args, shell: &shell };
+    let names = Names::default();
+    let mut workers = JoinSet::new();
+    let mut publishers = JoinSet::new();
+    let mut shared = None;
+    for number in 0..args.workers {
+        let messages = match (args.handoff, &shared) {
+            (Handoff::Channel, Some(messages)) => mpsc::Sender::clone(messages),
+            (handoff, _) => {
+                let (messages, handed_over) = mpsc::channel(HANDED_OVER);
+                publishers.spawn(crew.publisher().run(handed_over, given_up.clone()));
+                shared = (handoff == Handoff::Channel).then(|| messages.clone());
+                messages
+            }
         };
-        halves.spawn(popper.run(messages.clone(), shutdown.clone()));
+        let course = Course { messages, shutdown: shutdown.clone(), given_up: given_up.clone() };
+        workers.spawn(crew.worker(number, &names).run(course));
     }
-    drop(messages);
-    let stage = tracer.stage(&Stage::PUBLISH);
-    halves.spawn(Publisher::new(&args, stage, shell.readiness.part("mqtt")).run(handed_over));
-    halves.close();
+    drop(shared);
+    let (url, keys, lease) = (args.service.redis.clone(), Keys::new(&args.queue), args.lease);
+    let holds = crew.holds();
+    let keeper = holds.then(|| tokio::spawn(Keeper { url, keys, names, lease }.run()));
     shell.serve(axum::Router::new()).await?;
-    if tokio::time::timeout(FINISH_WITHIN, halves.wait()).await.is_err() {
-        warn!("not everything popped could be published within {} s", FINISH_WITHIN.as_secs());
+
+    let finished = async {
+        while workers.join_next().await.is_some() {}
+        let mut unsent = Vec::new();
+        while let Some(publisher) = publishers.join_next().await {
+            unsent.extend(publisher.unwrap_or_default());
+        }
+        unsent
+    };
+    tokio::pin!(finished);
+    let unsent = tokio::select! {
+        unsent = &mut finished => unsent,
+        () = tokio::time::sleep(FINISH_WITHIN) => {
+            warn!("not everything taken could be published within {} s", FINISH_WITHIN.as_secs());
+            given_up.cancel();
+            finished.await
+        }
+    };
+    if let Some(keeper) = keeper {
+        keeper.abort();
+    }
+    if args.delivery == Delivery::AtMostOnce && !unsent.is_empty() {
+        give_back(&args, &unsent).await;
     }
     service::close(&tracer).await;
     Ok(())
+}
+
+/// What workers and publishers are made from.
+struct Crew<'a> {
+    args: &'a PushserverArgs,
+    shell: &'a Shell,
+    qos: QoS,
+    broker: Broker,
+}
+
+impl Crew<'_> {
+    /// Whether messages stay in Redis, under a worker's name, until they are published.
+    fn holds(&self) -> bool {
+        self.args.delivery == Delivery::AtLeastOnce || self.args.queue.kind == QueueKind::Stream
+    }
+
+    fn worker(&self, number: u16, names: &Names) -> Worker {
+        let (args, shell) = (self.args, self.shell);
+        let intake = if self.holds() {
+            // Unique, as a name is never used again.
+            let worker = format!("{}-{:x}-{number}", std::process::id(), RandomState::new().build_hasher().finish());
+            Intake::Hold(Hold::new(Keys::new(&args.queue), names.clone(), worker), args.delivery)
+        } else {
+            Intake::Pop { key: args.queue.key.clone() }
+        };
+        Worker {
+            url: args.service.redis.clone(),
+            intake,
+            handoff: args.handoff,
+            batch: usize::from(args.batch),
+            redis: shell.readiness.part("redis"),
+            stage: shell.tracer.stage(&Stage::PUSHSERVER),
+            garbage: Garbage::new("the queue", &shell.tracer),
+            tracer: shell.tracer.clone(),
+            reconnects: shell.metrics.reconnects("redis"),
+            was_connected: false,
+            ledger: Ledger::default(),
+            dropping: 0,
+            waiting: Vec::new(),
+        }
+    }
+
+    fn publisher(&self) -> Publisher {
+        let shell = self.shell;
+        Publisher {
+            broker: self.broker.clone(),
+            topic: self.args.topic.clone(),
+            qos: self.qos,
+            needs_subscriber: self.args.delivery == Delivery::AtLeastOnce,
+            stage: shell.tracer.stage(&Stage::PUBLISH),
+            mqtt: shell.readiness.part("mqtt"),
+            latency: shell.metrics.latency(&Stage::PUSHSERVER, &Stage::PUBLISH),
+            in_flight: shell.metrics.gauge("in_flight", "Messages taken from the queue and not yet published"),
+            reconnects: shell.metrics.reconnects("mqtt"),
+        }
+    }
+}
+
+/// Puts messages that have left the queue, and never left this process, back: to the end of the list that is popped next, or to
+/// the stream.
+async fn give_back(args: &PushserverArgs, unsent: &[Message]) {
+    let url: &RedisUrl = &args.service.redis;
+    let giving_back = async {
+        let mut connection = url.connect(Wait::BRIEFLY).await?;
+        let mut pipeline = redis::pipe();
+        for message in unsent.iter().rev() {
+            let (key, body) = (&args.queue.key, message.body.as_ref());
+            match args.queue.kind {
+                QueueKind::List => pipeline.cmd("RPUSH").arg(key).arg(body),
+                QueueKind::Stream => pipeline.cmd("XADD").arg(key).arg("*").arg(BODY).arg(body),
+            };
+        }
+        pipeline.exec_async(&mut connection).await.map_err(|error| url.failed(error))
+    };
+    match tokio::time::timeout(GIVE_BACK_WITHIN, giving_back).await {
+        Ok(Ok(())) => warn!("{} messages could not be published and are back in the queue", unsent.len()),
+        Ok(Err(fault)) => error!("{} messages are lost: {fault}", unsent.len()),
+        Err(_) => error!("{} messages are lost: redis at {url} did not take them back", unsent.len()),
+    }
 }

@@ -1,56 +1,124 @@
-//! The MQTT half: publishes whatever has been popped, many messages in one write.
+//! The MQTT half: publishes whatever has been taken from the queue, many messages in one write.
 
-use crate::outbox::Outbox;
-use crate::{Message, PushserverArgs};
+use crate::message::Message;
+use crate::outbox::{IN_FLIGHT, Outbox};
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
-use service::mqtt::{self, BrokerUrl, MqttError, MqttReader, MqttWriter, PING_PERIOD};
-use service::{Backoff, Part};
+use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, PING_PERIOD, Packet, Session};
+use service::{Backoff, Counter, Gauge, Latency, Part};
 use stamp::{StageHandle, clock};
+use std::collections::VecDeque;
 use tokio::sync::mpsc;
 use tokio::time::{interval_at, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 /// The most messages in one write.
 const BATCH: usize = 256;
 
+/// The MQTT 5 reason of a broker that took a message to which nobody subscribes.
+const NO_MATCHING_SUBSCRIBERS: u8 = 0x10;
+
+/// MQTT 5 reasons from here on say that the broker has refused the message.
+const REFUSED: u8 = 0x80;
+
+/// Why nothing can be published for now.
+#[derive(Debug, thiserror::Error)]
+enum Setback {
+    #[error(transparent)]
+    Mqtt(#[from] MqttError),
+    #[error("the mqtt broker refused a message with reason {0:#04x}: check its access rules and limits")]
+    Refused(u8),
+    #[error("nobody subscribes to the topic: messages are kept until somebody does (--delivery at-least-once, MQTT 5)")]
+    Nobody,
+}
+
+/// What a publisher needs to know.
 pub(crate) struct Publisher {
-    broker: BrokerUrl,
-    topic: String,
-    qos: QoS,
-    stage: StageHandle,
-    mqtt: Part,
+    pub(crate) broker: Broker,
+    pub(crate) topic: String,
+    pub(crate) qos: QoS,
+    /// Whether a message that reaches nobody counts as published.
+    pub(crate) needs_subscriber: bool,
+    pub(crate) stage: StageHandle,
+    pub(crate) mqtt: Part,
+    pub(crate) latency: Latency,
+    pub(crate) in_flight: Gauge,
+    pub(crate) reconnects: Counter,
+}
+
+/// A publisher at work.
+struct Publishing {
+    settings: Publisher,
+    messages: mpsc::Receiver<Message>,
+    /// Taken from the channel, or from the outbox of a connection that is gone, and not yet handed to the socket.
+    pending: VecDeque<Message>,
     outbox: Outbox,
-    /// Taken from the channel, not yet handed to the socket.
-    batch: Vec<Message>,
+    /// More may come through the channel.
+    open: bool,
+    /// Messages that the broker lets be in flight.
+    room: usize,
+    /// Written, not yet flushed, at quality of service 0.
+    written: Vec<Message>,
+    /// The packet ids of what is written and not yet flushed, at 1 and 2.
+    written_ids: Vec<u16>,
 }
 
 impl Publisher {
-    pub(crate) fn new(args: &PushserverArgs, stage: StageHandle, mqtt: Part) -> Self {
-        let (broker, topic, qos) = (args.mqtt.clone(), args.topic.clone(), args.qos);
-        Self { broker, topic, qos, stage, mqtt, outbox: Outbox::default(), batch: Vec::new() }
+    /// Publishes until the channel ends and everything is acknowledged, or until it is given up. Gives what never left this
+    /// process.
+    pub(crate) async fn run(self, messages: mpsc::Receiver<Message>, given_up: CancellationToken) -> Vec<Message> {
+        let mut publishing = Publishing {
+            settings: self,
+            messages,
+            pending: VecDeque::new(),
+            outbox: Outbox::default(),
+            open: true,
+            room: 0,
+            written: Vec::new(),
+            written_ids: Vec::new(),
+        };
+        tokio::select! {
+            () = publishing.run() => return Vec::new(),
+            () = given_up.cancelled() => {}
+        }
+        let unsure = publishing.outbox.len() + publishing.written.len();
+        if unsure > 0 {
+            warn!("the broker may or may not have {unsure} messages");
+        }
+        let mut unsent = Vec::from(publishing.pending);
+        // By now the workers only finish what they have begun.
+        while let Some(message) = publishing.messages.recv().await {
+            unsent.push(message);
+        }
+        unsent
     }
+}
 
-    /// Publishes until the channel ends and everything is acknowledged.
-    pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let client_id = mqtt::client_id("pushserver");
+impl Publishing {
+    async fn run(&mut self) {
+        let session = Session { client_id: mqtt::client_id("pushserver"), persistent: false };
         let mut backoff = Backoff::default();
+        let mut was_connected = false;
         loop {
-            let ended = match mqtt::connect(&self.broker, &client_id).await {
-                Ok((reader, writer)) => {
-                    if backoff.reset() {
-                        info!("mqtt broker at {} is there", self.broker);
+            let ended = match mqtt::connect(&self.settings.broker, &session).await {
+                Ok(connection) => {
+                    if std::mem::replace(&mut was_connected, true) {
+                        self.settings.reconnects.inc();
                     }
-                    self.mqtt.set(true);
-                    let session = self.session(reader, writer, &mut messages).await;
-                    self.mqtt.set(false);
-                    session
+                    let ended = self.session(connection, &mut backoff).await;
+                    self.settings.mqtt.set(false);
+                    ended
                 }
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
+            // The next connection's session is a new one, for which these are new messages.
+            let again = self.outbox.drain();
+            for message in again.into_iter().rev() {
+                self.pending.push_front(message);
+            }
             match ended {
                 Ok(()) => return,
-                Err(error) if !backoff.is_waiting() => warn!("nothing is published: {error}"),
+                Err(setback) if !backoff.is_waiting() => warn!("nothing is published: {setback}"),
                 Err(_) => {}
             }
             sleep(backoff.next_delay()).await;
@@ -58,91 +126,147 @@ impl Publisher {
     }
 
     /// One connection's life; `Ok` when there is nothing left to do.
-    async fn session(
-        &mut self,
-        mut reader: MqttReader,
-        mut writer: MqttWriter,
-        messages: &mut mpsc::Receiver<Message>,
-    ) -> Result<(), MqttError> {
-        self.send_again(&mut writer).await?;
+    async fn session(&mut self, connection: Connection, backoff: &mut Backoff) -> Result<(), Setback> {
+        let Connection { mut reader, mut writer, receive_maximum, .. } = connection;
+        self.room = usize::from(receive_maximum.min(IN_FLIGHT));
+        // Where messages may be refused, only an acknowledgement shows that all is well again.
+        if !self.settings.needs_subscriber || !backoff.is_waiting() {
+            self.is_well(backoff);
+        }
         let mut ping = interval_at((clock::now() + PING_PERIOD).into(), PING_PERIOD);
         let mut awaits_pong = false;
-        let mut open = true;
-        while open || !self.outbox.is_empty() {
-            let room = if self.qos == QoS::AtMostOnce { BATCH } else { BATCH.min(self.outbox.room()) };
+        self.send(&mut writer).await?;
+        while self.open || !self.outbox.is_empty() || !self.pending.is_empty() {
             tokio::select! {
-                taken = messages.recv_many(&mut self.batch, room), if open && room > 0 => {
-                    open = taken > 0;
-                    self.publish(&mut writer).await?;
+                taken = receive(&mut self.messages, &mut self.pending), if self.open && self.pending.is_empty() => {
+                    self.open = taken;
+                    self.send(&mut writer).await?;
                 }
                 filled = reader.fill() => {
                     filled?;
-                    while let Some(packet) = reader.next_packet()? {
-                        awaits_pong &= packet != Packet::PingResp;
-                        self.take(packet, &mut writer)?;
-                    }
-                    writer.flush().await?;
+                    self.take(&mut reader, &mut writer, &mut awaits_pong, backoff)?;
+                    self.send(&mut writer).await?;
                 }
                 _ = ping.tick() => {
                     if awaits_pong {
-                        return Err(MqttError::Silent);
+                        return Err(MqttError::Silent.into());
                     }
                     awaits_pong = true;
-                    writer.queue(&Packet::PingReq)?;
+                    writer.ping();
                     writer.flush().await?;
                 }
             }
         }
-        writer.queue(&Packet::Disconnect)?;
-        writer.flush().await
+        writer.disconnect();
+        Ok(writer.flush().await?)
     }
 
-    /// Hands the batch to the socket and stamps it.
-    async fn publish(&mut self, writer: &mut MqttWriter) -> Result<(), MqttError> {
-        for message in &self.batch {
-            let mut publish = Publish::from_bytes(&self.topic, self.qos, message.body.clone());
-            if self.qos != QoS::AtMostOnce {
-                publish.pkid = self.outbox.keep(message.clone());
+    fn is_well(&self, backoff: &mut Backoff) {
+        if backoff.reset() {
+            info!("mqtt broker at {} is there", self.settings.broker);
+        }
+        self.settings.mqtt.set(true);
+    }
+
+    /// Hands what is pending to the socket, as far as there is room, and stamps it.
+    async fn send(&mut self, writer: &mut MqttWriter) -> Result<(), MqttError> {
+        let (topic, qos) = (&self.settings.topic, self.settings.qos);
+        for _ in 0..BATCH {
+            if qos == QoS::AtMostOnce {
+                let Some(message) = self.pending.pop_front() else { break };
+                writer.publish(topic, qos, 0, false, &message.body)?;
+                self.written.push(message);
+            } else {
+                let message = if self.outbox.len() < self.room { self.pending.pop_front() } else { None };
+                let Some(message) = message else { break };
+                let body = message.body.clone();
+                match self.outbox.keep(message) {
+                    Ok(id) => {
+                        writer.publish(topic, qos, id, false, &body)?;
+                        self.written_ids.push(id);
+                    }
+                    Err(message) => {
+                        self.pending.push_front(*message);
+                        break;
+                    }
+                }
             }
-            writer.queue_publish(&publish)?;
         }
         let flushed = writer.flush().await;
-        let now = clock::now();
-        let batch = std::mem::take(&mut self.batch);
-        match &flushed {
-            Ok(()) => {
-                for (run, id) in batch.iter().filter_map(|message| message.trace.as_ref()) {
-                    run.stamp_at(self.stage, *id, now);
-                }
-                // The allocation serves the next batch.
-                self.batch = batch;
-                self.batch.clear();
-            }
-            Err(_) if self.qos == QoS::AtMostOnce => warn!("{} messages may be lost with the connection", batch.len()),
-            Err(_) => {}
-        }
+        self.note_written(&flushed);
         flushed
     }
 
-    /// Sends what an earlier connection left unacknowledged. Its session was a clean one, so the broker has
-    /// forgotten how far each message had come; QoS 2 then means exactly once per connection.
-    async fn send_again(&mut self, writer: &mut MqttWriter) -> Result<(), MqttError> {
-        for (packet_id, message) in self.outbox.iter() {
-            let mut publish = Publish::from_bytes(&self.topic, self.qos, message.body.clone());
-            (publish.pkid, publish.dup) = (packet_id, true);
-            writer.queue_publish(&publish)?;
+    fn note_written(&mut self, flushed: &Result<(), MqttError>) {
+        let now = clock::now();
+        let (stage, latency) = (self.settings.stage, &self.settings.latency);
+        // A message that goes out again was stamped when it went out first.
+        let stamp = |message: &mut Message| {
+            if let Some((run, id)) = message.trace.take() {
+                run.stamp_at(stage, id, now);
+                latency.observe(now.duration_since(message.taken));
+            }
+        };
+        if flushed.is_ok() {
+            self.written.iter_mut().for_each(stamp);
+            for id in self.written_ids.drain(..) {
+                self.outbox.get_mut(id).into_iter().for_each(stamp);
+            }
+        } else if !self.written.is_empty() {
+            warn!("{} messages may be lost with the connection", self.written.len());
         }
-        writer.flush().await
+        self.written_ids.clear();
+        self.written.drain(..).for_each(Message::published);
+        self.settings.in_flight.set(i64::try_from(self.outbox.len() + self.pending.len()).unwrap_or(i64::MAX));
     }
 
-    fn take(&mut self, packet: Packet, writer: &mut MqttWriter) -> Result<(), MqttError> {
-        match packet {
-            Packet::PubAck(ack) => self.outbox.acknowledge(ack.pkid),
-            Packet::PubRec(received) => writer.queue(&Packet::PubRel(PubRel::new(received.pkid)))?,
-            Packet::PubComp(complete) => self.outbox.acknowledge(complete.pkid),
-            Packet::PingResp => {}
-            packet => return Err(MqttError::OutOfTurn(Box::new(packet))),
+    /// Takes in what the broker has sent.
+    fn take(
+        &mut self,
+        reader: &mut MqttReader,
+        writer: &mut MqttWriter,
+        awaits_pong: &mut bool,
+        backoff: &mut Backoff,
+    ) -> Result<(), Setback> {
+        while let Some(packet) = reader.next_packet()? {
+            match packet {
+                Packet::PubAck { packet_id, reason } | Packet::PubComp { packet_id, reason } => {
+                    self.check(reason)?;
+                    if let Some(message) = self.outbox.acknowledge(packet_id) {
+                        message.published();
+                    }
+                    if backoff.is_waiting() {
+                        self.is_well(backoff);
+                    }
+                }
+                Packet::PubRec { packet_id, reason } => {
+                    self.check(reason)?;
+                    writer.pubrel(packet_id);
+                }
+                Packet::PingResp => *awaits_pong = false,
+                packet => return Err(MqttError::OutOfTurn(Box::new(packet)).into()),
+            }
         }
         Ok(())
     }
+
+    fn check(&self, reason: u8) -> Result<(), Setback> {
+        match reason {
+            NO_MATCHING_SUBSCRIBERS if self.settings.needs_subscriber => Err(Setback::Nobody),
+            REFUSED.. => Err(Setback::Refused(reason)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Waits for messages and takes all that are there, up to a batch. False when no more can come.
+async fn receive(messages: &mut mpsc::Receiver<Message>, pending: &mut VecDeque<Message>) -> bool {
+    let Some(first) = messages.recv().await else { return false };
+    pending.push_back(first);
+    while pending.len() < BATCH
+        && let Ok(next) = messages.try_recv()
+    {
+        pending.push_back(next);
+    }
+    true
 }

@@ -9,6 +9,7 @@ mod backoff;
 mod garbage;
 mod health;
 pub mod mqtt;
+pub mod queue;
 mod shell;
 mod shutdown;
 pub mod telemetry;

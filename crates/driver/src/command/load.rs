@@ -193,6 +193,8 @@ impl ShapeArgs {
             connections,
             duration: self.duration,
             requests: None,
+            until: None,
+            keep_ids: false,
             ramp: self.ramp,
             timeout: self.timeout,
             accept: self.accept.clone(),

@@ -1,5 +1,6 @@
 //! One module for each subcommand: its arguments, and what it does.
 
+pub(crate) mod chaos;
 pub(crate) mod clock;
 mod hgrm;
 pub(crate) mod load;

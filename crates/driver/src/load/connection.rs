@@ -6,6 +6,7 @@ use crate::load::stream::{ConnectError, Endpoint, Stream};
 use crate::load::tally::{histogram, record};
 use crate::load::{LoadPlan, StatusSet, Tally, Template, Tracing};
 use hdrhistogram::Histogram;
+use roaring::RoaringTreemap;
 use stamp::{MsgId, clock};
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -44,7 +45,7 @@ impl Shared {
             timeout: plan.timeout,
             accept: plan.accept.clone(),
             pace,
-            tally: RefCell::new(Tally::new()),
+            tally: RefCell::new(Tally { accepted_ids: plan.keep_ids.then(RoaringTreemap::new), ..Tally::new() }),
             in_flight: Cell::new(0),
             recent: RefCell::new(histogram()),
             second: RefCell::new(histogram()),
@@ -60,7 +61,7 @@ impl Shared {
     }
 
     /// Notes an answer.
-    fn answer(&self, status: u16, intended: Instant, sent: Instant) {
+    fn answer(&self, id: MsgId, status: u16, intended: Instant, sent: Instant) {
         if !self.accept.contains(status) {
             return self.fail(&format!("status {status}"), intended);
         }
@@ -68,6 +69,9 @@ impl Shared {
         let mut tally = self.tally.borrow_mut();
         record(&mut tally.service, now.duration_since(sent));
         record(&mut tally.response, now.duration_since(intended));
+        if let Some(ids) = &mut tally.accepted_ids {
+            ids.insert(id.get());
+        }
         record(&mut self.recent.borrow_mut(), now.duration_since(intended));
     }
 
@@ -143,7 +147,7 @@ impl Connection {
                 self.stream = None;
                 shared.fail(&failure.to_string(), intended);
                 self.delay = (self.delay * 2).clamp(FIRST_DELAY, LONGEST_DELAY);
-                let left = shared.pace.end.saturating_duration_since(clock::now());
+                let left = shared.pace.end().saturating_duration_since(clock::now());
                 sleep(self.delay.min(left)).await;
             }
         }
@@ -167,7 +171,7 @@ impl Connection {
         let answer = self.exchange(&mut stream, sent + shared.timeout).await;
         shared.in_flight.set(shared.in_flight.get() - 1);
         let answer = answer?;
-        shared.answer(answer.status, intended, sent);
+        shared.answer(id, answer.status, intended, sent);
         self.delay = Duration::ZERO;
         if !answer.close {
             self.stream = Some(stream);

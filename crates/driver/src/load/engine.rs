@@ -28,6 +28,10 @@ pub(crate) struct LoadPlan {
     pub(crate) duration: Duration,
     /// The load ends earlier when so many requests have been sent.
     pub(crate) requests: Option<u64>,
+    /// The load ends earlier when this is cancelled.
+    pub(crate) until: Option<CancellationToken>,
+    /// Whether the ids of accepted messages are kept.
+    pub(crate) keep_ids: bool,
     /// The time over which a closed loop opens its connections, and an open one comes to its rate.
     pub(crate) ramp: Duration,
     /// How long a request may take.
@@ -115,6 +119,13 @@ async fn run(
     };
     let closed = matches!(plan.pacing, Pacing::Closed { .. });
     let shared = Rc::new(Shared::new(&plan, endpoint, tracing, pace));
+    let stopping = plan.until.map(|until| {
+        let shared = shared.clone();
+        spawn_local(async move {
+            until.cancelled().await;
+            shared.pace.stop();
+        })
+    });
     let connections: RefCell<Vec<JoinHandle<()>>> = RefCell::default();
     let open = |delay: Duration| {
         let number = u16::try_from(connections.borrow().len()).unwrap_or(u16::MAX);
@@ -135,6 +146,7 @@ async fn run(
         let _ = connection.await;
     }
     telling.abort();
+    stopping.inspect(JoinHandle::abort);
     let mut tally = shared.tally.replace(Tally::new());
     tally.duration = clock::now().duration_since(begin);
     tally.missed = shared.pace.missed();

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Pace {
     begin: Instant,
-    /// Nothing is sent from here on.
-    pub(super) end: Instant,
+    /// Nothing is sent from here on; it only ever comes nearer.
+    end: Cell<Instant>,
     /// Requests that may still be handed out.
     left: Cell<u64>,
     kind: Kind,
@@ -46,7 +46,7 @@ impl Pace {
         seed: u64,
     ) -> Self {
         let kind = Kind::Closed { think, random: RefCell::new(SplitMix::new(seed)) };
-        Self { begin, end, left: Cell::new(requests.unwrap_or(u64::MAX)), kind }
+        Self { begin, end: Cell::new(end), left: Cell::new(requests.unwrap_or(u64::MAX)), kind }
     }
 
     pub(super) fn open(begin: Instant, end: Instant, requests: Option<u64>, schedule: Schedule) -> Self {
@@ -57,7 +57,17 @@ impl Pace {
             idle: Cell::new(0),
             ended: Cell::new(false),
         };
-        Self { begin, end, left: Cell::new(requests.unwrap_or(u64::MAX)), kind: Kind::Open(open) }
+        Self { begin, end: Cell::new(end), left: Cell::new(requests.unwrap_or(u64::MAX)), kind: Kind::Open(open) }
+    }
+
+    /// Nothing is sent from this moment on.
+    pub(super) fn end(&self) -> Instant {
+        self.end.get()
+    }
+
+    /// Ends the load now.
+    pub(super) fn stop(&self) {
+        self.end.set(self.end().min(clock::now()));
     }
 
     /// The intended time of the request that the caller sends next, which may lie in the past; none at the end of the load.
@@ -66,14 +76,14 @@ impl Pace {
             Kind::Closed { think, random } => {
                 if let &Some((least, most)) = think {
                     let pause = random.borrow_mut().between(least, most);
-                    tokio::time::sleep(pause.min(self.end.saturating_duration_since(clock::now()))).await;
+                    tokio::time::sleep(pause.min(self.end().saturating_duration_since(clock::now()))).await;
                 }
                 let now = clock::now();
-                (now < self.end && self.take_one()).then_some(now)
+                (now < self.end() && self.take_one()).then_some(now)
             }
             Kind::Open(open) => loop {
                 // No request is sent after the end, however long it has waited: it counts as missed.
-                if clock::now() >= self.end {
+                if clock::now() >= self.end() {
                     return None;
                 }
                 if let Some(intended) = open.due.borrow_mut().pop_front() {
@@ -95,10 +105,10 @@ impl Pace {
         let Kind::Open(open) = &self.kind else { return Ok(()) };
         let timer = Timer::new()?;
         let mut intended = self.begin + open.schedule.borrow_mut().next_send();
-        while intended < self.end && self.left.get() > 0 {
+        while intended < self.end() && self.left.get() > 0 {
             timer.wait_until(intended).await?;
             let now = clock::now();
-            while intended <= now && intended < self.end && self.take_one() {
+            while intended <= now && intended < self.end() && self.take_one() {
                 open.due.borrow_mut().push_back(intended);
                 open.wake.notify_one();
                 intended = self.begin + open.schedule.borrow_mut().next_send();

@@ -1,6 +1,7 @@
 //! What a load has measured, in memory that does not grow with its rate.
 
 use hdrhistogram::Histogram;
+use roaring::RoaringTreemap;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) duration: Duration,
     /// What happened in each second.
     pub(crate) series: Vec<Second>,
+    /// The ids of accepted messages, where they are kept.
+    pub(crate) accepted_ids: Option<RoaringTreemap>,
 }
 
 /// One second of a load.
@@ -75,6 +78,7 @@ impl Tally {
             cpu: None,
             duration: Duration::ZERO,
             series: Vec::new(),
+            accepted_ids: None,
         }
     }
 

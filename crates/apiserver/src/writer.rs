@@ -1,0 +1,195 @@
+//! The task that writes to the queue: the connection, the batches, and the queue's limit.
+
+use crate::enqueuer::{NotEnqueued, Request};
+use redis::aio::MultiplexedConnection;
+use service::queue::{BODY, QueueArgs, QueueKind};
+use service::{Backoff, Counter, Gauge, Part};
+use stamp::{RedisUrl, Wait};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{interval, sleep};
+use tracing::{info, warn};
+
+/// Messages, and bytes, in one write: Redis serves nobody else while it runs.
+const BATCH: usize = 512;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// How often an idle connection asks for the queue's length, so that `/readyz` and `/metrics` tell the truth.
+const LENGTH_PERIOD: Duration = Duration::from_secs(1);
+
+/// The end of the way to Redis.
+pub(crate) struct Writer {
+    pub(crate) url: RedisUrl,
+    pub(crate) queue: QueueArgs,
+    /// The most messages in the queue.
+    pub(crate) limit: Option<u64>,
+    pub(crate) redis: Part,
+    pub(crate) depth: Gauge,
+    pub(crate) reconnects: Counter,
+}
+
+/// A writer that has been started.
+struct Connected<'a> {
+    writer: &'a Writer,
+    connection: Option<MultiplexedConnection>,
+    /// The queue's length when Redis told it last. Others may have added to it, or taken from it, since.
+    length: u64,
+    /// Commands that have failed since the last one that did not.
+    refused: u64,
+    was_connected: bool,
+}
+
+impl Writer {
+    pub(crate) async fn run(self, mut waiting: mpsc::Receiver<Request>) {
+        let mut connected = Connected { writer: &self, connection: None, length: 0, refused: 0, was_connected: false };
+        let mut tick = interval(LENGTH_PERIOD);
+        loop {
+            if connected.connection.is_none() && !connected.reconnect(&mut waiting).await {
+                return;
+            }
+            tokio::select! {
+                request = waiting.recv() => match request {
+                    Some(first) => connected.write(first, &mut waiting).await,
+                    None => return,
+                },
+                _ = tick.tick() => { let _ = connected.ask_length().await; },
+            }
+        }
+    }
+
+    /// The command that adds `batch` and answers with the queue's length.
+    fn add(&self, batch: &[Request]) -> redis::Pipeline {
+        let mut pipeline = redis::pipe();
+        match self.queue.kind {
+            QueueKind::List => {
+                let lpush = pipeline.cmd("LPUSH").arg(&self.queue.key);
+                for request in batch {
+                    lpush.arg(request.body.as_ref());
+                }
+            }
+            QueueKind::Stream => {
+                for request in batch {
+                    pipeline.cmd("XADD").arg(&self.queue.key).arg("*").arg(BODY).arg(request.body.as_ref()).ignore();
+                }
+                pipeline.cmd("XLEN").arg(&self.queue.key);
+            }
+        }
+        pipeline
+    }
+
+    fn length(&self) -> redis::Pipeline {
+        let mut pipeline = redis::pipe();
+        let command = match self.queue.kind {
+            QueueKind::List => "LLEN",
+            QueueKind::Stream => "XLEN",
+        };
+        pipeline.cmd(command).arg(&self.queue.key);
+        pipeline
+    }
+}
+
+impl Connected<'_> {
+    /// Takes a batch, writes it and answers everyone in it.
+    async fn write(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
+        let mut bytes = first.body.len();
+        let mut batch = vec![first];
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
+            let Ok(next) = waiting.try_recv() else { break };
+            bytes += next.body.len();
+            batch.push(next);
+        }
+        let shed = match self.room(batch.len()).await {
+            Ok(room) => batch.split_off(room.min(batch.len())),
+            Err(error) => return answer(batch, Err(error)),
+        };
+        if let Some(limit) = self.writer.limit {
+            answer(shed, Err(NotEnqueued::Full(limit)));
+        }
+        if !batch.is_empty() {
+            let enqueued = self.command(&self.writer.add(&batch)).await;
+            answer(batch, enqueued);
+        }
+    }
+
+    /// How many messages the queue has room for, as far as one needs to know for `wanted` of them.
+    async fn room(&mut self, wanted: usize) -> Result<usize, NotEnqueued> {
+        let Some(limit) = self.writer.limit else { return Ok(wanted) };
+        if self.length + wanted as u64 > limit {
+            // What is known may be old.
+            self.ask_length().await?;
+        }
+        Ok(usize::try_from(limit.saturating_sub(self.length)).unwrap_or(usize::MAX))
+    }
+
+    async fn ask_length(&mut self) -> Result<(), NotEnqueued> {
+        self.command(&self.writer.length()).await
+    }
+
+    /// Runs a command whose last answer is the queue's length.
+    async fn command(&mut self, command: &redis::Pipeline) -> Result<(), NotEnqueued> {
+        let connection = self.connection.as_mut().ok_or(NotEnqueued::Away)?;
+        let result: redis::RedisResult<(u64,)> = command.query_async(connection).await;
+        match result {
+            Ok((length,)) => {
+                self.length = length;
+                self.writer.depth.set(length.cast_signed());
+                self.refused = 0;
+                self.writer.redis.set(true);
+                Ok(())
+            }
+            Err(error) => {
+                // A server that answers with an error, such as one that is out of memory, is asked again with the next
+                // message; a flood of refusals must not become a flood of log lines.
+                let keeps = !error.is_unrecoverable_error() && !error.is_timeout() && !error.is_io_error();
+                self.refused += 1;
+                if self.refused.is_power_of_two() {
+                    warn!("messages are refused: {}", self.writer.url.failed(error));
+                }
+                if !keeps {
+                    self.connection = None;
+                }
+                self.writer.redis.set(false);
+                Err(NotEnqueued::Away)
+            }
+        }
+    }
+
+    /// Tries until Redis is back, and refuses at once whatever comes meanwhile. False when no more can come.
+    async fn reconnect(&mut self, waiting: &mut mpsc::Receiver<Request>) -> bool {
+        let connecting = async {
+            let mut backoff = Backoff::default();
+            loop {
+                match self.writer.url.connect(Wait::BRIEFLY).await {
+                    Ok(connection) => return connection,
+                    Err(error) if !backoff.is_waiting() => warn!("messages are refused: {error}"),
+                    Err(_) => {}
+                }
+                sleep(backoff.next_delay()).await;
+            }
+        };
+        tokio::pin!(connecting);
+        let connection = loop {
+            tokio::select! {
+                connection = &mut connecting => break connection,
+                request = waiting.recv() => match request {
+                    Some(request) => answer([request], Err(NotEnqueued::Away)),
+                    None => return false,
+                },
+            }
+        };
+        info!("redis at {} is there", self.writer.url);
+        if std::mem::replace(&mut self.was_connected, true) {
+            self.writer.reconnects.inc();
+        }
+        self.connection = Some(connection);
+        self.writer.redis.set(true);
+        true
+    }
+}
+
+fn answer(batch: impl IntoIterator<Item = Request>, enqueued: Result<(), NotEnqueued>) {
+    for request in batch {
+        // A client that has gone away needs no answer.
+        let _ = request.done.send(enqueued);
+    }
+}

@@ -1,0 +1,157 @@
+//! `driver chaos`: a steady load on a local pipeline whose parts are killed and stopped one after another. Every message that was
+//! answered 202 must arrive.
+
+use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
+use crate::chaos::{Audit, Course, Fault, Faults, Harm, Harness, audit};
+use crate::load::{LoadPlan, Target, Template};
+use crate::output;
+use crate::progress::Progress;
+use clap::{Args, Parser};
+use roaring::RoaringTreemap;
+use service::shutdown_on_signal;
+use stack::{Stack, StackOptions};
+use stamp::{RunId, SampleEvery, clock};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Time for the pipeline to come to rest under load after the last fault.
+const CALM: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChaosArgs {
+    /// How long faults go on
+    #[arg(short, long, default_value = "10m", value_parser = parse_duration)]
+    duration: Duration,
+
+    /// The most faults [default: as many as there is time for]
+    #[arg(long, value_name = "N")]
+    faults: Option<usize>,
+
+    /// Requests a second
+    #[arg(long, default_value = "500", value_parser = parse_rate)]
+    rate: f64,
+
+    /// For what is harmed, how, and when
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// What the queue is in Redis: list or stream
+    #[arg(long, value_enum, default_value = "list")]
+    queue: service::queue::QueueKind,
+
+    /// How long no message may arrive until those that are missing count as lost
+    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+}
+
+/// The load's shape with all defaults: clap knows them.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct Shape {
+    #[command(flatten)]
+    shape: ShapeArgs,
+}
+
+pub(crate) async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
+    let shutdown = shutdown_on_signal()?;
+    tokio::select! {
+        done = Box::pin(chaos(&args)) => done,
+        () = shutdown.cancelled() => Ok(ExitCode::from(super::INTERRUPTED)),
+    }
+}
+
+async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
+    let stack = Stack::start(&options(args)?).await?;
+    let run: RunId = "chaos".parse()?;
+    let redis = stack.endpoints().redis.parse()?;
+    let target: Target = stack.endpoints().api.parse()?;
+    let mut harness = Harness { stack, redis, run: run.clone(), done: BTreeMap::new() };
+
+    let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
+    let endpoint = shape.endpoint(&target).await?;
+    let template = Template::new(&target, &run, &shape.request_options(None)?);
+    // Faults may take longer than planned: the load lasts until it is told to end.
+    let ended = tokio_util::sync::CancellationToken::new();
+    let plan = LoadPlan {
+        duration: args.duration * 10,
+        until: Some(ended.clone()),
+        keep_ids: true,
+        ..shape.plan(endpoint, template, 8, Some(args.rate))
+    };
+    let progress = Progress::new(args.duration);
+    let begin = clock::now();
+    let course = Course { end: begin + args.duration, faults: args.faults };
+    let harming = async {
+        let tell = |fault: &Fault| progress.note(&describe(fault, clock::now().duration_since(begin)));
+        let harmed = harness.harm(Faults::new(args.seed), course, tell).await;
+        tokio::time::sleep(CALM).await;
+        ended.cancel();
+        harmed
+    };
+    let (harmed, tally) = tokio::join!(harming, watched(plan, None, &progress));
+    harmed?;
+    let mut tally = tally?;
+    let accepted = tally.accepted_ids.take().unwrap_or_default();
+    let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
+    progress.finish();
+    output::result(&table(&harness.done, tally.requests, &books));
+    for part in if books.lost.is_empty() { Vec::new() } else { stack::Part::all().to_vec() } {
+        output::note(&harness.tail(part));
+    }
+    harness.stack.stop().await;
+    Ok(if books.lost.is_empty() && books.accepted > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Everything that keeps a message over the death of a part.
+fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect();
+    let queue = match args.queue {
+        service::queue::QueueKind::List => "--queue list",
+        service::queue::QueueKind::Stream => "--queue stream",
+    };
+    Ok(StackOptions {
+        executable: std::env::current_exe()?,
+        every: SampleEvery::default(),
+        persistent: true,
+        apiserver_args: words(queue),
+        // MQTT 5 tells when a message reached nobody, because the subscriber was not back yet.
+        pushserver_args: words(&format!("{queue} --delivery at-least-once --mqtt-version 5")),
+        mqttclient_args: words("--session persistent --qos 1 --arrivals log-store --mqtt-version 5"),
+    })
+}
+
+fn describe(fault: &Fault, at: Duration) -> String {
+    let part = fault.part;
+    match fault.harm {
+        Harm::Kill => format!("{:7.1} s  kill -9  {part}", at.as_secs_f64()),
+        Harm::Stop(time) => format!("{:7.1} s  stop     {part} for {:.1} s", at.as_secs_f64(), time.as_secs_f64()),
+    }
+}
+
+fn table(done: &BTreeMap<String, (u32, u32)>, requests: u64, books: &Audit) -> String {
+    let mut table = String::new();
+    for (part, (kills, stops)) in done {
+        // Writing to a string never fails.
+        let _ = writeln!(table, "{part:<11} kills {kills:>3}  stops {stops:>3}");
+    }
+    let (kills, stops) = done.values().fold((0, 0), |(kills, stops), (more, other)| (kills + more, stops + other));
+    let Audit { accepted, arrived, duplicates, lost } = books;
+    for (name, value) in [
+        ("kills", u64::from(kills)),
+        ("stops", u64::from(stops)),
+        ("requests", requests),
+        ("accepted", *accepted),
+        ("arrived", *arrived),
+        ("duplicates", *duplicates),
+        ("lost", lost.len()),
+    ] {
+        let _ = writeln!(table, "{name:<11} {value:>9}");
+    }
+    if !lost.is_empty() {
+        let some: RoaringTreemap = lost.iter().take(10).collect();
+        let _ = writeln!(table, "lost, among others: {:?}", some.iter().collect::<Vec<_>>());
+    }
+    table.trim_end().to_owned()
+}

@@ -1,0 +1,100 @@
+//! What the push server can be told.
+
+use clap::{Args, ValueEnum};
+use rumqttc::QoS;
+use service::ServiceArgs;
+use service::mqtt::{MqttArgs, parse_qos};
+use service::queue::QueueArgs;
+use std::time::Duration;
+
+/// Arguments of the push server.
+#[derive(Debug, Clone, Args)]
+pub struct PushserverArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub service: ServiceArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub queue: QueueArgs,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub mqtt: MqttArgs,
+
+    /// The topic that messages are published on
+    #[arg(long, default_value = "/channel")]
+    pub topic: String,
+
+    /// Quality of service: 0, 1 or 2 [default: 0, or 1 with --delivery at-least-once]
+    #[arg(long, value_parser = parse_qos)]
+    pub qos: Option<QoS>,
+
+    /// What becomes of a message when this process, or Redis, or the broker ends in the middle
+    #[arg(long, value_enum, env = "STAMPEDE_DELIVERY", default_value = "at-most-once")]
+    pub delivery: Delivery,
+
+    /// How messages come from the workers to the broker
+    #[arg(long, value_enum, default_value = "channel")]
+    pub handoff: Handoff,
+
+    /// Connections that take messages from the queue
+    #[arg(long, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: u16,
+
+    /// The most messages that one worker takes at a time
+    #[arg(long, default_value = "128", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub batch: u16,
+
+    /// How long a push server may be silent until others take over what it held
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_lease)]
+    pub lease: Duration,
+}
+
+/// What becomes of a message when something ends in the middle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Delivery {
+    /// It leaves Redis before it is published, and may be lost.
+    AtMostOnce,
+    /// It leaves Redis once the broker has acknowledged it, and may come twice.
+    AtLeastOnce,
+}
+
+/// How messages come from the workers to the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Handoff {
+    /// Each worker has a connection to the broker, and takes more when what it took is published.
+    Inline,
+    /// All workers hand what they take to one publisher, and go on.
+    Channel,
+}
+
+impl PushserverArgs {
+    /// The quality of service that was asked for, or follows from the rest.
+    ///
+    /// # Errors
+    /// When the delivery asked for cannot be had with it, or the topic is none to publish on.
+    pub(crate) fn checked_qos(&self) -> anyhow::Result<QoS> {
+        anyhow::ensure!(
+            rumqttc::valid_topic(&self.topic) && !self.topic.is_empty(),
+            "--topic {:?} is no topic to publish on: + and # are for subscribers",
+            self.topic
+        );
+        let least = match self.delivery {
+            Delivery::AtMostOnce => QoS::AtMostOnce,
+            Delivery::AtLeastOnce => QoS::AtLeastOnce,
+        };
+        let qos = self.qos.unwrap_or(least);
+        anyhow::ensure!(
+            qos >= least,
+            "--qos 0 has no acknowledgements, which --delivery at-least-once needs: give --qos 1 or 2"
+        );
+        Ok(qos)
+    }
+}
+
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let lease = humantime::parse_duration(text).map_err(|error| format!("{error}: write it as in 10s"))?;
+    let allowed = Duration::from_secs(1)..=Duration::from_secs(3600);
+    if allowed.contains(&lease) { Ok(lease) } else { Err("give a time from 1s to 1h".to_owned()) }
+}

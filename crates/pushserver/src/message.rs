@@ -1,0 +1,36 @@
+//! A message on its way from the queue to the broker.
+
+use bytes::Bytes;
+use stamp::{MsgId, RunTrace};
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// A message as the two halves hand it over.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) body: Bytes,
+    /// What it is stamped with; none for what is no envelope, which is forwarded all the same.
+    pub(crate) trace: Option<(RunTrace, MsgId)>,
+    /// When it came out of the queue.
+    pub(crate) taken: Instant,
+    /// Tells its worker that it is published; none where no worker waits for that.
+    pub(crate) receipt: Option<Receipt>,
+}
+
+/// The way back to the worker that took a message.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) worker: mpsc::UnboundedSender<u64>,
+    /// Which of the worker's messages it is.
+    pub(crate) number: u64,
+}
+
+impl Message {
+    /// The message is published: at quality of service 0 it is written, at 1 and 2 the broker has acknowledged it.
+    pub(crate) fn published(self) {
+        if let Some(receipt) = self.receipt {
+            // A worker that has lost its hold on the message has begun a new ledger, and waits for it no more.
+            let _ = receipt.worker.send(receipt.number);
+        }
+    }
+}
