@@ -54,6 +54,7 @@ impl LocalArgs {
         Ok(StackOptions {
             executable: std::env::current_exe().context("cannot find this executable, which is also the services")?,
             every,
+            persistent: false,
             apiserver_args: words("--apiserver-args", &self.apiserver_args)?,
             pushserver_args: words("--pushserver-args", &self.pushserver_args)?,
             mqttclient_args: words("--mqttclient-args", &self.mqttclient_args)?,

@@ -8,15 +8,20 @@
 
 mod error;
 mod mosquitto;
+mod part;
 mod process;
 mod program;
 mod redis;
 mod sandbox;
 mod services;
+mod stack;
 
 pub use error::StackError;
-pub use mosquitto::Mosquitto;
+pub use mosquitto::{Mosquitto, MosquittoOptions};
+pub use part::Part;
 pub use process::Process;
-pub use redis::Redis;
+pub use redis::{Redis, RedisOptions};
+pub use rustix::process::Signal;
 pub use sandbox::Sandbox;
-pub use services::{Endpoints, Pids, Role, Stack, StackOptions};
+pub use services::Role;
+pub use stack::{Endpoints, Pids, Stack, StackOptions};

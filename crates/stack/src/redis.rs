@@ -1,9 +1,10 @@
 //! A private `redis-server`.
 
-use crate::process::start_on_free_port;
+use crate::process::{start_on_free_port, start_when_free};
 use crate::program::Program;
 use crate::{Process, Sandbox, StackError};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -16,44 +17,62 @@ const REDIS: Program = Program {
     packages: ["redis-server", "redis", "redis", "redis", "redis"],
 };
 
-/// A real `redis-server` on a free port of 127.0.0.1, without persistence.
+/// What it logs once it has loaded its data and listens.
+const READY: &str = "Ready to accept connections";
+
+/// What can be set about a private Redis.
+#[derive(Debug, Clone, Default)]
+pub struct RedisOptions {
+    /// Whether every write is on disk, in the sandbox, before it is answered.
+    pub persistent: bool,
+    /// Further variables in its environment.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// A real `redis-server` on a free port of 127.0.0.1.
 #[derive(Debug)]
 pub struct Redis {
     /// The server.
     pub process: Process,
     port: u16,
+    executable: PathBuf,
+    options: RedisOptions,
 }
 
 impl Redis {
-    /// Starts one in a sandbox of its own.
+    /// Starts one in a sandbox of its own, without persistence.
     pub async fn start() -> Result<Self, StackError> {
         Self::start_in(&Arc::new(Sandbox::new()?)).await
     }
 
-    /// Starts one in a sandbox that others share.
+    /// Starts one in a sandbox that others share, without persistence.
     pub async fn start_in(sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
-        Self::start_with(sandbox, &[]).await
+        Self::start_as(sandbox, RedisOptions::default()).await
     }
 
     /// Starts one with further variables in its environment.
     pub async fn start_with(sandbox: &Arc<Sandbox>, environment: &[(&str, &OsStr)]) -> Result<Self, StackError> {
-        let executable = REDIS.find()?;
-        let command = |port| {
-            let mut command = command(&executable, port);
-            command.envs(environment.iter().copied());
-            Ok(command)
-        };
-        let (process, port) =
-            start_on_free_port("redis-server", sandbox, command, "Ready to accept connections").await?;
-        Ok(Self { process, port })
+        let environment = environment.iter().map(|&(name, value)| (name.into(), value.into())).collect();
+        Self::start_as(sandbox, RedisOptions { environment, ..RedisOptions::default() }).await
     }
 
-    /// Starts it again on its old port, empty, after [`Process::kill`].
+    /// Starts one as the options say.
+    pub async fn start_as(sandbox: &Arc<Sandbox>, options: RedisOptions) -> Result<Self, StackError> {
+        let executable = REDIS.find()?;
+        let command = |port| Ok(options.command(&executable, port, sandbox));
+        let (process, port) = start_on_free_port(REDIS.name, sandbox, command, READY).await?;
+        Ok(Self { process, port, executable, options })
+    }
+
+    /// Kills it, where it still runs, and starts it again on its old port: with all it had acknowledged where it is
+    /// persistent, else empty.
     pub async fn restart(&mut self) -> Result<(), StackError> {
         let sandbox = self.process.sandbox().clone();
         self.process.kill();
-        self.process = Process::spawn("redis-server", command(&REDIS.find()?, self.port), &sandbox)?;
-        self.process.wait_for(|line| line.contains("Ready to accept connections").then_some(())).await
+        let command = || Ok(self.options.command(&self.executable, self.port, &sandbox));
+        let ready = |line: &str| line.contains(READY).then_some(());
+        (self.process, ()) = start_when_free(REDIS.name, &sandbox, command, ready).await?;
+        Ok(())
     }
 
     /// `redis://127.0.0.1:<port>`.
@@ -63,11 +82,21 @@ impl Redis {
     }
 }
 
-fn command(executable: &std::path::Path, port: u16) -> Command {
-    let mut command = Command::new(executable);
-    command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()]);
-    // Stamps are much alike: compressed, they take a third of the memory. Both ends of each list stay as they are, so that
-    // appending costs no more, and neither does a queue unless it is long.
-    command.args(["--list-compress-depth", "1"]);
-    command
+impl RedisOptions {
+    fn command(&self, executable: &std::path::Path, port: u16, sandbox: &Sandbox) -> Command {
+        let mut command = Command::new(executable);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
+        command.arg("--dir").arg(sandbox.path());
+        if self.persistent {
+            // A kill can leave half a command at the end of the file, which nobody was told was written.
+            command.args(["--appendonly", "yes", "--appendfsync", "always", "--aof-load-truncated", "yes"]);
+        } else {
+            command.args(["--appendonly", "no"]);
+        }
+        // Stamps are much alike: compressed, they take a third of the memory. Both ends of each list stay as they are, so
+        // that appending costs no more, and neither does a queue unless it is long.
+        command.args(["--list-compress-depth", "1"]);
+        command
+    }
 }

@@ -8,15 +8,21 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
-/// Reads process ids until its input ends. `done` comes first when all went well; an end without it means that the
+/// Reads process ids until its input ends; one with a minus before it has ended, and may be another's soon. `done` comes first when all went well; an end without it means that the
 /// process which held the sandbox was killed, and then nobody else can end the others.
 const WATCHER: &str = r#"
-pids=
+pids=' '
 while read -r word; do
-    [ "$word" = done ] && exit 0
-    pids="$pids $word"
+    case $word in
+    done) exit 0 ;;
+    -*)
+        pid=" ${word#-} "
+        case $pids in *"$pid"*) pids="${pids%%"$pid"*} ${pids#*"$pid"}" ;; esac
+        ;;
+    *) pids="$pids$word " ;;
+    esac
 done
-[ -n "$pids" ] && kill -9 $pids 2>/dev/null
+[ "$pids" != ' ' ] && kill -9 $pids 2>/dev/null
 rm -rf "$0"
 "#;
 
@@ -58,6 +64,11 @@ impl Sandbox {
     /// Has the watcher end this process too.
     pub(crate) fn watch(&self, pid: u32) {
         self.say(&pid.to_string());
+    }
+
+    /// Has the watcher leave this process alone: it has ended.
+    pub(crate) fn unwatch(&self, pid: u32) {
+        self.say(&format!("-{pid}"));
     }
 
     fn say(&self, word: &str) {

@@ -1,15 +1,11 @@
-//! The whole pipeline: Redis, Mosquitto and the three services.
+//! The three services as processes: each started from an executable with a role.
 
-use crate::{Mosquitto, Process, Redis, Sandbox, StackError};
-use serde::{Deserialize, Serialize};
-use stamp::SampleEvery;
+use crate::process::start_when_free;
+use crate::{Process, Sandbox, StackError};
+use serde::Deserialize;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long each process may take to finish what it has accepted.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// One of the three services, as `driver role <name>` knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,47 +30,6 @@ impl Role {
     }
 }
 
-/// What can be set about a local stack.
-#[derive(Debug, Clone)]
-pub struct StackOptions {
-    /// The executable that knows `role apiserver`, `role pushserver` and `role mqttclient`.
-    pub executable: PathBuf,
-    /// All services sample 1 message in N.
-    pub every: SampleEvery,
-    /// Further arguments for the apiserver.
-    pub apiserver_args: Vec<String>,
-    /// Further arguments for the pushserver.
-    pub pushserver_args: Vec<String>,
-    /// Further arguments for the mqttclient.
-    pub mqttclient_args: Vec<String>,
-}
-
-/// Where a local stack's parts are.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Endpoints {
-    /// The API server, `http://host:port`.
-    pub api: String,
-    /// The Redis server that is both queue and log store.
-    pub redis: String,
-    /// The broker, `mqtt://host:port`.
-    pub mqtt: String,
-    /// The Redis list that the messages wait in.
-    pub queue: String,
-    /// The process ids.
-    pub pids: Pids,
-}
-
-/// The process ids of a local stack.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Pids {
-    pub redis: u32,
-    pub mosquitto: u32,
-    pub apiserver: u32,
-    pub pushserver: u32,
-    pub mqttclient: u32,
-}
-
 /// The line that a service prints once it is ready.
 #[derive(Deserialize)]
 struct ReadyLine {
@@ -82,85 +37,58 @@ struct ReadyLine {
     listen: String,
 }
 
-/// A running local pipeline.
+/// How a service is started.
 #[derive(Debug)]
-pub struct Stack {
-    endpoints: Endpoints,
-    // Dropped in this order, with the stream of messages.
-    apiserver: Process,
-    pushserver: Process,
-    mqttclient: Process,
-    mosquitto: Mosquitto,
-    redis: Redis,
+pub(crate) struct Launch {
+    pub(crate) role: Role,
+    pub(crate) executable: PathBuf,
+    pub(crate) args: Vec<String>,
 }
 
-impl Stack {
-    /// Starts every part and waits until each has answered.
-    pub async fn start(options: &StackOptions) -> Result<Self, StackError> {
-        let sandbox = Arc::new(Sandbox::new()?);
-        let (redis, mosquitto) = tokio::try_join!(Redis::start_in(&sandbox), Mosquitto::start_in(&sandbox))?;
-        let (redis_url, mqtt_url, queue) = (redis.url(), mosquitto.url(), stamp::keys::DEFAULT_QUEUE);
-        let every = options.every.to_string();
-        let role = |role: Role, own: &[&str], more: &[String]| {
-            let mut command = Command::new(&options.executable);
-            command.args(["role", role.name(), "--listen", "127.0.0.1:0", "--redis", &redis_url, "--every", &every]);
-            command.args(own).args(more);
-            start_service(role, command, sandbox.clone())
+impl Launch {
+    async fn start(&self, listen: &str, sandbox: &Arc<Sandbox>) -> Result<(Process, String), StackError> {
+        let name = self.role.name();
+        let command = || {
+            let mut command = Command::new(&self.executable);
+            // Last, because the last of two counts.
+            command.args(["role", name]).args(&self.args).args(["--listen", listen]);
+            Ok(command)
         };
-        let ((apiserver, listen), (pushserver, _), (mqttclient, _)) = tokio::try_join!(
-            role(Role::Apiserver, &["--queue", queue], &options.apiserver_args),
-            role(Role::Pushserver, &["--queue", queue, "--mqtt", &mqtt_url], &options.pushserver_args),
-            role(Role::Mqttclient, &["--mqtt", &mqtt_url], &options.mqttclient_args),
-        )?;
-        let endpoints = Endpoints {
-            api: format!("http://{listen}"),
-            redis: redis_url,
-            mqtt: mqtt_url,
-            queue: queue.to_owned(),
-            pids: Pids {
-                redis: redis.process.pid(),
-                mosquitto: mosquitto.process.pid(),
-                apiserver: apiserver.pid(),
-                pushserver: pushserver.pid(),
-                mqttclient: mqttclient.pid(),
-            },
+        let ready = |line: &str| {
+            let line = serde_json::from_str::<ReadyLine>(line).ok()?;
+            (line.ready == name).then_some(line.listen)
         };
-        Ok(Self { endpoints, apiserver, pushserver, mqttclient, mosquitto, redis })
-    }
-
-    /// Where the parts are.
-    #[must_use]
-    pub fn endpoints(&self) -> &Endpoints {
-        &self.endpoints
-    }
-
-    /// An error that names the first part which is no longer there, with the end of its log.
-    pub fn ended(&mut self) -> Result<(), StackError> {
-        self.processes().into_iter().try_for_each(Process::ended)
-    }
-
-    /// Ends every part in the order of the stream, so that each can finish what it has accepted.
-    pub async fn stop(mut self) {
-        for process in self.processes() {
-            process.stop(STOP_WITHIN).await;
-        }
-    }
-
-    fn processes(&mut self) -> [&mut Process; 5] {
-        let Self { apiserver, pushserver, mqttclient, mosquitto, redis, .. } = self;
-        [apiserver, pushserver, mqttclient, &mut mosquitto.process, &mut redis.process]
+        start_when_free(name, sandbox, command, ready).await
     }
 }
 
-async fn start_service(role: Role, command: Command, sandbox: Arc<Sandbox>) -> Result<(Process, String), StackError> {
-    let mut process = Process::spawn(role.name(), command, &sandbox)?;
-    let listen = process
-        .wait_for(|line| {
-            serde_json::from_str::<ReadyLine>(line)
-                .ok()
-                .filter(|line| line.ready == role.name())
-                .map(|line| line.listen)
-        })
-        .await?;
-    Ok((process, listen))
+/// A service that has said that it is ready.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    launch: Launch,
+    listen: String,
+}
+
+impl Service {
+    /// Starts one on a free port, unless its arguments say which.
+    pub(crate) async fn start(launch: Launch, sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
+        let asked = launch.args.iter().rposition(|arg| arg == "--listen").and_then(|at| launch.args.get(at + 1));
+        let listen = asked.map_or("127.0.0.1:0", String::as_str);
+        let (process, listen) = launch.start(listen, sandbox).await?;
+        Ok(Self { process, launch, listen })
+    }
+
+    /// Where it answers HTTP.
+    pub(crate) fn listen(&self) -> &str {
+        &self.listen
+    }
+
+    /// Kills it, where it still runs, and starts it again with the same arguments at the same address.
+    pub(crate) async fn restart(&mut self) -> Result<(), StackError> {
+        let sandbox = self.process.sandbox().clone();
+        self.process.kill();
+        (self.process, _) = self.launch.start(&self.listen, &sandbox).await?;
+        Ok(())
+    }
 }

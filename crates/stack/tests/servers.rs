@@ -56,7 +56,9 @@ async fn a_server_that_ends_is_reported_with_its_log() {
 async fn a_killed_holder_leaves_nothing() {
     if let Ok(report) = std::env::var("STAMPEDE_TEST_HOLDER") {
         let sandbox = Arc::new(Sandbox::new().unwrap());
-        let redis = Redis::start_in(&sandbox).await.unwrap();
+        let mut redis = Redis::start_in(&sandbox).await.unwrap();
+        // The watcher must know the process of now, and no longer the one before.
+        redis.restart().await.unwrap();
         let unfinished = format!("{report}.part");
         std::fs::write(&unfinished, format!("{} {}", redis.process.pid(), sandbox.path().display())).unwrap();
         std::fs::rename(unfinished, report).unwrap();
