@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 /// Arguments of every service. Secrets in addresses are better given by environment than on the command line.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceArgs {
-    /// Where the service answers HTTP: /healthz, /readyz, and its own paths; port 0 takes a free one
+    /// Where the service answers HTTP: /healthz, /readyz, /metrics, and its own paths; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "STAMPEDE_LISTEN", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 

@@ -14,7 +14,8 @@ const START: &str = "start";
 /// What a service still waits for before it can do its work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    waiting_for: Arc<watch::Sender<Vec<&'static str>>>,
+    /// Each part, and whether it is there.
+    parts: Arc<watch::Sender<Vec<(&'static str, bool)>>>,
 }
 
 /// One thing a service needs, for example `redis`: its holder says when it comes and goes.
@@ -26,7 +27,7 @@ pub struct Part {
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { waiting_for: Arc::new(watch::Sender::new(vec![START])) }
+        Self { parts: Arc::new(watch::Sender::new(vec![(START, false)])) }
     }
 }
 
@@ -47,29 +48,30 @@ impl Readiness {
     /// The parts that are missing; none when the service is ready.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
-        self.waiting_for.borrow().clone()
+        self.parts.borrow().iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect()
+    }
+
+    /// Each part that the service needs, its start among them, and whether it is there.
+    pub(crate) fn parts(&self) -> Vec<(&'static str, bool)> {
+        self.parts.borrow().clone()
     }
 
     /// Waits until no part is missing.
     pub async fn ready(&self) {
         // The sender lives as long as self: there is no error.
-        let _ = self.waiting_for.subscribe().wait_for(Vec::is_empty).await;
+        let _ = self.parts.subscribe().wait_for(|parts| parts.iter().all(|(_, there)| *there)).await;
     }
 }
 
 impl Part {
     /// Says whether the part is there now.
     pub fn set(&self, there: bool) {
-        self.readiness.waiting_for.send_if_modified(|waiting_for| {
-            let position = waiting_for.iter().position(|&name| name == self.name);
-            match (there, position) {
-                (true, Some(position)) => {
-                    waiting_for.remove(position);
-                }
-                (false, None) => waiting_for.push(self.name),
-                _ => return false,
-            }
-            true
+        self.readiness.parts.send_if_modified(|parts| {
+            let Some(known) = parts.iter_mut().find(|(name, _)| *name == self.name) else {
+                parts.push((self.name, there));
+                return true;
+            };
+            std::mem::replace(&mut known.1, there) != there
         });
     }
 }

@@ -1,13 +1,14 @@
-//! The process shell that the services share: arguments, logs, health, shutdown.
+//! The process shell that the services share: arguments, logs, health, metrics, shutdown.
 //!
 //! A service hands [`Shell`] its name and gets back what every service needs: a [`stamp::Tracer`], a token that
-//! ends with the first SIGINT or SIGTERM, and a [`Readiness`] that is served as `/healthz` and `/readyz`; [`mqtt`] is the
-//! connection to the broker. It must not know what any service does with messages.
+//! ends with the first SIGINT or SIGTERM, a [`Readiness`] that is served as `/healthz` and `/readyz`, and [`Metrics`] that
+//! are served as `/metrics`; [`mqtt`] is the connection to the broker. It must not know what any service does with messages.
 
 mod arguments;
 mod backoff;
 mod garbage;
 mod health;
+pub mod metrics;
 pub mod mqtt;
 pub mod queue;
 mod shell;
@@ -18,5 +19,6 @@ pub use arguments::{Clock, LogFormat, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};
+pub use metrics::{Latency, Metrics};
 pub use shell::{Shell, close};
 pub use shutdown::shutdown_on_signal;

@@ -1,5 +1,6 @@
 //! The frame around a service: from its arguments to its last flushed stamp.
 
+use crate::metrics::{Metrics, metrics_route};
 use crate::{Readiness, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
 use anyhow::Context;
 use axum::Router;
@@ -24,6 +25,8 @@ pub struct Shell {
     listener: TcpListener,
     /// Counts and stamps messages.
     pub tracer: Tracer,
+    /// What the service tells about itself while it runs.
+    pub metrics: Metrics,
     /// What the service still waits for.
     pub readiness: Readiness,
     /// Cancelled when the service is to stop taking in messages.
@@ -53,15 +56,18 @@ impl Shell {
         let listener = TcpListener::bind(args.listen)
             .await
             .with_context(|| format!("cannot listen on {}: choose another address with --listen", args.listen))?;
+        let version = env!("CARGO_PKG_VERSION");
         let options = TracerOptions {
             every: args.every,
             clock: args.clock.into(),
             service: name.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: version.to_owned(),
             ..TracerOptions::default()
         };
         let tracer = Tracer::start(args.log_store(), options);
-        Ok(Self { name, listener, tracer, readiness: Readiness::default(), shutdown })
+        let readiness = Readiness::default();
+        let metrics = Metrics::of_service(name, version, &readiness, tracer.observer());
+        Ok(Self { name, listener, tracer, metrics, readiness, shutdown })
     }
 
     /// Where the service answers HTTP: the real port where 0 was asked for.
@@ -72,7 +78,7 @@ impl Shell {
         self.listener.local_addr()
     }
 
-    /// Serves `/healthz`, `/readyz` and the service's own routes, and prints the ready line
+    /// Serves `/healthz`, `/readyz`, `/metrics` and the service's own routes, and prints the ready line
     /// `{"ready":"<name>","listen":"<address>"}` on stdout once no part is missing, until the shutdown; then finishes
     /// the requests under way.
     ///
@@ -82,7 +88,7 @@ impl Shell {
         let address = self.address()?;
         self.readiness.started();
         let announcement = tokio::spawn(announce(self.name, address, self.readiness.clone()));
-        let routes = own.merge(health_routes(self.readiness));
+        let routes = own.merge(health_routes(self.readiness)).merge(metrics_route(self.metrics));
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 warn!("TCP_NODELAY could not be set: {error}");

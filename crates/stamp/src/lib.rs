@@ -15,6 +15,7 @@ mod envelope;
 mod id;
 pub mod keys;
 mod log;
+pub mod process;
 mod registry;
 mod run;
 mod sampling;
@@ -30,4 +31,6 @@ pub use registry::{Beat, BeatClock};
 pub use run::{InvalidRunId, RunId};
 pub use sampling::{InvalidSampleEvery, SampleEvery};
 pub use stage::{InvalidPath, InvalidStage, Path, Stage};
-pub use tracer::{ClockMode, CounterHandle, RunTrace, StageHandle, Tracer, TracerOptions};
+pub use tracer::{
+    ClockMode, CounterHandle, Figures, Observer, RunTrace, SlotFigures, StageHandle, Tracer, TracerOptions,
+};

@@ -1,7 +1,8 @@
 //! What a process has counted and stamped but not written yet.
 
 use super::{ClockMode, TracerOptions};
-use crate::{MsgId, RunId, clock};
+use crate::clock::{self, ClockState};
+use crate::{MsgId, RunId};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +48,8 @@ pub(super) struct Books {
     /// Wakes the flusher when the first stamp comes to wait.
     pub(super) wake: Notify,
     idle: AtomicBool,
+    /// How the writing goes, as the flusher saw it last.
+    pub(super) progress: Progress,
 }
 
 /// What a slot counts.
@@ -57,9 +60,11 @@ pub(super) struct Name {
     pub(super) is_stage: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Open {
     books: HashMap<RunId, Page>,
+    /// The totals of the runs that have been forgotten, so that the sum over all runs never falls.
+    forgotten: Totals,
     last: Option<Arc<Book>>,
     editions: u64,
 }
@@ -81,6 +86,13 @@ pub(super) struct Totals {
 
 impl Totals {
     const ZERO: Totals = Totals { counts: [0; SLOTS], dropped: [0; SLOTS] };
+
+    fn add(&mut self, other: &Totals) {
+        for slot in 0..SLOTS {
+            self.counts[slot] += other.counts[slot];
+            self.dropped[slot] += other.dropped[slot];
+        }
+    }
 }
 
 impl Book {
@@ -104,10 +116,11 @@ impl Books {
         Self {
             options,
             names: Mutex::default(),
-            open: Mutex::default(),
+            open: Mutex::new(Open { books: HashMap::new(), forgotten: Totals::ZERO, last: None, editions: 0 }),
             waiting: Mutex::default(),
             wake: Notify::new(),
             idle: AtomicBool::new(true),
+            progress: Progress::default(),
         }
     }
 
@@ -189,6 +202,21 @@ impl Books {
         *waiting = marks;
     }
 
+    /// How many stamps wait.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.waiting).len()
+    }
+
+    /// The totals over all runs since the process started.
+    pub(super) fn totals(&self) -> Totals {
+        let open = lock(&self.open);
+        let mut sum = open.forgotten;
+        for page in open.books.values() {
+            sum.add(&page.book.totals());
+        }
+        sum
+    }
+
     /// The books whose totals the log store does not have yet, with those totals.
     pub(super) fn changed(&self) -> Vec<(Arc<Book>, Totals)> {
         let now = clock::now();
@@ -215,7 +243,7 @@ impl Books {
         let mut too_many = open.books.len().saturating_sub(RUNS);
         let oldest = if too_many > 0 { open.touched_before(too_many) } else { None };
         let now = clock::now();
-        let Open { books, last, .. } = &mut *open;
+        let Open { books, forgotten, last, .. } = &mut *open;
         books.retain(|_, page| {
             let crowded = too_many > 0 && oldest.is_some_and(|oldest| page.touched <= oldest);
             let still = crowded || now.duration_since(page.touched) > FORGET_AFTER;
@@ -223,12 +251,52 @@ impl Books {
             let held_by_last = last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &page.book));
             let unused = Arc::strong_count(&page.book) == 1 + usize::from(held_by_last);
             let forget = still && unused && page.book.totals() == page.written;
-            if forget && held_by_last {
-                *last = None;
+            if forget {
+                // Nobody holds the book any more: these are its last totals.
+                forgotten.add(&page.written);
+                if held_by_last {
+                    *last = None;
+                }
             }
             too_many -= usize::from(forget && crowded);
             !forget
         });
+    }
+}
+
+/// How the writing goes.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    written: AtomicU64,
+    connected: AtomicBool,
+    clock: Mutex<Option<ClockState>>,
+}
+
+impl Progress {
+    /// The log store has taken stamps.
+    pub(super) fn wrote(&self, stamps: usize) {
+        self.written.fetch_add(stamps as u64, Ordering::Relaxed);
+    }
+
+    /// Stamps that the log store has taken.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_clock(&self, clock: Option<ClockState>) {
+        *lock(&self.clock) = clock;
+    }
+
+    pub(super) fn clock(&self) -> Option<ClockState> {
+        *lock(&self.clock)
     }
 }
 
@@ -272,6 +340,7 @@ mod tests {
         flush(&books);
         assert!(lock(&books.open).books.len() <= RUNS);
         assert_eq!(written, 3 * RUNS);
+        assert_eq!(books.totals().counts[slot], 3 * RUNS as u64);
     }
 
     #[test]

@@ -80,18 +80,24 @@ impl Flusher {
         // stamp there, too, and whoever waits for the counts finds the stamps complete.
         let totals = self.books.changed();
         let marks = self.books.take();
+        if let Some(clock) = &self.clock {
+            self.books.progress.set_clock(clock.state());
+        }
         let beats = clock::now() >= self.beat_at;
         if totals.is_empty() && marks.is_empty() && !beats {
             return true;
         }
         let Some((mut connection, script)) = self.connected().await else {
             self.books.put_back(marks);
+            self.books.progress.set_connected(false);
             return false;
         };
         if let Err(error) = self.write(&mut connection, &script, marks, &totals, beats).await {
             warn!("stamps and counts wait: {}", self.url.failed(error));
+            self.books.progress.set_connected(false);
             return false;
         }
+        self.books.progress.set_connected(true);
         self.connection = Some((connection, script));
         self.books.written(&totals);
         if !std::mem::take(&mut self.backoff).is_zero() {
@@ -171,6 +177,7 @@ impl Flusher {
                     return Err(error);
                 }
             };
+            let mut taken = batch.len();
             for (number, error) in
                 answers.into_iter().enumerate().filter_map(|(number, answer)| Some((number, answer.err()?)))
             {
@@ -184,8 +191,10 @@ impl Flusher {
                 warn!("not all stamps and counts could be written: {}", self.url.failed(error));
                 if number == 0 {
                     drop_all(&batch);
+                    taken = 0;
                 }
             }
+            self.books.progress.wrote(taken);
             if marks.is_empty() {
                 return Ok(());
             }

@@ -5,6 +5,7 @@
 //! of its own writes what has gathered: one flush is under way at a time.
 
 mod books;
+mod figures;
 mod flush;
 mod heartbeat;
 mod scale;
@@ -13,6 +14,7 @@ mod script;
 use crate::clock::RedisClock;
 use crate::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, StoreError, clock, keys};
 use books::{Book, Books, Mark};
+pub use figures::{Figures, Observer, SlotFigures};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -152,6 +154,12 @@ impl Tracer {
     #[must_use]
     pub fn every(&self) -> SampleEvery {
         self.books.options.every
+    }
+
+    /// Tells how the tracing goes, for as long as anybody wants to know: it keeps no task alive.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer::new(self.books.clone())
     }
 
     /// Waits until everything stamped and counted so far is in the log store. It waits as long as the log store
