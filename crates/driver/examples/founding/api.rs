@@ -1,6 +1,6 @@
 //! HTTP to Redis: one LPUSH for each request, on one shared connection.
 
-use crate::{announce, trace};
+use crate::{TraceArgs, announce, trace};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use axum::serve::ListenerExt;
 use clap::Args;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
-use stamp::{Envelope, RedisUrl, Stage, StageHandle, Tracer, Wait, keys};
+use stamp::{Envelope, Stage, StageHandle, Tracer, Wait, keys};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
@@ -20,9 +20,8 @@ pub(crate) struct ApiArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// The Redis server that holds the queue and takes the stamps
-    #[arg(long, value_name = "URL")]
-    redis: RedisUrl,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
 #[derive(Clone)]
@@ -34,10 +33,10 @@ struct Api {
 }
 
 pub(crate) async fn run(args: ApiArgs) -> anyhow::Result<()> {
-    let tracer = trace(&args.redis, "api");
+    let tracer = trace(&args.trace, "api");
     let api = Api {
         // The tracer's crate opens it as redis-rs would, with TCP_NODELAY.
-        redis: args.redis.connect(Wait::BRIEFLY).await?,
+        redis: args.trace.redis.connect(Wait::BRIEFLY).await?,
         apiserver: tracer.stage(&Stage::APISERVER),
         enqueue: tracer.stage(&Stage::ENQUEUE),
         tracer: tracer.clone(),

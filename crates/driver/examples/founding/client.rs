@@ -1,16 +1,15 @@
 //! The subscriber: one event of rumqttc after the other.
 
-use crate::{TOPIC, announce, mqtt, parse_broker, trace};
+use crate::{TOPIC, TraceArgs, announce, mqtt, parse_broker, trace};
 use clap::Args;
 use rumqttc::{Event, EventLoop, Packet, QoS};
-use stamp::{Envelope, RedisUrl, Stage, Tracer};
+use stamp::{Envelope, Stage, Tracer};
 use std::net::SocketAddr;
 
 #[derive(Debug, Args)]
 pub(crate) struct ClientArgs {
-    /// The Redis server that takes the stamps
-    #[arg(long, value_name = "URL")]
-    redis: RedisUrl,
+    #[command(flatten)]
+    trace: TraceArgs,
 
     /// The broker
     #[arg(long, value_name = "URL", value_parser = parse_broker)]
@@ -18,7 +17,7 @@ pub(crate) struct ClientArgs {
 }
 
 pub(crate) async fn run(args: ClientArgs) -> anyhow::Result<()> {
-    let tracer = trace(&args.redis, "client");
+    let tracer = trace(&args.trace, "client");
     let (client, events) = mqtt(args.mqtt, "client");
     client.subscribe(TOPIC, QoS::AtMostOnce).await?;
     let receiving = tokio::spawn(receive(events, tracer.clone()));

@@ -9,10 +9,10 @@ mod api;
 mod client;
 mod push;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use rumqttc::{AsyncClient, EventLoop, MqttOptions, NetworkOptions};
 use serde_json::json;
-use stamp::{RedisUrl, Tracer, TracerOptions};
+use stamp::{RedisUrl, SampleEvery, Tracer, TracerOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 
@@ -42,6 +42,18 @@ enum Role {
     Client(client::ClientArgs),
 }
 
+/// What every role has to know.
+#[derive(Debug, Args)]
+struct TraceArgs {
+    /// The Redis server that holds the queue and takes the stamps
+    #[arg(long, value_name = "URL")]
+    redis: RedisUrl,
+
+    /// Stamp 1 message in N: those with id % N == 0
+    #[arg(long, value_name = "N", default_value = "100")]
+    every: SampleEvery,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().role {
@@ -52,8 +64,9 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Counts and stamps as the real services do.
-fn trace(log_store: &RedisUrl, role: &str) -> Tracer {
-    Tracer::start(log_store, TracerOptions { service: format!("founding-{role}"), ..TracerOptions::default() })
+fn trace(args: &TraceArgs, role: &str) -> Tracer {
+    let service = format!("founding-{role}");
+    Tracer::start(&args.redis, TracerOptions { every: args.every, service, ..TracerOptions::default() })
 }
 
 /// An MQTT client as rumqttc's documentation shows it.

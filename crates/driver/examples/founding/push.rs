@@ -1,20 +1,19 @@
 //! Redis to MQTT: workers that each pop one message and publish it, on one shared client.
 
-use crate::{TOPIC, announce, mqtt, parse_broker, trace};
+use crate::{TOPIC, TraceArgs, announce, mqtt, parse_broker, trace};
 use anyhow::Context;
 use clap::Args;
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
-use stamp::{Envelope, RedisUrl, Stage, StageHandle, Tracer, Wait, keys};
+use stamp::{Envelope, Stage, StageHandle, Tracer, Wait, keys};
 use std::net::SocketAddr;
 use tokio::task::JoinSet;
 
 #[derive(Debug, Args)]
 pub(crate) struct PushArgs {
-    /// The Redis server that holds the queue and takes the stamps
-    #[arg(long, value_name = "URL")]
-    redis: RedisUrl,
+    #[command(flatten)]
+    trace: TraceArgs,
 
     /// The broker
     #[arg(long, value_name = "URL", value_parser = parse_broker)]
@@ -34,7 +33,7 @@ struct Worker {
 }
 
 pub(crate) async fn run(args: PushArgs) -> anyhow::Result<()> {
-    let tracer = trace(&args.redis, "push");
+    let tracer = trace(&args.trace, "push");
     let (client, mut events) = mqtt(args.mqtt, "push");
     while !matches!(events.poll().await?, Event::Incoming(Packet::ConnAck(_))) {}
     let worker = Worker {
@@ -45,7 +44,7 @@ pub(crate) async fn run(args: PushArgs) -> anyhow::Result<()> {
     };
     let mut tasks = JoinSet::new();
     for _ in 0..args.workers {
-        let redis = args.redis.connect(Wait::Forever).await?;
+        let redis = args.trace.redis.connect(Wait::Forever).await?;
         tasks.spawn(worker.clone().run(redis));
     }
     tasks.spawn(poll(events));
