@@ -19,6 +19,6 @@ pub use arguments::{Clock, LogFormat, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};
-pub use metrics::{Latency, Metrics};
+pub use metrics::{Counter, Gauge, Latency, Metrics};
 pub use shell::{Shell, close};
 pub use shutdown::shutdown_on_signal;

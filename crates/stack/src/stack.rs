@@ -85,8 +85,8 @@ impl Stack {
             async move { Service::start(launch, &sandbox).await }
         };
         let (apiserver, pushserver, mqttclient) = tokio::try_join!(
-            service(Role::Apiserver, &["--queue", queue], &options.apiserver_args),
-            service(Role::Pushserver, &["--queue", queue, "--mqtt", &mqtt_url], &options.pushserver_args),
+            service(Role::Apiserver, &["--queue-key", queue], &options.apiserver_args),
+            service(Role::Pushserver, &["--queue-key", queue, "--mqtt", &mqtt_url], &options.pushserver_args),
             service(Role::Mqttclient, &["--mqtt", &mqtt_url], &options.mqttclient_args),
         )?;
         let endpoints = Endpoints {

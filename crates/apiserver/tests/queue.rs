@@ -1,0 +1,114 @@
+//! The queue's kinds and its limit, against a real Redis.
+#![allow(clippy::unwrap_used)]
+
+use apiserver::ApiserverArgs;
+use redis::aio::MultiplexedConnection;
+use redis::streams::StreamRangeReply;
+use service::{Readiness, Shell};
+use stack::Redis;
+use stamp::{LogStore, RedisUrl, Wait};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const QUEUE: &str = stamp::keys::DEFAULT_QUEUE;
+
+struct TestApp {
+    api: String,
+    connection: MultiplexedConnection,
+    redis: Redis,
+    readiness: Readiness,
+    shutdown: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+    http: reqwest::Client,
+}
+
+impl TestApp {
+    async fn start(more: &[&str]) -> Self {
+        let redis = Redis::start().await.unwrap();
+        let url = redis.url();
+        let args: ApiserverArgs = service::parse(["--redis", &url].iter().chain(more)).unwrap();
+        let shutdown = CancellationToken::new();
+        let shell = Shell::open_with("apiserver", &args.service, shutdown.clone()).await.unwrap();
+        let api = format!("http://{}", shell.address().unwrap());
+        let readiness = shell.readiness.clone();
+        let running = tokio::spawn(apiserver::run(args, shell));
+        readiness.ready().await;
+        let connection = url.parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
+        Self { api, connection, redis, readiness, shutdown, running, http: reqwest::Client::new() }
+    }
+
+    async fn post(&self, id: u64) -> reqwest::Response {
+        self.http.post(&self.api).body(format!("{{\"id\":{id},\"run\":\"r\"}}")).send().await.unwrap()
+    }
+
+    async fn query<T: redis::FromRedisValue>(&mut self, command: &[&str]) -> T {
+        let mut query = redis::cmd(command[0]);
+        query.arg(&command[1..]).query_async(&mut self.connection).await.unwrap()
+    }
+
+    /// The run's counters, once the server has ended.
+    async fn counts(self) -> stamp::Counts {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+        let log = LogStore::connect(&self.redis.url().parse().unwrap()).await.unwrap();
+        log.counts(&"r".parse().unwrap()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_takes_messages_unchanged() {
+    let mut app = TestApp::start(&["--queue", "stream"]).await;
+    for id in 0..20 {
+        assert_eq!(app.post(id).await.status(), 202);
+    }
+    let entries: StreamRangeReply = app.query(&["XRANGE", QUEUE, "-", "+"]).await;
+    let bodies: Vec<String> = entries.ids.iter().map(|entry| entry.get("body").unwrap()).collect();
+    assert_eq!(bodies, (0..20).map(|id| format!("{{\"id\":{id},\"run\":\"r\"}}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_full_queue_sheds_and_one_that_has_room_again_does_not() {
+    for kind in ["list", "stream"] {
+        let mut app = TestApp::start(&["--queue", kind, "--max-queue", "5"]).await;
+        for id in 0..5 {
+            assert_eq!(app.post(id).await.status(), 202, "{kind}");
+        }
+        for id in 5..8 {
+            let refused = app.post(id).await;
+            assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+            let told = refused.text().await.unwrap();
+            assert!(told.contains("the queue is full (5 messages, --max-queue)"), "{told}");
+        }
+        // A queue that is full is no fault.
+        assert!(app.readiness.waiting_for().is_empty());
+        let trimmed: u64 = match kind {
+            "list" => app.query::<Vec<Vec<u8>>>(&["RPOP", QUEUE, "2"]).await.len() as u64,
+            _ => app.query(&["XTRIM", QUEUE, "MAXLEN", "=", "3"]).await,
+        };
+        assert_eq!(trimmed, 2);
+        assert_eq!(app.post(8).await.status(), 202);
+        assert_eq!(app.post(9).await.status(), 202);
+        assert_eq!(app.post(10).await.status(), 503);
+        let counts = app.counts().await;
+        // What was shed is in no other book.
+        assert_eq!((counts.get("enqueue"), counts.get("apiserver"), counts.get("shed")), (7, 7, 4), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn many_at_once_never_pass_the_limit() {
+    let mut app = TestApp::start(&["--max-queue", "100"]).await;
+    let answers = (0..300).map(|id| {
+        let request = app.http.post(&app.api).body(format!("{{\"id\":{id},\"run\":\"r\"}}"));
+        tokio::spawn(async move { request.send().await.unwrap().status().as_u16() })
+    });
+    let mut accepted = 0;
+    for answer in answers.collect::<Vec<_>>() {
+        let status = tokio::time::timeout(Duration::from_secs(20), answer).await.unwrap().unwrap();
+        assert!(status == 202 || status == 503, "{status}");
+        accepted += u64::from(status == 202);
+    }
+    assert_eq!((accepted, app.query::<u64>(&["LLEN", QUEUE]).await), (100, 100));
+    assert_eq!(app.counts().await.get("shed"), 200);
+}
