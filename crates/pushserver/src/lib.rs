@@ -13,7 +13,7 @@ use clap::Args;
 use popper::Popper;
 use publisher::Publisher;
 use rumqttc::QoS;
-use service::mqtt::{BrokerUrl, parse_qos};
+use service::mqtt::{MqttArgs, parse_qos};
 use service::{Garbage, ServiceArgs, Shell};
 use stamp::{MsgId, RunTrace, Stage};
 use std::time::Duration;
@@ -38,15 +38,9 @@ pub struct PushserverArgs {
     #[arg(long, value_name = "KEY", env = "STAMPEDE_QUEUE", default_value = stamp::keys::DEFAULT_QUEUE)]
     pub queue: String,
 
-    /// The broker
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STAMPEDE_MQTT",
-        default_value = "mqtt://127.0.0.1:1883",
-        hide_env_values = true
-    )]
-    pub mqtt: BrokerUrl,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub mqtt: MqttArgs,
 
     /// The topic that messages are published on
     #[arg(long, default_value = "/channel")]
@@ -76,7 +70,7 @@ struct Message {
 /// Runs until the shell's shutdown, and then until everything popped is published and stamped.
 ///
 /// # Errors
-/// When the topic is no topic, or the HTTP listener fails.
+/// When the topic is no topic, the broker's settings cannot be used, or the HTTP listener fails.
 pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     anyhow::ensure!(
         rumqttc::valid_topic(&args.topic) && !args.topic.is_empty(),
@@ -100,7 +94,8 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     }
     drop(messages);
     let stage = tracer.stage(&Stage::PUBLISH);
-    halves.spawn(Publisher::new(&args, stage, shell.readiness.part("mqtt")).run(handed_over));
+    let publisher = Publisher::new(&args, args.mqtt.broker()?, stage, shell.readiness.part("mqtt"));
+    halves.spawn(publisher.run(handed_over));
     halves.close();
     shell.serve(axum::Router::new()).await?;
     if tokio::time::timeout(FINISH_WITHIN, halves.wait()).await.is_err() {

@@ -14,9 +14,9 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// How many more messages may go out.
-    pub(crate) fn room(&self) -> usize {
-        IN_FLIGHT.saturating_sub(self.unacknowledged.len())
+    /// How many more messages may go out to a broker that takes so many at a time.
+    pub(crate) fn room(&self, receive_maximum: u16) -> usize {
+        IN_FLIGHT.min(receive_maximum.into()).saturating_sub(self.unacknowledged.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -59,7 +59,7 @@ mod tests {
             assert!(id != 0 && id != stuck);
             outbox.acknowledge(id);
         }
-        assert_eq!(outbox.room(), IN_FLIGHT - 1);
+        assert_eq!(outbox.room(u16::MAX), IN_FLIGHT - 1);
         outbox.acknowledge(stuck);
         assert!(outbox.is_empty());
     }

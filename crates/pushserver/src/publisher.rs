@@ -3,8 +3,7 @@
 use crate::outbox::Outbox;
 use crate::{Message, PushserverArgs};
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
-use service::mqtt::{self, BrokerUrl, MqttError, MqttReader, MqttWriter, PING_PERIOD};
+use service::mqtt::{self, Broker, Connection, MqttError, MqttWriter, Packet, Session};
 use service::{Backoff, Part};
 use stamp::{StageHandle, clock};
 use tokio::sync::mpsc;
@@ -15,7 +14,7 @@ use tracing::{info, warn};
 const BATCH: usize = 256;
 
 pub(crate) struct Publisher {
-    broker: BrokerUrl,
+    broker: Broker,
     topic: String,
     qos: QoS,
     stage: StageHandle,
@@ -26,25 +25,25 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new(args: &PushserverArgs, stage: StageHandle, mqtt: Part) -> Self {
-        let (broker, topic, qos) = (args.mqtt.clone(), args.topic.clone(), args.qos);
+    pub(crate) fn new(args: &PushserverArgs, broker: Broker, stage: StageHandle, mqtt: Part) -> Self {
+        let (topic, qos) = (args.topic.clone(), args.qos);
         Self { broker, topic, qos, stage, mqtt, outbox: Outbox::default(), batch: Vec::new() }
     }
 
     /// Publishes until the channel ends and everything is acknowledged.
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
-        let client_id = mqtt::client_id("pushserver");
+        let session = Session { client_id: mqtt::client_id("pushserver"), persistent: false };
         let mut backoff = Backoff::default();
         loop {
-            let ended = match mqtt::connect(&self.broker, &client_id).await {
-                Ok((reader, writer)) => {
+            let ended = match mqtt::connect(&self.broker, &session).await {
+                Ok(connection) => {
                     if backoff.reset() {
                         info!("mqtt broker at {} is there", self.broker);
                     }
                     self.mqtt.set(true);
-                    let session = self.session(reader, writer, &mut messages).await;
+                    let ended = self.session(connection, &mut messages).await;
                     self.mqtt.set(false);
-                    session
+                    ended
                 }
                 Err(error) => Err(error),
             };
@@ -60,16 +59,16 @@ impl Publisher {
     /// One connection's life; `Ok` when there is nothing left to do.
     async fn session(
         &mut self,
-        mut reader: MqttReader,
-        mut writer: MqttWriter,
+        connection: Connection,
         messages: &mut mpsc::Receiver<Message>,
     ) -> Result<(), MqttError> {
+        let Connection { mut reader, mut writer, receive_maximum, ping_period, .. } = connection;
         self.send_again(&mut writer).await?;
-        let mut ping = interval_at((clock::now() + PING_PERIOD).into(), PING_PERIOD);
+        let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
         let mut awaits_pong = false;
         let mut open = true;
         while open || !self.outbox.is_empty() {
-            let room = if self.qos == QoS::AtMostOnce { BATCH } else { BATCH.min(self.outbox.room()) };
+            let room = if self.qos == QoS::AtMostOnce { BATCH } else { BATCH.min(self.outbox.room(receive_maximum)) };
             tokio::select! {
                 taken = messages.recv_many(&mut self.batch, room), if open && room > 0 => {
                     open = taken > 0;
@@ -88,23 +87,20 @@ impl Publisher {
                         return Err(MqttError::Silent);
                     }
                     awaits_pong = true;
-                    writer.queue(&Packet::PingReq)?;
+                    writer.ping();
                     writer.flush().await?;
                 }
             }
         }
-        writer.queue(&Packet::Disconnect)?;
+        writer.disconnect();
         writer.flush().await
     }
 
     /// Hands the batch to the socket and stamps it.
     async fn publish(&mut self, writer: &mut MqttWriter) -> Result<(), MqttError> {
         for message in &self.batch {
-            let mut publish = Publish::from_bytes(&self.topic, self.qos, message.body.clone());
-            if self.qos != QoS::AtMostOnce {
-                publish.pkid = self.outbox.keep(message.clone());
-            }
-            writer.queue_publish(&publish)?;
+            let packet_id = if self.qos == QoS::AtMostOnce { 0 } else { self.outbox.keep(message.clone()) };
+            writer.publish(&self.topic, self.qos, packet_id, false, &message.body)?;
         }
         let flushed = writer.flush().await;
         let now = clock::now();
@@ -128,18 +124,19 @@ impl Publisher {
     /// forgotten how far each message had come; QoS 2 then means exactly once per connection.
     async fn send_again(&mut self, writer: &mut MqttWriter) -> Result<(), MqttError> {
         for (packet_id, message) in self.outbox.iter() {
-            let mut publish = Publish::from_bytes(&self.topic, self.qos, message.body.clone());
-            (publish.pkid, publish.dup) = (packet_id, true);
-            writer.queue_publish(&publish)?;
+            writer.publish(&self.topic, self.qos, packet_id, true, &message.body)?;
         }
         writer.flush().await
     }
 
     fn take(&mut self, packet: Packet, writer: &mut MqttWriter) -> Result<(), MqttError> {
         match packet {
-            Packet::PubAck(ack) => self.outbox.acknowledge(ack.pkid),
-            Packet::PubRec(received) => writer.queue(&Packet::PubRel(PubRel::new(received.pkid)))?,
-            Packet::PubComp(complete) => self.outbox.acknowledge(complete.pkid),
+            // From 0x80 on, the broker does not want the message: sending it again would change nothing.
+            Packet::PubAck { packet_id, .. }
+            | Packet::PubComp { packet_id, .. }
+            | Packet::PubRec { packet_id, reason: 0x80.. } => self.outbox.acknowledge(packet_id),
+            Packet::PubRec { packet_id, .. } => writer.pubrel(packet_id),
+            Packet::Disconnect { reason } => return Err(MqttError::Disconnected { code: reason }),
             Packet::PingResp => {}
             packet => return Err(MqttError::OutOfTurn(Box::new(packet))),
         }
