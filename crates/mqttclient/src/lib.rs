@@ -7,7 +7,7 @@ mod subscriber;
 
 use clap::Args;
 use rumqttc::QoS;
-use service::mqtt::{BrokerUrl, parse_qos};
+use service::mqtt::{MqttArgs, parse_qos};
 use service::{ServiceArgs, Shell};
 use std::time::Duration;
 use subscriber::Subscriber;
@@ -23,15 +23,9 @@ pub struct MqttclientArgs {
     #[allow(missing_docs)]
     pub service: ServiceArgs,
 
-    /// The broker
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STAMPEDE_MQTT",
-        default_value = "mqtt://127.0.0.1:1883",
-        hide_env_values = true
-    )]
-    pub mqtt: BrokerUrl,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub mqtt: MqttArgs,
 
     /// The topic filter to subscribe to
     #[arg(long, default_value = "/channel")]
@@ -49,7 +43,7 @@ pub struct MqttclientArgs {
 pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
     anyhow::ensure!(rumqttc::valid_filter(&args.topic), "--topic {:?} is no topic filter", args.topic);
     let (tracer, shutdown) = (shell.tracer.clone(), shell.shutdown.clone());
-    let subscriber = Subscriber::new(&args, tracer.clone(), shell.readiness.part("mqtt"));
+    let subscriber = Subscriber::new(&args, args.mqtt.broker()?, tracer.clone(), shell.readiness.part("mqtt"));
     let subscribing = tokio::spawn(subscriber.run(shutdown));
     shell.serve(axum::Router::new()).await?;
     if tokio::time::timeout(FINISH_WITHIN, subscribing).await.is_err() {

@@ -3,10 +3,7 @@
 use crate::MqttclientArgs;
 use crate::arrivals::Arrivals;
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{
-    Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, SubscribeReasonCode, Unsubscribe,
-};
-use service::mqtt::{self, BrokerUrl, MqttError, MqttReader, MqttWriter, PING_PERIOD};
+use service::mqtt::{self, Broker, Connection, MqttError, MqttWriter, Packet, Publish, Session};
 use service::{Backoff, Garbage, Part};
 use stamp::{CounterHandle, Envelope, Stage, StageHandle, Tracer, clock};
 use std::collections::HashSet;
@@ -16,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub(crate) struct Subscriber {
-    broker: BrokerUrl,
+    broker: Broker,
     topic: String,
     qos: QoS,
     mqtt: Part,
@@ -30,9 +27,9 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    pub(crate) fn new(args: &MqttclientArgs, tracer: Tracer, mqtt: Part) -> Self {
+    pub(crate) fn new(args: &MqttclientArgs, broker: Broker, tracer: Tracer, mqtt: Part) -> Self {
         Self {
-            broker: args.mqtt.clone(),
+            broker,
             topic: args.topic.clone(),
             qos: args.qos,
             mqtt,
@@ -47,15 +44,15 @@ impl Subscriber {
 
     /// Receives until the shutdown.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let client_id = mqtt::client_id("mqttclient");
+        let session = Session { client_id: mqtt::client_id("mqttclient"), persistent: false };
         let mut backoff = Backoff::default();
         while !shutdown.is_cancelled() {
             let ended = tokio::select! {
-                connected = mqtt::connect(&self.broker, &client_id) => match connected {
-                    Ok((reader, writer)) => {
-                        let session = self.session(reader, writer, &mut backoff, &shutdown).await;
+                connected = mqtt::connect(&self.broker, &session) => match connected {
+                    Ok(connection) => {
+                        let ended = self.session(connection, &mut backoff, &shutdown).await;
                         self.mqtt.set(false);
-                        session
+                        ended
                     }
                     Err(error) => Err(error),
                 },
@@ -73,17 +70,15 @@ impl Subscriber {
     /// One connection's life; `Ok` at the shutdown.
     async fn session(
         &mut self,
-        mut reader: MqttReader,
-        mut writer: MqttWriter,
+        connection: Connection,
         backoff: &mut Backoff,
         shutdown: &CancellationToken,
     ) -> Result<(), MqttError> {
+        let Connection { mut reader, mut writer, ping_period, .. } = connection;
         self.unreleased.clear();
-        let mut subscribe = Subscribe::new(&self.topic, self.qos);
-        subscribe.pkid = 1;
-        writer.queue(&Packet::Subscribe(subscribe))?;
+        writer.subscribe(1, &self.topic, self.qos)?;
         writer.flush().await?;
-        let mut ping = interval_at((clock::now() + PING_PERIOD).into(), PING_PERIOD);
+        let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
         let (mut awaits_pong, mut leaving) = (false, false);
         loop {
             tokio::select! {
@@ -93,10 +88,10 @@ impl Subscriber {
                     let now = clock::now();
                     while let Some(packet) = reader.next_packet()? {
                         match packet {
-                            Packet::SubAck(answer) => self.subscribed(&answer, backoff),
+                            Packet::SubAck { granted, .. } => self.subscribed(&granted, backoff),
                             Packet::PingResp => awaits_pong = false,
-                            Packet::UnsubAck(_) => {
-                                writer.queue(&Packet::Disconnect)?;
+                            Packet::UnsubAck { .. } => {
+                                writer.disconnect();
                                 return writer.flush().await;
                             }
                             packet => self.take(packet, now, &mut writer)?,
@@ -109,23 +104,21 @@ impl Subscriber {
                         return Err(MqttError::Silent);
                     }
                     awaits_pong = true;
-                    writer.queue(&Packet::PingReq)?;
+                    writer.ping();
                     writer.flush().await?;
                 }
                 // Whatever the broker sent before it answers this is still received.
                 () = shutdown.cancelled(), if !leaving => {
                     leaving = true;
-                    let mut unsubscribe = Unsubscribe::new(&self.topic);
-                    unsubscribe.pkid = 2;
-                    writer.queue(&Packet::Unsubscribe(unsubscribe))?;
+                    writer.unsubscribe(2, &self.topic)?;
                     writer.flush().await?;
                 }
             }
         }
     }
 
-    fn subscribed(&self, answer: &SubAck, backoff: &mut Backoff) {
-        if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+    fn subscribed(&self, granted: &[Result<QoS, u8>], backoff: &mut Backoff) {
+        if granted.iter().any(Result::is_err) {
             error!(
                 "mqtt broker at {} refused the subscription to {:?}: check its access rules",
                 self.broker, self.topic
@@ -141,26 +134,28 @@ impl Subscriber {
     fn take(&mut self, packet: Packet, now: Instant, writer: &mut MqttWriter) -> Result<(), MqttError> {
         match packet {
             Packet::Publish(publish) => {
-                let packet_id = publish.pkid;
+                let packet_id = publish.packet_id;
                 match publish.qos {
                     QoS::AtMostOnce => self.arrived(&publish, now),
                     QoS::AtLeastOnce => {
                         self.arrived(&publish, now);
-                        writer.queue(&Packet::PubAck(PubAck::new(packet_id)))?;
+                        writer.puback(packet_id);
                     }
                     QoS::ExactlyOnce => {
                         if self.unreleased.insert(packet_id) {
                             self.arrived(&publish, now);
                         }
-                        writer.queue(&Packet::PubRec(PubRec::new(packet_id)))?;
+                        writer.pubrec(packet_id);
                     }
                 }
                 Ok(())
             }
-            Packet::PubRel(release) => {
-                self.unreleased.remove(&release.pkid);
-                writer.queue(&Packet::PubComp(PubComp::new(release.pkid)))
+            Packet::PubRel { packet_id } => {
+                self.unreleased.remove(&packet_id);
+                writer.pubcomp(packet_id);
+                Ok(())
             }
+            Packet::Disconnect { reason } => Err(MqttError::Disconnected { code: reason }),
             packet => Err(MqttError::OutOfTurn(Box::new(packet))),
         }
     }

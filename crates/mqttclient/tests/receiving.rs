@@ -3,8 +3,7 @@
 
 use mqttclient::MqttclientArgs;
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
-use service::mqtt::{self, MqttReader, MqttWriter};
+use service::mqtt::{self, Broker, Connection, MqttReader, MqttWriter, Packet, Session, Version};
 use service::{Readiness, Shell};
 use stack::{Mosquitto, Redis};
 use stamp::{LogStore, RunId, Stage};
@@ -45,8 +44,9 @@ impl TestApp {
     }
 
     async fn sender(&self) -> Sender {
-        let broker = self.mosquitto.url().parse().unwrap();
-        let (reader, writer) = mqtt::connect(&broker, &mqtt::client_id("test")).await.unwrap();
+        let broker = Broker::new(self.mosquitto.url().parse().unwrap(), Version::V3, None).unwrap();
+        let session = Session { client_id: mqtt::client_id("test"), persistent: false };
+        let Connection { reader, writer, .. } = mqtt::connect(&broker, &session).await.unwrap();
         Sender { reader, writer, packet_id: 0 }
     }
 
@@ -69,18 +69,16 @@ impl Sender {
     /// Publishes and sees the exchange through to its end.
     async fn send(&mut self, qos: QoS, payload: &[u8]) {
         self.packet_id += 1;
-        let mut publish = Publish::new("/channel", qos, payload);
-        publish.pkid = self.packet_id;
-        self.writer.queue_publish(&publish).unwrap();
+        self.writer.publish("/channel", qos, self.packet_id, false, payload).unwrap();
         self.writer.flush().await.unwrap();
         if qos == QoS::AtMostOnce {
             return;
         }
         loop {
             match timeout(PATIENCE, self.reader.packet()).await.unwrap().unwrap() {
-                Packet::PubAck(_) | Packet::PubComp(_) => return,
-                Packet::PubRec(received) => {
-                    self.writer.queue(&Packet::PubRel(PubRel::new(received.pkid))).unwrap();
+                Packet::PubAck { .. } | Packet::PubComp { .. } => return,
+                Packet::PubRec { packet_id, .. } => {
+                    self.writer.pubrel(packet_id);
                     self.writer.flush().await.unwrap();
                 }
                 packet => panic!("{packet:?}"),

@@ -89,7 +89,7 @@ impl Ledger {
     /// the two have nothing to do with each other.
     pub(crate) fn reconcile<'a>(
         &mut self,
-        held: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+        held: &(impl ExactSizeIterator<Item = &'a [u8]> + Clone),
         struck: usize,
     ) -> Option<usize> {
         for struck in [struck, 0] {
@@ -142,7 +142,7 @@ mod tests {
             publish(&receipts[0]);
             ledger.note_published();
             let held: Vec<&[u8]> = held.iter().map(|key| key.as_bytes()).collect();
-            assert_eq!(ledger.reconcile(held.iter().copied(), struck), known, "{held:?}");
+            assert_eq!(ledger.reconcile(&held.iter().copied(), struck), known, "{held:?}");
             assert_eq!(ledger.len(), left, "{held:?}");
         };
         check(&["a", "b", "c"], 1, Some(3), 3);

@@ -116,7 +116,7 @@ impl Crew<'_> {
         let intake = if self.holds() {
             // Unique, as a name is never used again.
             let worker = format!("{}-{:x}-{number}", std::process::id(), RandomState::new().build_hasher().finish());
-            Intake::Hold(Hold::new(Keys::new(&args.queue), names.clone(), worker), args.delivery)
+            Intake::Hold(Box::new(Hold::new(Keys::new(&args.queue), names.clone(), worker)), args.delivery)
         } else {
             Intake::Pop { key: args.queue.key.clone() }
         };
@@ -149,6 +149,7 @@ impl Crew<'_> {
             latency: shell.metrics.latency(&Stage::PUSHSERVER, &Stage::PUBLISH),
             in_flight: shell.metrics.gauge("in_flight", "Messages taken from the queue and not yet published"),
             reconnects: shell.metrics.reconnects("mqtt"),
+            unsendable: shell.metrics.counter("unsendable_messages", "Messages dropped because the broker takes none so large"),
         }
     }
 }

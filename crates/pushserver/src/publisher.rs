@@ -3,14 +3,14 @@
 use crate::message::Message;
 use crate::outbox::{IN_FLIGHT, Outbox};
 use rumqttc::QoS;
-use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, PING_PERIOD, Packet, Session};
+use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Session, Unsendable};
 use service::{Backoff, Counter, Gauge, Latency, Part};
 use stamp::{StageHandle, clock};
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
 use tokio::time::{interval_at, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// The most messages in one write.
 const BATCH: usize = 256;
@@ -44,6 +44,7 @@ pub(crate) struct Publisher {
     pub(crate) latency: Latency,
     pub(crate) in_flight: Gauge,
     pub(crate) reconnects: Counter,
+    pub(crate) unsendable: Counter,
 }
 
 /// A publisher at work.
@@ -127,13 +128,13 @@ impl Publishing {
 
     /// One connection's life; `Ok` when there is nothing left to do.
     async fn session(&mut self, connection: Connection, backoff: &mut Backoff) -> Result<(), Setback> {
-        let Connection { mut reader, mut writer, receive_maximum, .. } = connection;
+        let Connection { mut reader, mut writer, receive_maximum, ping_period, .. } = connection;
         self.room = usize::from(receive_maximum.min(IN_FLIGHT));
         // Where messages may be refused, only an acknowledgement shows that all is well again.
         if !self.settings.needs_subscriber || !backoff.is_waiting() {
             self.is_well(backoff);
         }
-        let mut ping = interval_at((clock::now() + PING_PERIOD).into(), PING_PERIOD);
+        let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
         let mut awaits_pong = false;
         self.send(&mut writer).await?;
         while self.open || !self.outbox.is_empty() || !self.pending.is_empty() {
@@ -170,31 +171,41 @@ impl Publishing {
 
     /// Hands what is pending to the socket, as far as there is room, and stamps it.
     async fn send(&mut self, writer: &mut MqttWriter) -> Result<(), MqttError> {
-        let (topic, qos) = (&self.settings.topic, self.settings.qos);
         for _ in 0..BATCH {
-            if qos == QoS::AtMostOnce {
-                let Some(message) = self.pending.pop_front() else { break };
-                writer.publish(topic, qos, 0, false, &message.body)?;
-                self.written.push(message);
-            } else {
-                let message = if self.outbox.len() < self.room { self.pending.pop_front() } else { None };
-                let Some(message) = message else { break };
-                let body = message.body.clone();
-                match self.outbox.keep(message) {
-                    Ok(id) => {
-                        writer.publish(topic, qos, id, false, &body)?;
-                        self.written_ids.push(id);
-                    }
-                    Err(message) => {
-                        self.pending.push_front(*message);
-                        break;
-                    }
-                }
+            if self.outbox.len() >= self.room {
+                break;
             }
+            let Some(message) = self.pending.pop_front() else { break };
+            self.queue(message, writer)?;
         }
         let flushed = writer.flush().await;
         self.note_written(&flushed);
         flushed
+    }
+
+    /// Adds a message to what the next flush sends.
+    fn queue(&mut self, message: Message, writer: &mut MqttWriter) -> Result<(), MqttError> {
+        let (topic, qos, body) = (&self.settings.topic, self.settings.qos, message.body.clone());
+        let acknowledged = qos != QoS::AtMostOnce;
+        let packet_id = if acknowledged { self.outbox.next_id() } else { 0 };
+        match writer.publish(topic, qos, packet_id, false, &body) {
+            Ok(()) if acknowledged => {
+                self.outbox.keep(message);
+                self.written_ids.push(packet_id);
+            }
+            Ok(()) => self.written.push(message),
+            Err(MqttError::Unsendable(Unsendable::TooLarge { .. })) => {
+                // It would be refused for ever, and everything behind it would wait.
+                error!("a message of {} bytes is dropped: the broker takes none of that size", body.len());
+                self.settings.unsendable.inc();
+                message.published();
+            }
+            Err(error) => {
+                self.pending.push_front(message);
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     fn note_written(&mut self, flushed: &Result<(), MqttError>) {

@@ -33,7 +33,7 @@ pub(crate) enum Intake {
         key: String,
     },
     /// They are held until they are published; or, at most once, until just before.
-    Hold(Hold, Delivery),
+    Hold(Box<Hold>, Delivery),
 }
 
 /// One connection that takes messages.
@@ -139,7 +139,7 @@ impl Worker {
             return self.let_go(connection).await;
         }
         let keys = held.iter().map(|(key, _)| key.as_slice());
-        let known = self.ledger.reconcile(keys, std::mem::take(&mut self.dropping));
+        let known = self.ledger.reconcile(&keys, std::mem::take(&mut self.dropping));
         if known.is_none() {
             // Nothing that is published now can be told from the rest: all that is held comes again.
             self.ledger = Ledger::default();

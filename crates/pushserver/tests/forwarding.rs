@@ -3,8 +3,7 @@
 
 use pushserver::PushserverArgs;
 use rumqttc::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubAck, PubComp, PubRec, Subscribe};
-use service::mqtt::{self, MqttReader, MqttWriter};
+use service::mqtt::{self, Broker, Connection, MqttReader, MqttWriter, Packet, Session, Version};
 use service::{Readiness, Shell};
 use stack::{Mosquitto, Redis};
 use stamp::{LogStore, RedisUrl, Stage, Wait};
@@ -49,13 +48,12 @@ impl TestApp {
     }
 
     async fn subscribe(&self, qos: QoS) -> Subscriber {
-        let broker = self.mosquitto.url().parse().unwrap();
-        let (mut reader, mut writer) = mqtt::connect(&broker, &mqtt::client_id("test")).await.unwrap();
-        let mut subscribe = Subscribe::new("/channel", qos);
-        subscribe.pkid = 1;
-        writer.queue(&Packet::Subscribe(subscribe)).unwrap();
+        let broker = Broker::new(self.mosquitto.url().parse().unwrap(), Version::V3, None).unwrap();
+        let session = Session { client_id: mqtt::client_id("test"), persistent: false };
+        let Connection { mut reader, mut writer, .. } = mqtt::connect(&broker, &session).await.unwrap();
+        writer.subscribe(1, "/channel", qos).unwrap();
         writer.flush().await.unwrap();
-        assert!(matches!(reader.packet().await.unwrap(), Packet::SubAck(_)));
+        assert!(matches!(reader.packet().await.unwrap(), Packet::SubAck { .. }));
         Subscriber { reader, writer }
     }
 
@@ -94,14 +92,14 @@ impl Subscriber {
                     Packet::Publish(publish) => {
                         match publish.qos {
                             QoS::AtMostOnce => {}
-                            QoS::AtLeastOnce => self.writer.queue(&Packet::PubAck(PubAck::new(publish.pkid))).unwrap(),
-                            QoS::ExactlyOnce => self.writer.queue(&Packet::PubRec(PubRec::new(publish.pkid))).unwrap(),
+                            QoS::AtLeastOnce => self.writer.puback(publish.packet_id),
+                            QoS::ExactlyOnce => self.writer.pubrec(publish.packet_id),
                         }
                         self.writer.flush().await.unwrap();
                         return publish.payload.to_vec();
                     }
-                    Packet::PubRel(release) => {
-                        self.writer.queue(&Packet::PubComp(PubComp::new(release.pkid))).unwrap();
+                    Packet::PubRel { packet_id } => {
+                        self.writer.pubcomp(packet_id);
                         self.writer.flush().await.unwrap();
                     }
                     packet => panic!("{packet:?}"),

@@ -44,7 +44,7 @@ impl HeldList {
         pipeline.add_command(scripts.take(keys, name, settled, 0));
         pipeline.cmd("BLMOVE").arg(&keys.queue.key).arg(keys.held(name)).arg("RIGHT").arg("RIGHT").arg(WAIT_SECONDS);
         pipeline.add_command(scripts.take(keys, name, 0, most - 1));
-        let (_, first, more): (Vec<Vec<u8>>, Option<Vec<u8>>, Vec<Vec<u8>>) = pipeline.query_async(connection).await?;
+        let (_, first, more): (redis::Value, Option<Vec<u8>>, Vec<Vec<u8>>) = pipeline.query_async(connection).await?;
         Ok(taken(first).chain(taken(more)).collect())
     }
 }

@@ -1,0 +1,94 @@
+//! What can go wrong between us and a broker, and what to do about it.
+
+use super::broker::Version;
+use super::connection::PATIENCE;
+use super::decode::ProtocolError;
+use super::encode::Unsendable;
+use super::packet::Packet;
+use super::url::BrokerUrl;
+use std::io;
+
+/// The broker cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MqttError {
+    /// No connection came about.
+    #[error("mqtt broker at {0} cannot be reached ({1}): is it running, and is the address right?")]
+    Connect(BrokerUrl, #[source] io::Error),
+    /// The broker's certificate proves nothing to us.
+    #[error(
+        "the certificate of the mqtt broker at {0} is not trusted ({1}): name the authority that issued it with --mqtt-ca, \
+         and write the host as the certificate does"
+    )]
+    Certificate(BrokerUrl, #[source] io::Error),
+    /// No TLS came about.
+    #[error("mqtt broker at {0} does not complete the TLS handshake ({1}): is this its port for TLS?")]
+    Tls(BrokerUrl, #[source] io::Error),
+    /// The broker said no.
+    #[error("mqtt broker at {url} refuses the client with code {code}: {}", remedy(*version, *code))]
+    Refused {
+        /// The broker.
+        url: BrokerUrl,
+        /// What was spoken to it.
+        version: Version,
+        /// Its answer.
+        code: u8,
+    },
+    /// The connection is gone.
+    #[error("the connection to the mqtt broker is gone: {0}")]
+    Lost(#[from] io::Error),
+    /// The broker did not answer, or did not read, for too long.
+    #[error("the mqtt broker has been silent for {} s", PATIENCE.as_secs())]
+    Silent,
+    /// The broker sent something that is no MQTT.
+    #[error("the mqtt broker sent something that is no MQTT: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// Something that cannot be sent to this broker. The connection is as good as before.
+    #[error("not sent to the mqtt broker: {0}")]
+    Unsendable(#[from] Unsendable),
+    /// The broker sent a packet that has no place here.
+    #[error("the mqtt broker sent {0:?} out of turn")]
+    OutOfTurn(Box<Packet>),
+    /// The broker ended the connection, and said why.
+    #[error("the mqtt broker ended the connection with code {code}{}", parting(*code))]
+    Disconnected {
+        /// Its reason code.
+        code: u8,
+    },
+}
+
+/// Codes of CONNACK: those of MQTT 3.1.1 are below 6, those of MQTT 5 above 0x7f.
+fn remedy(version: Version, code: u8) -> String {
+    let remedy = match code {
+        1 | 0x84 => {
+            let other = if version == Version::V3 { Version::V5 } else { Version::V3 };
+            return format!("it does not speak MQTT {version}: try --mqtt-version {other}");
+        }
+        2 | 0x85 => "it does not accept the client id",
+        3 | 0x88 | 0x89 => "it cannot serve clients at the moment: try again later",
+        4 | 5 | 0x86 | 0x87 => {
+            "user or password are missing or wrong: give STAMPEDE_MQTT_USER and STAMPEDE_MQTT_PASSWORD, or \
+             --mqtt-password-file, or mqtt://user:password@host"
+        }
+        0x8a => "it has banned this client",
+        0x97 | 0x9f => "this client has come too often: try again later",
+        0x9c | 0x9d => "it has moved: ask for its new address",
+        _ => "see its log",
+    };
+    remedy.to_owned()
+}
+
+/// Codes of DISCONNECT that a user can do something about.
+fn parting(code: u8) -> &'static str {
+    match code {
+        0x8b => ": it shuts down",
+        0x8d => ": it has heard nothing for too long",
+        0x8e => ": another client has come with the same client id, so give each its own",
+        0x93 => ": it was sent more messages at a time than it takes",
+        0x95 => ": it was sent a packet larger than it takes",
+        0x97 => ": a quota is exceeded",
+        0x98 => ": its administrator has ended it",
+        0x9b => ": it does not offer this quality of service",
+        0x9e => ": it does not offer shared subscriptions",
+        _ => "",
+    }
+}
