@@ -66,8 +66,11 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     }
     drop(shared);
     let (url, keys, lease) = (args.service.redis.clone(), Keys::new(&args.queue), args.lease);
-    let holds = crew.holds();
-    let keeper = holds.then(|| tokio::spawn(Keeper { url, keys, names, lease }.run()));
+    // Ends with this function.
+    let mut keeper = JoinSet::new();
+    if crew.holds() {
+        keeper.spawn(Keeper { url, keys, names, lease }.run());
+    }
     shell.serve(axum::Router::new()).await?;
 
     let finished = async {
@@ -87,9 +90,6 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
             finished.await
         }
     };
-    if let Some(keeper) = keeper {
-        keeper.abort();
-    }
     if args.delivery == Delivery::AtMostOnce && !unsent.is_empty() {
         give_back(&args, &unsent).await;
     }

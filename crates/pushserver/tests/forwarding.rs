@@ -1,119 +1,18 @@
 //! The push server between a real Redis and a real Mosquitto.
 #![allow(clippy::unwrap_used)]
 
+mod app;
+
+use app::{PATIENCE, TestApp, messages};
 use pushserver::PushserverArgs;
 use rumqttc::QoS;
-use service::mqtt::{self, Broker, Connection, MqttReader, MqttWriter, Packet, Session, Version};
-use service::{Readiness, Shell};
+use service::Shell;
 use stack::{Mosquitto, Redis};
-use stamp::{LogStore, RedisUrl, Stage, Wait};
+use stamp::{RedisUrl, Stage, Wait};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct TestApp {
-    redis: Redis,
-    mosquitto: Mosquitto,
-    readiness: Readiness,
-    shutdown: CancellationToken,
-    running: JoinHandle<anyhow::Result<()>>,
-}
-
-/// A subscriber that acknowledges what it gets.
-struct Subscriber {
-    reader: MqttReader,
-    writer: MqttWriter,
-}
-
-impl TestApp {
-    async fn start(more: &[&str]) -> Self {
-        let (redis, mosquitto) = tokio::try_join!(Redis::start(), Mosquitto::start()).unwrap();
-        Self::start_between(redis, mosquitto, more).await
-    }
-
-    async fn start_between(redis: Redis, mosquitto: Mosquitto, more: &[&str]) -> Self {
-        let (redis_url, mqtt_url) = (redis.url(), mosquitto.url());
-        let own = ["--redis", &redis_url, "--mqtt", &mqtt_url, "--every", "1"];
-        let args: PushserverArgs = service::parse(own.iter().chain(more)).unwrap();
-        let shutdown = CancellationToken::new();
-        let shell = Shell::open_with("pushserver", &args.service, shutdown.clone()).await.unwrap();
-        let readiness = shell.readiness.clone();
-        let running = tokio::spawn(pushserver::run(args, shell));
-        timeout(PATIENCE, readiness.ready()).await.unwrap();
-        Self { redis, mosquitto, readiness, shutdown, running }
-    }
-
-    async fn subscribe(&self, qos: QoS) -> Subscriber {
-        let broker = Broker::new(self.mosquitto.url().parse().unwrap(), Version::V3, None).unwrap();
-        let session = Session { client_id: mqtt::client_id("test"), persistent: false };
-        let Connection { mut reader, mut writer, .. } = mqtt::connect(&broker, &session).await.unwrap();
-        writer.subscribe(1, "/channel", qos).unwrap();
-        writer.flush().await.unwrap();
-        assert!(matches!(reader.packet().await.unwrap(), Packet::SubAck { .. }));
-        Subscriber { reader, writer }
-    }
-
-    async fn enqueue(&self, messages: &[Vec<u8>]) {
-        let mut connection = self.redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
-        for messages in messages.chunks(1000) {
-            let _: () = redis::cmd("LPUSH")
-                .arg(stamp::keys::DEFAULT_QUEUE)
-                .arg(messages)
-                .query_async(&mut connection)
-                .await
-                .unwrap();
-        }
-    }
-
-    async fn backlog(&self) -> u64 {
-        self.log().await.length(stamp::keys::DEFAULT_QUEUE).await.unwrap()
-    }
-
-    async fn log(&self) -> LogStore {
-        LogStore::connect(&self.redis.url().parse().unwrap()).await.unwrap()
-    }
-
-    async fn stop(self) -> (Redis, Mosquitto) {
-        self.shutdown.cancel();
-        timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();
-        (self.redis, self.mosquitto)
-    }
-}
-
-impl Subscriber {
-    async fn receive(&mut self) -> Vec<u8> {
-        timeout(PATIENCE, async {
-            loop {
-                match self.reader.packet().await.unwrap() {
-                    Packet::Publish(publish) => {
-                        match publish.qos {
-                            QoS::AtMostOnce => {}
-                            QoS::AtLeastOnce => self.writer.puback(publish.packet_id),
-                            QoS::ExactlyOnce => self.writer.pubrec(publish.packet_id),
-                        }
-                        self.writer.flush().await.unwrap();
-                        return publish.payload.to_vec();
-                    }
-                    Packet::PubRel { packet_id } => {
-                        self.writer.pubcomp(packet_id);
-                        self.writer.flush().await.unwrap();
-                    }
-                    packet => panic!("{packet:?}"),
-                }
-            }
-        })
-        .await
-        .unwrap()
-    }
-}
-
-fn messages(ids: std::ops::Range<u64>) -> Vec<Vec<u8>> {
-    ids.map(|id| format!("{{\"id\":{id},\"run\":\"r\"}}").into_bytes()).collect()
-}
 
 #[tokio::test]
 async fn every_message_is_published_unchanged_at_each_quality_of_service() {
