@@ -34,7 +34,8 @@ pub struct ApiserverArgs {
 pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let enqueuer = Enqueuer::start(args.service.redis, args.queue, shell.readiness.part("redis"));
-    shell.serve(routes::routes(enqueuer, tracer.clone(), args.max_body)).await?;
+    let routes = routes::routes(enqueuer, tracer.clone(), args.max_body, shell.limits.body);
+    shell.serve(routes).await?;
     service::close(&tracer).await;
     Ok(())
 }

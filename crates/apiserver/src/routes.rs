@@ -4,14 +4,19 @@ use crate::enqueuer::Enqueuer;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Router;
 use bytes::Bytes;
 use serde_json::json;
 use stamp::{Envelope, EnvelopeError, Stage, StageHandle, Tracer};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
 
 struct Api {
     enqueuer: Enqueuer,
@@ -19,6 +24,7 @@ struct Api {
     apiserver: StageHandle,
     enqueue: StageHandle,
     max_body: usize,
+    body_within: Duration,
 }
 
 /// Why a request was not accepted.
@@ -28,6 +34,8 @@ enum Refusal {
     Method(Method),
     #[error("the body is larger than {0} bytes (--max-body)")]
     TooLarge(usize),
+    #[error("the body did not arrive whole within {} s: send it again", .0.as_secs_f64())]
+    TooSlow(Duration),
     #[error("the body did not arrive whole: {0}")]
     Body(String),
     #[error(transparent)]
@@ -37,9 +45,9 @@ enum Refusal {
 }
 
 /// A POST on any path is a message.
-pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, max_body: usize) -> Router {
+pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, max_body: usize, body_within: Duration) -> Router {
     let (apiserver, enqueue) = (tracer.stage(&Stage::APISERVER), tracer.stage(&Stage::ENQUEUE));
-    let api = Api { enqueuer, tracer, apiserver, enqueue, max_body };
+    let api = Api { enqueuer, tracer, apiserver, enqueue, max_body, body_within };
     Router::new().fallback(accept).with_state(Arc::new(api))
 }
 
@@ -47,7 +55,7 @@ async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<StatusC
     if request.method() != Method::POST {
         return Err(Refusal::Method(request.method().clone()));
     }
-    let body = read(request, api.max_body).await?;
+    let body = read(request, api.max_body, api.body_within).await?;
     let envelope = Envelope::read(&body)?;
     let (id, run) = (envelope.id, api.tracer.run(envelope.run()));
     run.stamp(api.apiserver, id);
@@ -56,14 +64,19 @@ async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<StatusC
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn read(request: Request, max_body: usize) -> Result<Bytes, Refusal> {
+async fn read(request: Request, max_body: usize, within: Duration) -> Result<Bytes, Refusal> {
     let announced =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     // A body that says it is too large is refused before it is read.
     if announced.is_some_and(|length| length > max_body) {
         return Err(Refusal::TooLarge(max_body));
     }
-    read_limited(request.into_body(), max_body).await
+    let mut reading = pin!(read_limited(request.into_body(), max_body));
+    // Most bodies come with their header: those cost no timer.
+    if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(reading.as_mut().poll(cx))).await {
+        return read;
+    }
+    timeout(within, reading).await.unwrap_or(Err(Refusal::TooSlow(within)))
 }
 
 async fn read_limited(body: Body, max_body: usize) -> Result<Bytes, Refusal> {
@@ -79,12 +92,15 @@ impl IntoResponse for Refusal {
         let status = match &self {
             Refusal::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Refusal::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Refusal::Body(_) | Refusal::Envelope(_) => StatusCode::BAD_REQUEST,
             Refusal::NotEnqueued(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut response = (status, Json(json!({"error": self.to_string()}))).into_response();
         match status {
             StatusCode::METHOD_NOT_ALLOWED => response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST")),
+            // The rest of the body is not waited for.
+            StatusCode::REQUEST_TIMEOUT => response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close")),
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"))
             }
