@@ -38,7 +38,7 @@ impl Shell {
     /// # Errors
     /// When the address is taken or the signal handlers cannot be installed.
     pub async fn open(name: &'static str, args: &ServiceArgs) -> anyhow::Result<Self> {
-        telemetry::init(args.log_format);
+        telemetry::init(args.log_format, name);
         let shutdown = shutdown_on_signal().context("cannot install signal handlers")?;
         Self::open_with(name, args, shutdown).await
     }
