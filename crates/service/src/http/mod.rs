@@ -29,6 +29,9 @@ const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// How often connections are watched at least.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 
+/// Ended connections that may be held until the next time, whatever the number of open ones.
+const SPARE: usize = 64;
+
 /// How long to wait before the next attempt when the system grants no connection.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -97,7 +100,12 @@ impl HttpServer {
             let room = self.tasks.len() < self.limits.connections;
             tokio::select! {
                 accepted = accept(&listener, &mut self.warned), if room => self.take(accepted),
-                Some(_) = self.tasks.join_next() => {}
+                Some(_) = self.tasks.join_next() => {
+                    // What is held of an ended connection keeps its memory: short connections must not pile up.
+                    if self.held.len() > 2 * self.tasks.len() + SPARE {
+                        self.watch();
+                    }
+                }
                 _ = watch.tick() => self.watch(),
                 () = shutdown.cancelled() => break,
             }
@@ -127,6 +135,7 @@ impl HttpServer {
             if held.is_over(&self.limits, now) {
                 self.cut.inc();
                 held.cut();
+                return false;
             }
             true
         });
