@@ -10,6 +10,7 @@ mod writer;
 
 use clap::Args;
 use enqueuer::Enqueuer;
+use routes::Limits;
 use service::queue::QueueArgs;
 use service::{ServiceArgs, Shell};
 use writer::Writer;
@@ -48,7 +49,8 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
         depth: shell.metrics.gauge("queue_depth", "Messages in the queue when Redis told its length last"),
         reconnects: shell.metrics.reconnects("redis"),
     };
-    let routes = routes::routes(Enqueuer::start(writer), tracer.clone(), &shell.metrics, args.max_body);
+    let limits = Limits { body: args.max_body, body_within: shell.limits.body };
+    let routes = routes::routes(Enqueuer::start(writer), tracer.clone(), &shell.metrics, limits);
     shell.serve(routes).await?;
     service::close(&tracer).await;
     Ok(())

@@ -130,7 +130,7 @@ async fn one_that_was_only_slow_loses_nothing() {
         until(async || !query::<Vec<String>>(&redis, &["ZRANGE", HOLDERS, "-inf", "(0", "BYSCORE"]).await.is_empty()).await;
         subscriber.receive_all(&first[1..]).await;
         slow.signal(Signal::CONT);
-        until(async || slow.log().contains("the lease on what was taken is lost")).await;
+        let r = timeout(std::time::Duration::from_secs(5), until(async || slow.log().contains("the lease on what was taken is lost"))).await; assert!(r.is_ok(), "{kind} {}", slow.log());
         let more = messages(1000..3000);
         enqueue(&redis, kind, &more).await;
         subscriber.receive_all(&more).await;

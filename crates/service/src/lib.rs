@@ -8,6 +8,7 @@ mod arguments;
 mod backoff;
 mod garbage;
 mod health;
+mod http;
 pub mod metrics;
 pub mod mqtt;
 pub mod queue;

@@ -1,19 +1,16 @@
 //! The frame around a service: from its arguments to its last flushed stamp.
 
+use crate::http::HttpServer;
 use crate::metrics::{Metrics, metrics_route};
-use crate::{Readiness, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
+use crate::{HttpLimits, Readiness, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
 use anyhow::Context;
 use axum::Router;
-use axum::serve::ListenerExt;
 use stamp::{Tracer, TracerOptions};
 use std::io::Write;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-
-/// How long HTTP requests under way may take to finish.
-const FINISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the last stamps and counts may take to reach the log store.
 const FLUSH_WITHIN: Duration = Duration::from_secs(2);
@@ -27,6 +24,8 @@ pub struct Shell {
     pub tracer: Tracer,
     /// What the service tells about itself while it runs.
     pub metrics: Metrics,
+    /// What clients may take of its HTTP server.
+    pub limits: HttpLimits,
     /// What the service still waits for.
     pub readiness: Readiness,
     /// Cancelled when the service is to stop taking in messages.
@@ -39,7 +38,7 @@ impl Shell {
     /// # Errors
     /// When the address is taken or the signal handlers cannot be installed.
     pub async fn open(name: &'static str, args: &ServiceArgs) -> anyhow::Result<Self> {
-        telemetry::init(args.log_format);
+        telemetry::init(args.log_format, name);
         let shutdown = shutdown_on_signal().context("cannot install signal handlers")?;
         Self::open_with(name, args, shutdown).await
     }
@@ -67,7 +66,8 @@ impl Shell {
         let tracer = Tracer::start(args.log_store(), options);
         let readiness = Readiness::default();
         let metrics = Metrics::of_service(name, version, &readiness, tracer.observer());
-        Ok(Self { name, listener, tracer, metrics, readiness, shutdown })
+        let limits = HttpLimits { connections: args.max_connections.get(), ..HttpLimits::default() };
+        Ok(Self { name, listener, tracer, metrics, limits, readiness, shutdown })
     }
 
     /// Where the service answers HTTP: the real port where 0 was asked for.
@@ -83,31 +83,15 @@ impl Shell {
     /// the requests under way.
     ///
     /// # Errors
-    /// When the listener fails.
+    /// When the listener's address is unknown to the system.
     pub async fn serve(self, own: Router) -> anyhow::Result<()> {
         let address = self.address()?;
         self.readiness.started();
         let announcement = tokio::spawn(announce(self.name, address, self.readiness.clone()));
-        let routes = own.merge(health_routes(self.readiness)).merge(metrics_route(self.metrics));
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                warn!("TCP_NODELAY could not be set: {error}");
-            }
-        });
-        let serving = axum::serve(listener, routes).with_graceful_shutdown(self.shutdown.clone().cancelled_owned());
-        let late = async {
-            self.shutdown.cancelled().await;
-            tokio::time::sleep(FINISH_WITHIN).await;
-        };
-        let ended = tokio::select! {
-            ended = serving.into_future() => ended,
-            () = late => {
-                warn!("requests were still under way {} s after the shutdown began", FINISH_WITHIN.as_secs());
-                Ok(())
-            }
-        };
+        let routes = own.merge(health_routes(self.readiness)).merge(metrics_route(self.metrics.clone()));
+        HttpServer::new(routes, self.limits, &self.metrics).serve(self.listener, &self.shutdown).await;
         announcement.abort();
-        ended.context("the HTTP server failed")
+        Ok(())
     }
 }
 
