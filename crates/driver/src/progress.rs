@@ -43,6 +43,11 @@ impl Progress {
         self.bar.suspend(|| crate::output::result(line));
     }
 
+    /// Prints a line about what happens without tearing the bar.
+    pub(crate) fn note(&self, line: &str) {
+        self.bar.suspend(|| crate::output::note(line));
+    }
+
     /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();

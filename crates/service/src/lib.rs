@@ -20,6 +20,7 @@ pub use arguments::{Clock, LogFormat, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};
+pub use http::HttpLimits;
 pub use metrics::{Counter, Gauge, Latency, Metrics};
 pub use shell::{Shell, close};
 pub use shutdown::shutdown_on_signal;

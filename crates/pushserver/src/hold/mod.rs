@@ -37,7 +37,9 @@ pub(crate) enum HoldError {
 
 impl From<redis::RedisError> for HoldError {
     fn from(error: redis::RedisError) -> Self {
-        if error.code() == Some(scripts::LOST) { Self::Lost } else { Self::Redis(error) }
+        let told = error.clone().into_server_errors();
+        let lost = told.is_some_and(|errors| errors.iter().any(|(_, error)| error.code() == scripts::LOST));
+        if lost { Self::Lost } else { Self::Redis(error) }
     }
 }
 
