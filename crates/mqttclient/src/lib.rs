@@ -2,53 +2,60 @@
 //!
 //! Last service of the flow: `broker -> mqttclient`. It must not let one bad payload end it.
 
+mod arguments;
 mod arrivals;
+mod quorum;
 mod subscriber;
 
-use clap::Args;
-use rumqttc::QoS;
-use service::mqtt::{MqttArgs, parse_qos};
-use service::{ServiceArgs, Shell};
+pub use arguments::{MqttclientArgs, SessionKind};
+pub use arrivals::Memory;
+
+use arrivals::{Arrivals, Bitmaps, Recorder};
+use service::{Shell, mqtt};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use subscriber::Subscriber;
+use tokio::task::JoinSet;
 use tracing::warn;
 
 /// How long the broker may take to send what it still has once the shutdown has begun.
 const FINISH_WITHIN: Duration = Duration::from_secs(4);
 
-/// Arguments of the subscriber.
-#[derive(Debug, Clone, Args)]
-pub struct MqttclientArgs {
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub service: ServiceArgs,
-
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub mqtt: MqttArgs,
-
-    /// The topic filter to subscribe to
-    #[arg(long, default_value = "/channel")]
-    pub topic: String,
-
-    /// The highest quality of service to receive: 0, 1 or 2
-    #[arg(long, default_value = "2", value_parser = parse_qos)]
-    pub qos: QoS,
-}
-
 /// Runs until the shell's shutdown, and then until everything received is stamped.
 ///
 /// # Errors
-/// When the topic is no topic filter, or the HTTP listener fails.
+/// When the topic is no topic filter, the broker's settings cannot be used, or the HTTP listener fails.
 pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
     anyhow::ensure!(rumqttc::valid_filter(&args.topic), "--topic {:?} is no topic filter", args.topic);
-    let (tracer, shutdown) = (shell.tracer.clone(), shell.shutdown.clone());
-    let subscriber = Subscriber::new(&args, args.mqtt.broker()?, tracer.clone(), shell.readiness.part("mqtt"));
-    let subscribing = tokio::spawn(subscriber.run(shutdown));
-    shell.serve(axum::Router::new()).await?;
-    if tokio::time::timeout(FINISH_WITHIN, subscribing).await.is_err() {
-        warn!("the broker did not end the subscription within {} s", FINISH_WITHIN.as_secs());
+    let broker = args.mqtt.broker()?;
+    let (tracer, sessions) = (shell.tracer.clone(), args.sessions());
+    let mut subscribed = quorum::split(&shell.readiness.part("mqtt"), sessions.len());
+    let mut recording = match args.arrivals {
+        Memory::Memory => None,
+        Memory::LogStore => Some(quorum::split(&shell.readiness.part("log store"), sessions.len())),
+    };
+    let (bitmaps, life) = (Arc::new(Mutex::new(Bitmaps::default())), mqtt::client_id("mqttclient"));
+    let mut clients = JoinSet::new();
+    for (number, session) in sessions.into_iter().enumerate() {
+        let Some(mqtt) = subscribed.next() else { break };
+        let arrivals = match recording.as_mut().and_then(Iterator::next) {
+            Some(log_store) => {
+                let (url, client) = (args.service.log_store().clone(), format!("{life}-{number}"));
+                Arrivals::LogStore(Box::new(Recorder::new(url, client, log_store)))
+            }
+            None => Arrivals::Memory(bitmaps.clone()),
+        };
+        let subscriber =
+            Subscriber::new(broker.clone(), session, args.filter(), args.qos, mqtt, arrivals, tracer.clone());
+        clients.spawn(subscriber.run(shell.shutdown.clone()));
     }
+    shell.serve(axum::Router::new()).await?;
+    let ended = async { while clients.join_next().await.is_some() {} };
+    if tokio::time::timeout(FINISH_WITHIN, ended).await.is_err() {
+        warn!("what was received could not be finished within {} s", FINISH_WITHIN.as_secs());
+    }
+    // Whoever waits for the log store still has acknowledged nothing, and must not do so after the books are closed.
+    clients.shutdown().await;
     service::close(&tracer).await;
     Ok(())
 }

@@ -1,56 +1,95 @@
 //! The connection to the broker: subscribes, acknowledges, stamps.
 
-use crate::MqttclientArgs;
-use crate::arrivals::Arrivals;
-use rumqttc::QoS;
-use service::mqtt::{self, Broker, Connection, MqttError, MqttWriter, Packet, Publish, Session};
-use service::{Backoff, Garbage, Part};
+use crate::arrivals::{Arrival, Arrivals};
+use crate::quorum::Member;
+use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Publish, QoS, Session};
+use service::{Backoff, Garbage};
 use stamp::{CounterHandle, Envelope, Stage, StageHandle, Tracer, clock};
 use std::collections::HashSet;
-use std::time::Instant;
-use tokio::time::{interval_at, sleep};
+use std::time::{Duration, Instant};
+use tokio::time::{Interval, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+/// The longest wait between two attempts to reach the broker. What a broker that has come back gets before a clean subscriber
+/// is there again reaches nobody, so that this is far below the two seconds of others.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
+
 pub(crate) struct Subscriber {
     broker: Broker,
-    topic: String,
+    session: Session,
+    filter: String,
     qos: QoS,
-    mqtt: Part,
+    mqtt: Member,
+    arrivals: Arrivals,
     tracer: Tracer,
     stage: StageHandle,
     duplicates: CounterHandle,
     garbage: Garbage,
-    arrivals: Arrivals,
     /// QoS 2 packets received and not yet released: the broker may send them again until then.
     unreleased: HashSet<u16>,
+    /// What one read has brought, until it is noted.
+    received: Vec<Arrival>,
+    /// What the broker is told once it is noted.
+    replies: Vec<Reply>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Reply {
+    /// PUBACK
+    Acknowledged(u16),
+    /// PUBREC
+    Received(u16),
+    /// PUBCOMP
+    Complete(u16),
+}
+
+/// What a connection waits for.
+#[derive(Debug, Default)]
+struct Awaited {
+    pong: bool,
+    /// The end of the subscription, before which whatever the broker has already sent is still received.
+    end: bool,
+    /// That end has come.
+    ended: bool,
 }
 
 impl Subscriber {
-    pub(crate) fn new(args: &MqttclientArgs, broker: Broker, tracer: Tracer, mqtt: Part) -> Self {
+    pub(crate) fn new(
+        broker: Broker,
+        session: Session,
+        filter: String,
+        qos: QoS,
+        mqtt: Member,
+        arrivals: Arrivals,
+        tracer: Tracer,
+    ) -> Self {
         Self {
             broker,
-            topic: args.topic.clone(),
-            qos: args.qos,
+            session,
+            filter,
+            qos,
             mqtt,
+            arrivals,
             stage: tracer.stage(&Stage::MQTTCLIENT),
             duplicates: tracer.counter("duplicates"),
             garbage: Garbage::new("what the broker sends", &tracer),
             tracer,
-            arrivals: Arrivals::default(),
             unreleased: HashSet::new(),
+            received: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
     /// Receives until the shutdown.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let session = Session { client_id: mqtt::client_id("mqttclient"), persistent: false };
+        tokio::select! { () = self.arrivals.ready() => {}, () = shutdown.cancelled() => return }
         let mut backoff = Backoff::default();
         while !shutdown.is_cancelled() {
             let ended = tokio::select! {
-                connected = mqtt::connect(&self.broker, &session) => match connected {
+                connected = mqtt::connect(&self.broker, &self.session) => match connected {
                     Ok(connection) => {
-                        let ended = self.session(connection, &mut backoff, &shutdown).await;
+                        let ended = self.receive(connection, &mut backoff, &shutdown).await;
                         self.mqtt.set(false);
                         ended
                     }
@@ -63,65 +102,91 @@ impl Subscriber {
                 Err(error) if !backoff.is_waiting() => warn!("nothing is received: {error}"),
                 Err(_) => {}
             }
-            tokio::select! { () = sleep(backoff.next_delay()) => {}, () = shutdown.cancelled() => {} }
+            let wait = backoff.next_delay().min(LONGEST_WAIT);
+            tokio::select! { () = sleep(wait) => {}, () = shutdown.cancelled() => {} }
         }
     }
 
     /// One connection's life; `Ok` at the shutdown.
-    async fn session(
+    async fn receive(
         &mut self,
         connection: Connection,
         backoff: &mut Backoff,
         shutdown: &CancellationToken,
     ) -> Result<(), MqttError> {
-        let Connection { mut reader, mut writer, ping_period, .. } = connection;
-        self.unreleased.clear();
-        writer.subscribe(1, &self.topic, self.qos)?;
+        let Connection { mut reader, mut writer, session_present, ping_period, .. } = connection;
+        if !session_present {
+            self.unreleased.clear();
+        }
+        writer.subscribe(1, &self.filter, self.qos)?;
         writer.flush().await?;
         let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
-        let (mut awaits_pong, mut leaving) = (false, false);
-        loop {
+        let mut awaited = Awaited::default();
+        while !awaited.ended {
             tokio::select! {
                 filled = reader.fill() => {
                     filled?;
                     // All that one read brought has arrived by now.
                     let now = clock::now();
-                    while let Some(packet) = reader.next_packet()? {
-                        match packet {
-                            Packet::SubAck { granted, .. } => self.subscribed(&granted, backoff),
-                            Packet::PingResp => awaits_pong = false,
-                            Packet::UnsubAck { .. } => {
-                                writer.disconnect();
-                                return writer.flush().await;
-                            }
-                            packet => self.take(packet, now, &mut writer)?,
-                        }
-                    }
+                    let taken = self.take_all(&mut reader, &mut awaited, backoff);
+                    self.note(now, &mut writer, &mut ping).await?;
+                    taken?;
                     writer.flush().await?;
                 }
                 _ = ping.tick() => {
-                    if awaits_pong {
+                    if awaited.pong {
                         return Err(MqttError::Silent);
                     }
-                    awaits_pong = true;
+                    awaited.pong = true;
                     writer.ping();
                     writer.flush().await?;
                 }
-                // Whatever the broker sent before it answers this is still received.
-                () = shutdown.cancelled(), if !leaving => {
-                    leaving = true;
-                    writer.unsubscribe(2, &self.topic)?;
+                () = shutdown.cancelled(), if !awaited.end => {
+                    if self.session.persistent {
+                        // The subscription stays, and with it what comes from now on and what is not acknowledged yet.
+                        break;
+                    }
+                    awaited.end = true;
+                    writer.unsubscribe(2, &self.filter)?;
                     writer.flush().await?;
                 }
             }
         }
+        writer.disconnect();
+        writer.flush().await
     }
 
-    fn subscribed(&self, granted: &[Result<QoS, u8>], backoff: &mut Backoff) {
-        if granted.iter().any(Result::is_err) {
+    /// Takes every packet that has come whole.
+    fn take_all(
+        &mut self,
+        reader: &mut MqttReader,
+        awaited: &mut Awaited,
+        backoff: &mut Backoff,
+    ) -> Result<(), MqttError> {
+        while let Some(packet) = reader.next_packet()? {
+            match packet {
+                Packet::Publish(publish) => self.take(&publish),
+                Packet::PubRel { packet_id } => {
+                    self.unreleased.remove(&packet_id);
+                    self.replies.push(Reply::Complete(packet_id));
+                }
+                Packet::SubAck { granted, .. } => self.subscribed(&granted, backoff),
+                Packet::UnsubAck { .. } => awaited.ended = awaited.end,
+                Packet::PingResp => awaited.pong = false,
+                Packet::Disconnect { reason } => return Err(MqttError::Disconnected { code: reason }),
+                packet => return Err(MqttError::OutOfTurn(Box::new(packet))),
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribed(&mut self, granted: &[Result<QoS, u8>], backoff: &mut Backoff) {
+        if let Some(code) = granted.iter().find_map(|granted| granted.err()) {
             error!(
-                "mqtt broker at {} refused the subscription to {:?}: check its access rules",
-                self.broker, self.topic
+                "mqtt broker at {} refused the subscription to {:?} with code {code}: check its access rules{}",
+                self.broker,
+                self.filter,
+                if self.filter.starts_with("$share/") { ", and whether it offers shared subscriptions" } else { "" }
             );
             return;
         }
@@ -131,46 +196,58 @@ impl Subscriber {
         self.mqtt.set(true);
     }
 
-    fn take(&mut self, packet: Packet, now: Instant, writer: &mut MqttWriter) -> Result<(), MqttError> {
-        match packet {
-            Packet::Publish(publish) => {
-                let packet_id = publish.packet_id;
-                match publish.qos {
-                    QoS::AtMostOnce => self.arrived(&publish, now),
-                    QoS::AtLeastOnce => {
-                        self.arrived(&publish, now);
-                        writer.puback(packet_id);
-                    }
-                    QoS::ExactlyOnce => {
-                        if self.unreleased.insert(packet_id) {
-                            self.arrived(&publish, now);
-                        }
-                        writer.pubrec(packet_id);
-                    }
-                }
-                Ok(())
-            }
-            Packet::PubRel { packet_id } => {
-                self.unreleased.remove(&packet_id);
-                writer.pubcomp(packet_id);
-                Ok(())
-            }
-            Packet::Disconnect { reason } => Err(MqttError::Disconnected { code: reason }),
-            packet => Err(MqttError::OutOfTurn(Box::new(packet))),
+    fn take(&mut self, publish: &Publish) {
+        let reply = match publish.qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce => Some(Reply::Acknowledged(publish.packet_id)),
+            QoS::ExactlyOnce => Some(Reply::Received(publish.packet_id)),
+        };
+        self.replies.extend(reply);
+        if publish.qos == QoS::ExactlyOnce && !self.unreleased.insert(publish.packet_id) {
+            return;
         }
-    }
-
-    fn arrived(&mut self, publish: &Publish, now: Instant) {
         match Envelope::read(&publish.payload) {
             Ok(envelope) => {
                 let run = self.tracer.run(envelope.run());
-                // Counted before the arrival itself, so that arrivals less duplicates never reads too high.
-                if !self.arrivals.is_first(run.id(), envelope.id) {
-                    run.count(self.duplicates, 1);
-                }
-                run.stamp_at(self.stage, envelope.id, now);
+                self.received.push(Arrival { run, id: envelope.id, first: false });
             }
             Err(error) => self.garbage.found(&error),
         }
+    }
+
+    /// Notes, counts and stamps what was taken, and then acknowledges it. Where arrivals are noted in a log store that is
+    /// away, this takes until it is back, whatever becomes of the connection: `unreleased` would keep the broker's
+    /// repetition of a packet from being noted at all. Until then the broker only gets its pings.
+    async fn note(&mut self, now: Instant, writer: &mut MqttWriter, ping: &mut Interval) -> Result<(), MqttError> {
+        let mut alive = Ok(());
+        if !self.received.is_empty() {
+            let noting = self.arrivals.note(&mut self.received);
+            tokio::pin!(noting);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut noting => break,
+                    _ = ping.tick(), if alive.is_ok() => {
+                        writer.ping();
+                        alive = writer.flush().await;
+                    }
+                }
+            }
+        }
+        for Arrival { run, id, first } in self.received.drain(..) {
+            // Counted before the arrival itself, so that arrivals less duplicates never reads too high.
+            if !first {
+                run.count(self.duplicates, 1);
+            }
+            run.stamp_at(self.stage, id, now);
+        }
+        for reply in self.replies.drain(..) {
+            match reply {
+                Reply::Acknowledged(packet_id) => writer.puback(packet_id),
+                Reply::Received(packet_id) => writer.pubrec(packet_id),
+                Reply::Complete(packet_id) => writer.pubcomp(packet_id),
+            }
+        }
+        alive
     }
 }

@@ -20,6 +20,15 @@ pub fn counts(run: &RunId) -> String {
     format!("trace:{run}:counts")
 }
 
+/// Messages whose arrival is kept in one key: one bit for each.
+pub const ARRIVALS_PER_BLOCK: u64 = 4096;
+
+/// The bitmap of the arrivals of ids from `block * 4096` on, in one run: `trace:<run>:arrived:<block>`.
+#[must_use]
+pub fn arrived(run: &RunId, block: u64) -> String {
+    format!("trace:{run}:arrived:{block}")
+}
+
 /// The document that describes one sweep: `trace:sweep:<sweep>`.
 #[must_use]
 pub fn sweep(sweep: &RunId) -> String {

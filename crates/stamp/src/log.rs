@@ -1,7 +1,7 @@
 //! Reading the log store: stamps, counts, and the documents kept beside them.
 
 use crate::registry::{self, Beat};
-use crate::{RedisUrl, RunId, Stage, StoreError, Wait, keys};
+use crate::{MsgId, RedisUrl, RunId, Stage, StoreError, Wait, keys};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// Entries fetched in one round trip.
 const CHUNK: isize = 10_000;
+
+/// Arrivals asked for in one round trip.
+const ARRIVALS: usize = 1000;
 
 /// The exact counters of one run, summed over the processes that wrote them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +98,27 @@ impl LogStore {
             }
             from += CHUNK;
         }
+    }
+
+    /// Which of these messages have arrived, in their order, as a subscriber has recorded it that keeps its arrivals in the
+    /// log store (`mqttclient --arrivals log-store`).
+    pub async fn has_arrived(
+        &self,
+        run: &RunId,
+        ids: impl IntoIterator<Item = MsgId>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let (mut ids, mut arrived) = (ids.into_iter().peekable(), Vec::new());
+        while ids.peek().is_some() {
+            let mut pipeline = redis::pipe();
+            for id in ids.by_ref().take(ARRIVALS) {
+                let (block, bit) = (id.get() / keys::ARRIVALS_PER_BLOCK, id.get() % keys::ARRIVALS_PER_BLOCK);
+                pipeline.cmd("GETBIT").arg(keys::arrived(run, block)).arg(bit);
+            }
+            let bits: Vec<bool> =
+                pipeline.query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))?;
+            arrived.extend(bits);
+        }
+        Ok(arrived)
     }
 
     /// The processes of all services that have beaten within the last seconds.

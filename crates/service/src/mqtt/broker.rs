@@ -13,11 +13,11 @@ use std::sync::Arc;
 /// The version of MQTT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Version {
-    /// 3.1.1
+    /// What every broker speaks.
     #[default]
     #[value(name = "3.1.1", aliases = ["3", "311"])]
     V3,
-    /// 5
+    /// The broker tells its limits, and why it refuses something.
     #[value(name = "5", alias = "5.0")]
     V5,
 }

@@ -1,4 +1,4 @@
-//! Which messages have arrived, exactly: sampled or not, so that a duplicate never hides a loss.
+//! Arrivals in this process's memory: exact for as long as it lives.
 
 use roaring::RoaringTreemap;
 use stamp::{MsgId, RunId};
@@ -10,7 +10,7 @@ const RUNS: usize = 64;
 /// The ids that have arrived, by run. The load generator's ids are dense, so that a bitmap takes about a bit
 /// each; ids that are spread at random take some 200 bytes each.
 #[derive(Debug, Default)]
-pub(crate) struct Arrivals {
+pub(crate) struct Bitmaps {
     runs: HashMap<RunId, Seen>,
     clock: u64,
 }
@@ -21,7 +21,7 @@ struct Seen {
     touched: u64,
 }
 
-impl Arrivals {
+impl Bitmaps {
     /// Notes an arrival; false when the message had arrived before.
     pub(crate) fn is_first(&mut self, run: &RunId, id: MsgId) -> bool {
         self.clock += 1;
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_message_is_first_once_per_run() {
-        let mut arrivals = Arrivals::default();
+        let mut arrivals = Bitmaps::default();
         let id = MsgId::compose(3, 7, 9);
         assert!(arrivals.is_first(&run(1), id) && arrivals.is_first(&run(2), id));
         assert!(!arrivals.is_first(&run(1), id));
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_run_in_use_is_never_the_one_forgotten() {
-        let mut arrivals = Arrivals::default();
+        let mut arrivals = Bitmaps::default();
         let id = MsgId::compose(0, 0, 1);
         assert!(arrivals.is_first(&run(0), id));
         for n in 1..1000 {
