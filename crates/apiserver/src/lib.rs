@@ -33,7 +33,7 @@ pub struct ApiserverArgs {
 /// When the HTTP listener fails.
 pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
-    let enqueuer = Enqueuer::start(args.service.redis, args.queue, shell.readiness.part("redis"));
+    let enqueuer = Enqueuer::start(args.service.redis(), args.queue, shell.readiness.part("redis"));
     shell.serve(routes::routes(enqueuer, tracer.clone(), args.max_body)).await?;
     service::close(&tracer).await;
     Ok(())

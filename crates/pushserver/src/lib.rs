@@ -88,7 +88,7 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let halves = TaskTracker::new();
     for _ in 0..args.workers {
         let popper = Popper {
-            url: args.service.redis.clone(),
+            url: args.service.redis(),
             queue: args.queue.clone(),
             batch: args.batch,
             redis: shell.readiness.part("redis"),

@@ -60,7 +60,7 @@ impl Shell {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..TracerOptions::default()
         };
-        let tracer = Tracer::start(args.log_store(), options);
+        let tracer = Tracer::start(&args.log_store(), options);
         Ok(Self { name, listener, tracer, readiness: Readiness::default(), shutdown })
     }
 
