@@ -42,7 +42,7 @@ pub struct ApiserverArgs {
 pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let writer = Writer {
-        url: args.service.redis.clone(),
+        url: args.service.redis(),
         queue: args.queue,
         limit: args.max_queue,
         redis: shell.readiness.part("redis"),

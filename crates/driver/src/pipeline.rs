@@ -4,7 +4,7 @@ use crate::load::Target;
 use anyhow::Context;
 use clap::Args;
 use stack::{Stack, StackOptions};
-use stamp::{LogStore, RedisUrl, SampleEvery};
+use stamp::{LogStore, RedisArgs, RedisUrl, SampleEvery};
 
 /// Arguments that shape the local stack.
 #[derive(Debug, Clone, Args)]
@@ -36,6 +36,9 @@ pub(crate) struct RemoteArgs {
     /// The Redis server that takes the stamps [default: the same as --redis]
     #[arg(long, value_name = "URL", env = "STAMPEDE_LOG_STORE", hide_env_values = true, requires = "redis")]
     pub(crate) log_store: Option<RedisUrl>,
+
+    #[command(flatten)]
+    pub(crate) redis_args: RedisArgs,
 
     /// The Redis list that the messages wait in
     #[arg(long, value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
@@ -81,14 +84,14 @@ impl Pipeline {
     /// When a part does not start, or does not answer.
     pub(crate) async fn open(remote: &RemoteArgs, local: &LocalArgs, every: SampleEvery) -> anyhow::Result<Self> {
         let (target, redis, stack) = if let (Some(target), Some(redis)) = (&remote.target, &remote.redis) {
-            (target.clone(), redis.clone(), None)
+            (target.clone(), remote.redis_args.reach(redis), None)
         } else {
             let stack = Stack::start(&local.options(every)?).await?;
             let endpoints = stack.endpoints();
             (endpoints.api.parse()?, endpoints.redis.parse()?, Some(stack))
         };
         let log_store = match &remote.log_store {
-            Some(log_store) if stack.is_none() => log_store.clone(),
+            Some(log_store) if stack.is_none() => remote.redis_args.reach(log_store),
             _ => redis.clone(),
         };
         let log = LogStore::connect(&log_store).await?;

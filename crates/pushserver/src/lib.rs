@@ -65,7 +65,7 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
         workers.spawn(crew.worker(number, &names).run(course));
     }
     drop(shared);
-    let (url, keys, lease) = (args.service.redis.clone(), Keys::new(&args.queue), args.lease);
+    let (url, keys, lease) = (args.service.redis(), Keys::new(&args.queue), args.lease);
     // Ends with this function.
     let mut keeper = JoinSet::new();
     if crew.holds() {
@@ -121,7 +121,7 @@ impl Crew<'_> {
             Intake::Pop { key: args.queue.key.clone() }
         };
         Worker {
-            url: args.service.redis.clone(),
+            url: args.service.redis(),
             intake,
             handoff: args.handoff,
             batch: usize::from(args.batch),
@@ -157,7 +157,7 @@ impl Crew<'_> {
 /// Puts messages that have left the queue, and never left this process, back: to the end of the list that is popped next, or to
 /// the stream.
 async fn give_back(args: &PushserverArgs, unsent: &[Message]) {
-    let url: &RedisUrl = &args.service.redis;
+    let url: RedisUrl = args.service.redis();
     let giving_back = async {
         let mut connection = url.connect(Wait::BRIEFLY).await?;
         let mut pipeline = redis::pipe();

@@ -3,7 +3,7 @@
 use crate::{Output, Report, StampQuality, Sweep, measure};
 use anyhow::Context;
 use clap::Args;
-use stamp::{LogStore, Path, RedisUrl};
+use stamp::{LogStore, Path, RedisArgs, RedisUrl};
 use std::path::PathBuf;
 
 /// Arguments of `reporter report`.
@@ -22,6 +22,10 @@ pub struct ReportArgs {
         hide_env_values = true
     )]
     pub redis: RedisUrl,
+
+    /// How to reach it.
+    #[command(flatten)]
+    pub redis_args: RedisArgs,
 
     /// The stages of a run that no sweep describes, in order, parted by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = parse_path)]
@@ -48,7 +52,7 @@ pub fn parse_path(text: &str) -> Result<Path, String> {
 /// # Errors
 /// When the log store is away or does not know the sweep, or the folder cannot be written.
 pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
-    let log = LogStore::connect(&args.redis).await?;
+    let log = LogStore::connect(&args.redis_args.reach(&args.redis)).await?;
     let mut sweep = Sweep::find(&log, &args.sweep).await?;
     if let Some(path) = &args.path {
         sweep.path = path.stages().to_vec();

@@ -1,7 +1,7 @@
 //! The arguments that every service understands.
 
 use clap::{Args, ValueEnum};
-use stamp::{ClockMode, RedisUrl, SampleEvery};
+use stamp::{ClockMode, RedisArgs, RedisUrl, SampleEvery};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -25,11 +25,14 @@ pub struct ServiceArgs {
         default_value = "redis://127.0.0.1:6379",
         hide_env_values = true
     )]
-    pub redis: RedisUrl,
+    redis: RedisUrl,
 
     /// The Redis server that takes the stamps and whose TIME is the clock [default: the same as --redis]
     #[arg(long, value_name = "URL", env = "STAMPEDE_LOG_STORE", hide_env_values = true)]
-    pub log_store: Option<RedisUrl>,
+    log_store: Option<RedisUrl>,
+
+    #[command(flatten)]
+    redis_args: RedisArgs,
 
     /// Stamp 1 message in N: those with id % N == 0
     #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
@@ -45,10 +48,16 @@ pub struct ServiceArgs {
 }
 
 impl ServiceArgs {
-    /// The log store's address.
+    /// The queue's server, with what it takes to get in.
     #[must_use]
-    pub fn log_store(&self) -> &RedisUrl {
-        self.log_store.as_ref().unwrap_or(&self.redis)
+    pub fn redis(&self) -> RedisUrl {
+        self.redis_args.reach(&self.redis)
+    }
+
+    /// The log store, with what it takes to get in.
+    #[must_use]
+    pub fn log_store(&self) -> RedisUrl {
+        self.redis_args.reach(self.log_store.as_ref().unwrap_or(&self.redis))
     }
 }
 

@@ -63,7 +63,7 @@ impl Shell {
             version: version.to_owned(),
             ..TracerOptions::default()
         };
-        let tracer = Tracer::start(args.log_store(), options);
+        let tracer = Tracer::start(&args.log_store(), options);
         let readiness = Readiness::default();
         let metrics = Metrics::of_service(name, version, &readiness, tracer.observer());
         let limits = HttpLimits { connections: args.max_connections.get(), ..HttpLimits::default() };

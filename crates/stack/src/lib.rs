@@ -6,6 +6,7 @@
 //! `driver stack` run when no address is given. It must not know what the services do: it starts an executable
 //! with a role and waits for its ready line.
 
+mod certificates;
 mod error;
 mod mosquitto;
 mod part;
@@ -16,6 +17,7 @@ mod sandbox;
 mod services;
 mod stack;
 
+pub use certificates::Certificates;
 pub use error::StackError;
 pub use mosquitto::{Mosquitto, MosquittoOptions};
 pub use part::Part;

@@ -2,7 +2,7 @@
 
 use crate::process::{start_on_free_port, start_when_free};
 use crate::program::Program;
-use crate::{Process, Sandbox, StackError};
+use crate::{Certificates, Process, Sandbox, StackError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -16,6 +16,15 @@ const MOSQUITTO: Program = Program {
     packages: ["mosquitto"; 5],
 };
 
+const MOSQUITTO_PASSWD: Program = Program {
+    name: "mosquitto_passwd",
+    major: 2,
+    version_flag: "-h",
+    version_mark: "mosquitto_passwd version ",
+    home: "https://mosquitto.org/download/",
+    packages: ["mosquitto"; 5],
+};
+
 /// What it logs once it listens.
 const READY: &str = " running";
 
@@ -25,6 +34,14 @@ pub struct MosquittoOptions {
     /// Whether it keeps sessions and messages on disk, in the sandbox. It saves after each change, but acknowledges
     /// before it saves.
     pub persistent: bool,
+    /// User names with their passwords, neither with a colon in it; with any, nobody else may connect.
+    pub users: Vec<(String, String)>,
+    /// Who may read and write which topics, as the lines of a mosquitto ACL file.
+    pub acl: Option<String>,
+    /// Whether its port speaks TLS, and nothing else.
+    pub tls: Option<Certificates>,
+    /// Whether it also listens on a socket in the sandbox.
+    pub unix_socket: bool,
 }
 
 /// A real `mosquitto` on a free port of 127.0.0.1.
@@ -67,18 +84,35 @@ impl Mosquitto {
         Ok(())
     }
 
-    /// `mqtt://127.0.0.1:<port>`.
+    /// `mqtt://127.0.0.1:<port>`, with TLS `mqtts://`; without any password.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.port)
+        let scheme = if self.options.tls.is_some() { "mqtts" } else { "mqtt" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
+
+    /// `<sandbox>/mosquitto.sock`, where [`MosquittoOptions::unix_socket`] was asked for.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        socket(self.process.sandbox().path())
+    }
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("mosquitto.sock")
 }
 
 impl MosquittoOptions {
     fn command(&self, executable: &Path, port: u16, sandbox: &Sandbox) -> Result<Command, StackError> {
-        let file = sandbox.path().join("mosquitto.conf");
-        std::fs::write(&file, self.configuration(port, sandbox.path()))
-            .map_err(|source| StackError::Folder { path: file.clone(), source })?;
+        let folder = sandbox.path();
+        if !self.users.is_empty() {
+            self.write_passwords(folder)?;
+        }
+        if let Some(acl) = &self.acl {
+            write(folder.join(ACL), acl)?;
+        }
+        let file = folder.join("mosquitto.conf");
+        write(file.clone(), &self.configuration(port, folder))?;
         let mut command = Command::new(executable);
         command.arg("-c").arg(file);
         Ok(command)
@@ -86,31 +120,61 @@ impl MosquittoOptions {
 
     /// Every setting that costs latency or messages is explicit.
     fn configuration(&self, port: u16, folder: &Path) -> String {
-        // Started as root, mosquitto would change to a user that cannot read the sandbox.
-        let user = if rustix::process::geteuid().is_root() { "user root\n" } else { "" };
-        let persistence = if self.persistent {
+        let folder_text = folder.display();
+        let mut lines = vec![format!("listener {port} 127.0.0.1")];
+        if let Some(Certificates { authority, certificate, key }) = &self.tls {
+            for (name, file) in [("cafile", authority), ("certfile", certificate), ("keyfile", key)] {
+                lines.push(format!("{name} {}", file.display()));
+            }
+        }
+        if self.unix_socket {
+            lines.push(format!("listener 0 {}", socket(folder).display()));
+        }
+        lines.push(format!("allow_anonymous {}", self.users.is_empty()));
+        if !self.users.is_empty() {
+            lines.push(format!("password_file {folder_text}/{PASSWORDS}"));
+        }
+        if self.acl.is_some() {
+            lines.push(format!("acl_file {folder_text}/{ACL}"));
+        }
+        if rustix::process::geteuid().is_root() {
+            // It would otherwise change to a user that cannot read the sandbox.
+            lines.push("user root".to_owned());
+        }
+        if self.persistent {
             // Saving after each change makes the time between acknowledging and saving as short as it can be.
-            format!(
-                "persistence true\n\
-                 persistence_location {}/\n\
-                 autosave_on_changes true\n\
-                 autosave_interval 1\n",
-                folder.display()
-            )
+            lines.push(format!("persistence true\npersistence_location {folder_text}/"));
+            lines.push("autosave_on_changes true\nautosave_interval 1".to_owned());
         } else {
-            "persistence false\n".to_owned()
-        };
-        format!(
-            "listener {port} 127.0.0.1\n\
-             allow_anonymous true\n\
-             {user}\
-             # Nagle's algorithm would hold small packets back for up to 40 ms.\n\
-             set_tcp_nodelay true\n\
-             # The defaults, 20 in flight and 1000 queued, hold back or drop QoS 1 and 2 under load.\n\
-             max_inflight_messages 0\n\
-             max_queued_messages 0\n\
-             {persistence}\
-             log_dest stderr\n"
-        )
+            lines.push("persistence false".to_owned());
+        }
+        // Nagle's algorithm would hold small packets back for up to 40 ms.
+        lines.push("set_tcp_nodelay true".to_owned());
+        // The defaults, 20 in flight and 1000 queued, hold back or drop QoS 1 and 2 under load.
+        lines.push("max_inflight_messages 0\nmax_queued_messages 0".to_owned());
+        lines.push("log_dest stderr\n".to_owned());
+        lines.join("\n")
     }
+
+    /// Writes the passwords in plain text, and has mosquitto's own tool hash them where they are: none is on a command line.
+    fn write_passwords(&self, folder: &Path) -> Result<(), StackError> {
+        let file = folder.join(PASSWORDS);
+        let lines: Vec<String> = self.users.iter().map(|(user, password)| format!("{user}:{password}\n")).collect();
+        write(file.clone(), &lines.concat())?;
+        let tool = MOSQUITTO_PASSWD.find()?;
+        let failed = |source| StackError::Spawn { program: tool.clone(), source };
+        let done = Command::new(&tool).arg("-U").arg(&file).output().map_err(failed)?;
+        if done.status.success() {
+            return Ok(());
+        }
+        let log = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+        Err(StackError::Ended { name: MOSQUITTO_PASSWD.name.to_owned(), status: done.status.to_string(), log })
+    }
+}
+
+const PASSWORDS: &str = "mosquitto.passwords";
+const ACL: &str = "mosquitto.acl";
+
+fn write(path: PathBuf, text: &str) -> Result<(), StackError> {
+    std::fs::write(&path, text).map_err(|source| StackError::Folder { path, source })
 }

@@ -2,9 +2,9 @@
 
 use crate::process::{start_on_free_port, start_when_free};
 use crate::program::Program;
-use crate::{Process, Sandbox, StackError};
+use crate::{Certificates, Process, Sandbox, StackError};
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -27,6 +27,15 @@ pub struct RedisOptions {
     pub persistent: bool,
     /// Further variables in its environment.
     pub environment: Vec<(OsString, OsString)>,
+    /// The password of the default user.
+    pub password: Option<String>,
+    /// ACL users, each as it would follow `user ` in redis.conf: `stampede on >password ~trace:* +ping`. The default user
+    /// stays, unless `default off` is one of them.
+    pub acl_users: Vec<String>,
+    /// Whether its port speaks TLS, and nothing else.
+    pub tls: Option<Certificates>,
+    /// Whether it also listens on a socket in the sandbox.
+    pub unix_socket: bool,
 }
 
 /// A real `redis-server` on a free port of 127.0.0.1.
@@ -59,7 +68,7 @@ impl Redis {
     /// Starts one as the options say.
     pub async fn start_as(sandbox: &Arc<Sandbox>, options: RedisOptions) -> Result<Self, StackError> {
         let executable = REDIS.find()?;
-        let command = |port| Ok(options.command(&executable, port, sandbox));
+        let command = |port| options.command(&executable, port, sandbox);
         let (process, port) = start_on_free_port(REDIS.name, sandbox, command, READY).await?;
         Ok(Self { process, port, executable, options })
     }
@@ -69,24 +78,48 @@ impl Redis {
     pub async fn restart(&mut self) -> Result<(), StackError> {
         let sandbox = self.process.sandbox().clone();
         self.process.kill();
-        let command = || Ok(self.options.command(&self.executable, self.port, &sandbox));
+        let command = || self.options.command(&self.executable, self.port, &sandbox);
         let ready = |line: &str| line.contains(READY).then_some(());
         (self.process, ()) = start_when_free(REDIS.name, &sandbox, command, ready).await?;
         Ok(())
     }
 
-    /// `redis://127.0.0.1:<port>`.
+    /// `redis://127.0.0.1:<port>`, with TLS `rediss://`; without any password.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// `redis+unix://<sandbox>/redis.sock`, where [`RedisOptions::unix_socket`] was asked for.
+    #[must_use]
+    pub fn unix_url(&self) -> String {
+        format!("redis+unix://{}", socket(self.process.sandbox()).display())
     }
 }
 
+fn socket(sandbox: &Sandbox) -> PathBuf {
+    sandbox.path().join("redis.sock")
+}
+
 impl RedisOptions {
-    fn command(&self, executable: &std::path::Path, port: u16, sandbox: &Sandbox) -> Command {
+    fn command(&self, executable: &Path, port: u16, sandbox: &Sandbox) -> Result<Command, StackError> {
         let mut command = Command::new(executable);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""]);
+        // Secrets are in a file, because others can read the command line.
+        command.arg(self.configuration(port, sandbox)?);
+        command.args(["--bind", "127.0.0.1", "--save", ""]);
+        if let Some(certificates) = &self.tls {
+            command.args(["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", "no"]);
+            command.arg("--tls-ca-cert-file").arg(&certificates.authority);
+            command.arg("--tls-cert-file").arg(&certificates.certificate);
+            command.arg("--tls-key-file").arg(&certificates.key);
+        } else {
+            command.args(["--port", &port.to_string()]);
+        }
+        if self.unix_socket {
+            command.arg("--unixsocket").arg(socket(sandbox)).args(["--unixsocketperm", "700"]);
+        }
         command.arg("--dir").arg(sandbox.path());
         if self.persistent {
             // A kill can leave half a command at the end of the file, which nobody was told was written.
@@ -97,6 +130,16 @@ impl RedisOptions {
         // Stamps are much alike: compressed, they take a third of the memory. Both ends of each list stay as they are, so
         // that appending costs no more, and neither does a queue unless it is long.
         command.args(["--list-compress-depth", "1"]);
-        command
+        Ok(command)
+    }
+
+    fn configuration(&self, port: u16, sandbox: &Sandbox) -> Result<PathBuf, StackError> {
+        let mut lines: Vec<String> = self.acl_users.iter().map(|user| format!("user {user}\n")).collect();
+        if let Some(password) = &self.password {
+            lines.push(format!("requirepass \"{}\"\n", password.replace('\\', "\\\\").replace('"', "\\\"")));
+        }
+        let file = sandbox.path().join(format!("redis-{port}.conf"));
+        std::fs::write(&file, lines.concat()).map_err(|source| StackError::Folder { path: file.clone(), source })?;
+        Ok(file)
     }
 }

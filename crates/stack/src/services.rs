@@ -30,6 +30,9 @@ impl Role {
     }
 }
 
+/// The environment's servers and passwords are those of another pipeline: the arguments say where this one is.
+const ELSEWHERE: [&str; 3] = ["STAMPEDE_REDIS", "STAMPEDE_LOG_STORE", "STAMPEDE_MQTT"];
+
 /// The line that a service prints once it is ready.
 #[derive(Deserialize)]
 struct ReadyLine {
@@ -50,6 +53,11 @@ impl Launch {
         let name = self.role.name();
         let command = || {
             let mut command = Command::new(&self.executable);
+            for (variable, _) in std::env::vars_os() {
+                if ELSEWHERE.iter().any(|prefix| variable.to_string_lossy().starts_with(prefix)) {
+                    command.env_remove(variable);
+                }
+            }
             // Last, because the last of two counts.
             command.args(["role", name]).args(&self.args).args(["--listen", listen]);
             Ok(command)

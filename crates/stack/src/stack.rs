@@ -73,7 +73,7 @@ impl Stack {
         let persistent = options.persistent;
         let (redis, mosquitto) = tokio::try_join!(
             Redis::start_as(&sandbox, RedisOptions { persistent, ..RedisOptions::default() }),
-            Mosquitto::start_as(&sandbox, MosquittoOptions { persistent }),
+            Mosquitto::start_as(&sandbox, MosquittoOptions { persistent, ..MosquittoOptions::default() }),
         )?;
         let (redis_url, mqtt_url, queue) = (redis.url(), mosquitto.url(), stamp::keys::DEFAULT_QUEUE);
         let every = options.every.to_string();

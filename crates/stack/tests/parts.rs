@@ -65,7 +65,8 @@ fn mqtt(url: &str) -> TcpStream {
 /// Publishes a retained message at QoS 1, and subscribes to it after the broker was killed and started again.
 async fn retained_after_kill_and_restart(persistent: bool) -> bool {
     let sandbox = Arc::new(Sandbox::new().unwrap());
-    let mut mosquitto = Mosquitto::start_as(&sandbox, MosquittoOptions { persistent }).await.unwrap();
+    let options = MosquittoOptions { persistent, ..MosquittoOptions::default() };
+    let mut mosquitto = Mosquitto::start_as(&sandbox, options).await.unwrap();
     let mut stream = mqtt(&mosquitto.url());
     stream.write_all(&packet(0x33, b"\0\x05topic\0\x01kept")).unwrap();
     stream.read_exact(&mut [0; 4]).unwrap();

@@ -1,52 +1,34 @@
 //! Connections to Redis: one place that knows every setting which costs latency, and words its failures.
 
+mod access;
+#[cfg(feature = "clap")]
+mod arguments;
+mod error;
+
+pub use access::{AccessError, RedisAccess, RedisTrust, Secret};
+#[cfg(feature = "clap")]
+pub use arguments::RedisArgs;
+pub use error::StoreError;
+
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo};
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
+use rustls::crypto::CryptoProvider;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where a Redis server is: `redis://[user:password@]host:port[/db]` or `redis+unix:///path`. Shown without its secrets.
-#[derive(Debug, Clone)]
+/// Where a Redis server is: `redis://[user:password@]host:port[/db]`, the same with `rediss://` for TLS, or
+/// `redis+unix:///path[?db=…&user=…&pass=…]`. Shown without its secrets.
+#[derive(Clone)]
 pub struct RedisUrl {
     client: Client,
-    url: String,
+    shown: String,
 }
 
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
-
-/// The log store or the queue cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The text is no Redis address.
-    #[error("{url:?} is no Redis address: write redis://host:port ({source})")]
-    Url {
-        /// What was given.
-        url: String,
-        /// What the parser says.
-        source: redis::RedisError,
-    },
-    /// No connection came about.
-    #[error("redis at {url} {what}")]
-    Connect {
-        /// The address without secrets.
-        url: String,
-        /// What happened, as the middle of a sentence.
-        what: String,
-        /// The cause.
-        source: redis::RedisError,
-    },
-    /// A command failed.
-    #[error("redis at {url}: {source}")]
-    Command {
-        /// The address without secrets.
-        url: String,
-        /// The cause.
-        source: redis::RedisError,
-    },
-}
 
 /// How long a connection waits for the answer to a command.
 #[derive(Debug, Clone, Copy)]
@@ -99,29 +81,9 @@ impl RedisUrl {
         connected.map_err(|source| self.unreachable(source, patience))
     }
 
-    fn unreachable(&self, source: redis::RedisError, patience: Duration) -> StoreError {
-        let what = if source.is_connection_refusal() {
-            "refused the connection: is it running, and is the address right?".to_owned()
-        } else if source.code() == Some("NOAUTH") || source.code() == Some("WRONGPASS") {
-            format!("wants other credentials ({source}): give them as redis://user:password@host:port")
-        } else if source.is_timeout() {
-            format!("did not answer within {} s: is it running, and not frozen?", patience.as_secs())
-        } else {
-            format!("cannot be used ({source})")
-        };
-        StoreError::Connect { url: self.to_string(), what, source }
-    }
-
-    /// Words the failure of a command on a connection of this address.
-    #[must_use]
-    pub fn failed(&self, source: redis::RedisError) -> StoreError {
-        StoreError::Command { url: self.to_string(), source }
-    }
-
-    /// The address as it was given, secrets and all: for handing to a child process.
-    #[must_use]
-    pub fn with_secrets(&self) -> &str {
-        &self.url
+    /// Where the server is, as the client library sees it.
+    fn address(&self) -> &ConnectionAddr {
+        self.client.get_connection_info().addr()
     }
 }
 
@@ -129,29 +91,66 @@ impl FromStr for RedisUrl {
     type Err = StoreError;
 
     fn from_str(url: &str) -> Result<Self, StoreError> {
-        let wrong = |source| StoreError::Url { url: without_userinfo(url), source };
+        let shown = without_secrets(url);
+        let wrong = |source| StoreError::Url { url: without_secrets(url), source };
         let info: ConnectionInfo = url.into_connection_info().map_err(wrong)?;
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        // Naming the library to the server is one more right that an ACL user would need.
+        let settings = info.redis_settings().clone().set_skip_set_lib_name();
+        let info = info.set_tcp_settings(tcp_settings()).set_redis_settings(settings);
+        if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) && CryptoProvider::get_default().is_none() {
+            // It fails when another thread was faster, which is just as well.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
         let client = Client::open(info).map_err(wrong)?;
-        Ok(Self { client, url: url.to_owned() })
+        Ok(Self { client, shown })
     }
 }
+
+/// No delay, and an end to connections whose other end has vanished: a blocking pop would otherwise wait for ever on one.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(PROBE_EVERY);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(VANISHED_AFTER);
+    settings
+}
+
+/// How long a connection may be silent before the kernel asks whether the other end is still there, and how often it asks.
+const IDLE: Duration = Duration::from_secs(5);
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long what was sent may stay unacknowledged.
+#[cfg(target_os = "linux")]
+const VANISHED_AFTER: Duration = Duration::from_secs(10);
 
 impl fmt::Display for RedisUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&without_userinfo(&self.url))
+        f.write_str(&self.shown)
     }
 }
 
-/// Cuts `user:password@` out of a URL.
-fn without_userinfo(url: &str) -> String {
-    match url.split_once("://") {
-        Some((scheme, rest)) => match rest.rsplit_once('@') {
-            Some((_, host)) => format!("{scheme}://{host}"),
-            None => url.to_owned(),
-        },
-        None => url.to_owned(),
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({})", self.shown)
     }
+}
+
+/// Cuts `user:password@` out of a URL, and out of its query all but what is known to be harmless.
+fn without_secrets(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // No address at all; what it was meant to be, nobody knows.
+        return url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
+    };
+    // A socket's path has no user before it; what looks like one belongs to the query.
+    let is_socket = scheme.ends_with("unix");
+    let rest = if is_socket { rest } else { rest.rsplit_once('@').map_or(rest, |(_, host)| host) };
+    let Some((place, query)) = rest.split_once('?') else {
+        return format!("{scheme}://{rest}");
+    };
+    let harmless = |pair: &&str| ["db=", "protocol="].iter().any(|name| pair.starts_with(name));
+    let query: Vec<&str> = query.split('&').filter(harmless).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{scheme}://{place}{mark}{}", query.join("&"))
 }
 
 #[cfg(test)]
@@ -160,9 +159,48 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let url: RedisUrl = "redis://me:p@ss@10.0.0.1:6379/2".parse().unwrap();
-        assert_eq!(url.to_string(), "redis://10.0.0.1:6379/2");
-        assert!(!format!("{}", "http://me:secret@x".parse::<RedisUrl>().unwrap_err()).contains("secret"));
+        let access = RedisAccess {
+            user: Some("someone".to_owned()),
+            password: Some(Secret::new("QQQ")),
+            ..RedisAccess::default()
+        };
+        let cases = [
+            ("redis://me:Q@QQ@10.0.0.1:6379/2", "redis://10.0.0.1:6379/2"),
+            ("rediss://:QQQ@redis.example/?protocol=resp3", "rediss://redis.example/?protocol=resp3"),
+            ("redis+unix:///run/redis.sock?db=2&user=me&pass=Q@QQ", "redis+unix:///run/redis.sock?db=2"),
+            ("unix:///run/redis.sock?pass=QQQ", "unix:///run/redis.sock"),
+            ("redis://10.0.0.1:6379", "redis://10.0.0.1:6379"),
+        ];
+        for (given, shown) in cases {
+            let url: RedisUrl = given.parse().unwrap();
+            assert_eq!(url.to_string(), shown);
+            for text in [format!("{url:?}"), format!("{:?}", url.with(&access)), format!("{access:?}")] {
+                assert!(!text.contains("QQ"), "{text}");
+            }
+        }
+        for wrong in ["http://me:QQQ@x", "me:QQQ@x:6379", "redis://me:Q?QQ@x/y", "unix://x?pass=QQQ"] {
+            let error = wrong.parse::<RedisUrl>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("QQ"), "{error} {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_address_says_is_stronger() {
+        let access = RedisAccess {
+            user: Some("other".to_owned()),
+            password: Some(Secret::new("else")),
+            ..RedisAccess::default()
+        };
+        let combined = |url: &str| {
+            let url = url.parse::<RedisUrl>().unwrap().with(&access);
+            let settings = url.client.get_connection_info().redis_settings().clone();
+            [settings.username(), settings.password()].map(|text| text.unwrap_or_default().to_owned()).join(":")
+        };
+        assert_eq!(combined("redis://me:mine@x"), "me:mine");
+        assert_eq!(combined("redis://me@x"), "me:else");
+        assert_eq!(combined("redis://:mine@x"), "other:mine");
+        assert_eq!(combined("redis+unix:///x?user=me"), "me:else");
+        assert_eq!(combined("rediss://x/3"), "other:else");
     }
 
     #[test]

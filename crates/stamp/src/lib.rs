@@ -22,7 +22,9 @@ mod sampling;
 mod stage;
 mod tracer;
 
-pub use connection::{RedisUrl, StoreError, Wait};
+#[cfg(feature = "clap")]
+pub use connection::RedisArgs;
+pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Secret, StoreError, Wait};
 pub use entry::{EntryError, Stamp};
 pub use envelope::{Envelope, EnvelopeError};
 pub use id::{IdOutOfRange, MsgId};

@@ -6,7 +6,7 @@ use clap::Args;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use stamp::clock::{self, ClockState, RedisClock};
-use stamp::{LogStore, RedisUrl, Wait};
+use stamp::{LogStore, RedisArgs, RedisUrl, Wait};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -25,6 +25,9 @@ pub(crate) struct ClockArgs {
         hide_env_values = true
     )]
     redis: RedisUrl,
+
+    #[command(flatten)]
+    redis_args: RedisArgs,
 
     /// How long to measure
     #[arg(long, default_value = "5s", value_parser = parse_duration)]
@@ -48,7 +51,8 @@ struct Gathered {
     last: Option<ClockState>,
 }
 
-pub(crate) async fn run(args: ClockArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(mut args: ClockArgs) -> anyhow::Result<ExitCode> {
+    args.redis = args.redis_args.reach(&args.redis);
     anyhow::ensure!(args.duration >= PERIOD, "--duration is too short to read a clock: give at least 2ms");
     LogStore::connect(&args.redis).await?;
     let gathered = gather(&args).await?;

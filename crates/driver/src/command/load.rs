@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use anyhow::Context;
 use clap::Args;
 use service::shutdown_on_signal;
-use stamp::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
+use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -48,6 +48,9 @@ pub(crate) struct LoadArgs {
     /// Stamp what is sent, in this Redis server
     #[arg(long, value_name = "URL")]
     log_store: Option<RedisUrl>,
+
+    #[command(flatten)]
+    redis_args: RedisArgs,
 
     /// Stamp 1 message in N: those with id % N == 0
     #[arg(long, value_name = "N", default_value = "100", requires = "log_store")]
@@ -234,6 +237,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let hgrm = args.hgrm.as_ref().map(|path| create(path)).transpose()?;
     let tracer = match &args.log_store {
         Some(log_store) => {
+            let log_store = &args.redis_args.reach(log_store);
             LogStore::connect(log_store).await?;
             let service = "driver".to_owned();
             Some(Tracer::start(log_store, TracerOptions { every: args.every, service, ..TracerOptions::default() }))

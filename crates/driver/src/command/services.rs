@@ -2,7 +2,7 @@
 
 use crate::output;
 use clap::Args;
-use stamp::{Beat, LogStore, RedisUrl};
+use stamp::{Beat, LogStore, RedisArgs, RedisUrl};
 use std::process::ExitCode;
 
 #[derive(Debug, Clone, Args)]
@@ -17,13 +17,16 @@ pub(crate) struct ServicesArgs {
     )]
     redis: RedisUrl,
 
+    #[command(flatten)]
+    redis_args: RedisArgs,
+
     /// Print one line of JSON for each process
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) async fn run(args: ServicesArgs) -> anyhow::Result<ExitCode> {
-    let beats = LogStore::connect(&args.redis).await?.services().await?;
+    let beats = LogStore::connect(&args.redis_args.reach(&args.redis)).await?.services().await?;
     if args.json {
         for beat in &beats {
             output::result(&serde_json::to_string(beat)?);
