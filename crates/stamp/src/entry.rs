@@ -27,6 +27,14 @@ pub enum EntryError {
     /// `time` is not `seconds.microseconds`.
     #[error("time {0:?} is not <seconds>.<six digits of microseconds>")]
     Time(String),
+    /// The event would lie before 1970 or beyond all times: its differences from others could not be told.
+    #[error("lag {lag} µs before time {time:?} is no time")]
+    Lag {
+        /// The reading.
+        time: String,
+        /// What was said to lie between it and the event.
+        lag: i64,
+    },
 }
 
 impl Stamp {
@@ -51,6 +59,10 @@ impl Stamp {
         }
         let entry: Entry<'_> = serde_json::from_slice(entry)?;
         let time_us = parse_time_us(entry.time).ok_or_else(|| EntryError::Time(entry.time.to_owned()))?;
+        let lag = entry.lag.unwrap_or(0);
+        if time_us.checked_sub(lag).is_none_or(i64::is_negative) {
+            return Err(EntryError::Lag { time: entry.time.to_owned(), lag });
+        }
         Ok(Self { id: entry.id, time_us, lag_us: entry.lag, err_us: entry.err, step: entry.step })
     }
 }
@@ -70,6 +82,8 @@ fn parse_time_us(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
 
     #[test]
     fn the_founding_entry() {
@@ -103,8 +117,54 @@ mod tests {
             r#"{"id":1,"time":"1.4515"}"#,
             r#"{"id":1,"time":"1.-00001"}"#,
             r#"{"id":1,"time":"99999999999999999.000000"}"#,
+            r#"{"id":1,"time":"1.000000","lag":1000001}"#,
+            r#"{"id":1,"time":"9223372036854.775807","lag":-1}"#,
+            r#"{"id":1,"time":"1.000000","lag":-9223372036854775808}"#,
         ] {
             assert!(Stamp::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    /// What a writer that follows docs/protocol.md puts on the list.
+    fn written(stamp: &Stamp) -> String {
+        let time = format!("{}.{:06}", stamp.time_us / 1_000_000, stamp.time_us % 1_000_000);
+        let mut entry = json!({"id": stamp.id, "time": time, "step": stamp.step});
+        for (key, value) in [("lag", stamp.lag_us), ("err", stamp.err_us.map(i64::from))] {
+            if let Some(value) = value {
+                entry[key] = value.into();
+            }
+        }
+        entry.to_string()
+    }
+
+    fn any_stamp() -> impl Strategy<Value = Stamp> {
+        let parts = (any::<u64>(), 0..=i64::MAX, any::<Option<i64>>(), any::<Option<u32>>(), any::<u32>());
+        parts.prop_map(|(id, time_us, lag_us, err_us, step)| Stamp { id, time_us, lag_us, err_us, step })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_in_range_and_reads_as_the_same_again(stamp in any_stamp(), at in any::<prop::sample::Index>(), byte in any::<u8>(), whole in any::<bool>()) {
+            let mut entry = written(&stamp).into_bytes();
+            if !whole {
+                let at = at.index(entry.len());
+                entry[at] = byte;
+            }
+            if let Ok(read) = Stamp::parse(&entry) {
+                prop_assert!(read.event_us() >= 0);
+                prop_assert_eq!(Stamp::parse(written(&read).as_bytes()).unwrap(), read);
+            }
+        }
+
+        #[test]
+        fn a_stamp_of_this_age_is_read_whatever_it_holds(id in any::<u64>(), time_us in 0..1i64 << 52, lag in -1_000_000i64..1_000_000, err in any::<Option<u32>>(), step in any::<u32>()) {
+            let stamp = Stamp { id, time_us: time_us + 1_000_000, lag_us: Some(lag), err_us: err, step };
+            prop_assert_eq!(Stamp::parse(written(&stamp).as_bytes()).unwrap(), stamp);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = Stamp::parse(&bytes);
         }
     }
 }

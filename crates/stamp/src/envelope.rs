@@ -249,5 +249,20 @@ mod tests {
             prop_assert_eq!(envelope.id.get(), id);
             prop_assert_eq!(envelope.run(), run);
         }
+
+        #[test]
+        fn what_is_read_is_valid_and_reads_alike_again(id in 0..=MsgId::MAX, run in "[A-Za-z0-9._-]{1,64}", name in "id|MsgID|msgid|msg_id", at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut body = format!(r#"{{"{name}":{id},"a":[{{"id":2}},"\\u0041"],"run":"{run}"}}"#).into_bytes();
+            let at = at.index(body.len());
+            body[at] = byte;
+            match Envelope::read(&body) {
+                Ok(envelope) => {
+                    prop_assert!(envelope.id.get() <= MsgId::MAX);
+                    prop_assert!(RunId::check(envelope.run()).is_ok());
+                    prop_assert_eq!(Envelope::read(&body).unwrap(), envelope);
+                }
+                Err(error) => prop_assert_eq!(Envelope::read(&body).unwrap_err().to_string(), error.to_string()),
+            }
+        }
     }
 }
