@@ -58,7 +58,7 @@ async fn missing(log: &LogStore, run: &RunId, wanted: &RoaringTreemap) -> anyhow
     let mut missing = RoaringTreemap::new();
     let ids: Vec<MsgId> = wanted.iter().filter_map(|id| MsgId::new(id).ok()).collect();
     for ids in ids.chunks(CHUNK) {
-        let arrived = log.has_arrived(run, ids).await?;
+        let arrived = log.has_arrived(run, ids.iter().copied()).await?;
         missing.extend(ids.iter().zip(arrived).filter(|(_, arrived)| !arrived).map(|(id, _)| id.get()));
     }
     Ok(missing)
