@@ -33,8 +33,8 @@ pub struct MqttclientArgs {
     #[arg(long, value_enum, default_value = "clean")]
     pub session: SessionKind,
 
-    /// The client's name at the broker, which no other client has [default: a new one each time, or with a persistent session
-    /// `stampede-mqttclient-<hostname>`]
+    /// The client's name at the broker, which no other client has; unless given, a new one each time, or with a persistent
+    /// session stampede-mqttclient-HOSTNAME
     #[arg(long, value_name = "ID", env = "STAMPEDE_CLIENT_ID", value_parser = NonEmptyStringValueParser::new())]
     pub client_id: Option<String>,
 
