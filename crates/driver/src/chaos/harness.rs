@@ -3,7 +3,7 @@
 use crate::chaos::{Fault, Faults, Harm};
 use anyhow::Context;
 use stack::{Part, Signal, Stack};
-use stamp::{LogStore, RedisUrl, RunId, Stage, clock};
+use stamp::{Counts, LogStore, RedisUrl, RunId, Stage, clock};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -26,6 +26,17 @@ pub(crate) struct Course {
     pub(crate) faults: Option<usize>,
 }
 
+/// How the pipeline came back from a fault.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recovery {
+    /// When the fault began.
+    pub(crate) begin: Instant,
+    /// The time from then until a message arrived again.
+    pub(crate) took: Duration,
+    /// Duplicates so far.
+    pub(crate) duplicates: u64,
+}
+
 /// The stack, and what has been done to it.
 #[derive(Debug)]
 pub(crate) struct Harness {
@@ -42,19 +53,20 @@ impl Harness {
     ///
     /// # Errors
     /// When a part does not come back, or no message arrives any more.
-    pub(crate) async fn harm(&mut self, faults: Faults, course: Course, mut tell: impl FnMut(&Fault)) -> anyhow::Result<()> {
+    pub(crate) async fn harm(&mut self, faults: Faults, course: Course, mut tell: impl FnMut(&Fault, &Recovery)) -> anyhow::Result<()> {
         for fault in faults.take(course.faults.unwrap_or(usize::MAX)) {
             sleep(fault.peace).await;
             if clock::now() >= course.end {
                 return Ok(());
             }
-            tell(&fault);
+            let begin = clock::now();
             self.inflict(fault).await?;
             let recovered = timeout(RECOVERS_WITHIN, self.arrivals_move()).await;
-            recovered.with_context(|| {
+            let duplicates = recovered.with_context(|| {
                 let logs: Vec<String> = Part::all().iter().map(|part| self.tail(*part)).collect();
                 format!("{} s after {fault:?} nothing arrives any more:\n{}", RECOVERS_WITHIN.as_secs(), logs.join("\n"))
             })?;
+            tell(&fault, &Recovery { begin, took: clock::now().duration_since(begin), duplicates });
         }
         Ok(())
     }
@@ -78,20 +90,22 @@ impl Harness {
     }
 
     /// Waits until a message arrives. The log store may be what has just come back: each look is on a connection of its own.
-    async fn arrivals_move(&self) {
+    /// Gives the duplicates so far.
+    async fn arrivals_move(&self) -> u64 {
         let mut first = None;
         loop {
-            if let Ok(Ok(arrived)) = timeout(TELLS_WITHIN, self.arrived()).await
-                && *first.get_or_insert(arrived) != arrived
-            {
-                return;
+            if let Ok(Ok(counts)) = timeout(TELLS_WITHIN, self.counts()).await {
+                let arrived = counts.get(Stage::MQTTCLIENT.as_str());
+                if *first.get_or_insert(arrived) != arrived {
+                    return counts.get("duplicates");
+                }
             }
             sleep(PERIOD).await;
         }
     }
 
-    async fn arrived(&self) -> anyhow::Result<u64> {
-        Ok(LogStore::connect(&self.redis).await?.counts(&self.run).await?.get(Stage::MQTTCLIENT.as_str()))
+    async fn counts(&self) -> anyhow::Result<Counts> {
+        Ok(LogStore::connect(&self.redis).await?.counts(&self.run).await?)
     }
 
     /// The end of a part's log.

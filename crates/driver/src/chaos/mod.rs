@@ -6,4 +6,4 @@ mod harness;
 
 pub(crate) use audit::{Audit, audit};
 pub(crate) use faults::{Fault, Faults, Harm};
-pub(crate) use harness::{Course, Harness};
+pub(crate) use harness::{Course, Harness, Recovery};

@@ -2,19 +2,19 @@
 //! answered 202 must arrive.
 
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
-use crate::chaos::{Audit, Course, Fault, Faults, Harm, Harness, audit};
+use crate::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
 use crate::load::{LoadPlan, Target, Template};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, Parser};
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
-use stack::{Stack, StackOptions};
+use stack::{Part, Stack, StackOptions};
 use stamp::{RunId, SampleEvery, clock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Time for the pipeline to come to rest under load after the last fault.
 const CALM: Duration = Duration::from_secs(2);
@@ -28,6 +28,10 @@ pub(crate) struct ChaosArgs {
     /// The most faults [default: as many as there is time for]
     #[arg(long, value_name = "N")]
     faults: Option<usize>,
+
+    /// Harm only these parts, for example redis,mosquitto [default: all]
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = parse_part)]
+    parts: Vec<Part>,
 
     /// Requests a second
     #[arg(long, default_value = "500", value_parser = parse_rate)]
@@ -82,10 +86,11 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     };
     let progress = Progress::new(args.duration);
     let begin = clock::now();
+    let parts = if args.parts.is_empty() { Part::all().to_vec() } else { args.parts.clone() };
     let course = Course { end: begin + args.duration, faults: args.faults };
     let harming = async {
-        let tell = |fault: &Fault| progress.note(&describe(fault, clock::now().duration_since(begin)));
-        let harmed = harness.harm(Faults::new(args.seed), course, tell).await;
+        let tell = |fault: &Fault, recovery: &Recovery| progress.note(&describe(fault, recovery, begin));
+        let harmed = harness.harm(Faults::new(&parts, args.seed), course, tell).await;
         tokio::time::sleep(CALM).await;
         ended.cancel();
         harmed
@@ -97,11 +102,17 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
     progress.finish();
     output::result(&table(&harness.done, tally.requests, &books));
-    for part in if books.lost.is_empty() { Vec::new() } else { stack::Part::all().to_vec() } {
+    for part in if books.lost.is_empty() { Vec::new() } else { Part::all().to_vec() } {
         output::note(&harness.tail(part));
     }
     harness.stack.stop().await;
     Ok(if books.lost.is_empty() && books.accepted > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn parse_part(text: &str) -> Result<Part, String> {
+    let parts = Part::all();
+    let names = || parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    parts.iter().copied().find(|part| part.to_string() == text).ok_or_else(|| format!("give some of {}", names()))
 }
 
 /// Everything that keeps a message over the death of a part.
@@ -122,12 +133,16 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
     })
 }
 
-fn describe(fault: &Fault, at: Duration) -> String {
-    let part = fault.part;
-    match fault.harm {
-        Harm::Kill => format!("{:7.1} s  kill -9  {part}", at.as_secs_f64()),
-        Harm::Stop(time) => format!("{:7.1} s  stop     {part} for {:.1} s", at.as_secs_f64(), time.as_secs_f64()),
-    }
+fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {
+    let part = fault.part.to_string();
+    let what = match fault.harm {
+        Harm::Kill => "kill -9".to_owned(),
+        Harm::Stop(time) => format!("stop {:.1} s", time.as_secs_f64()),
+    };
+    let at = recovery.begin.duration_since(begin).as_secs_f64();
+    let Recovery { took, duplicates, .. } = recovery;
+    let took = took.as_secs_f64();
+    format!("{at:7.1} s  {what:<10} {part:<10}  arrivals again after {took:4.1} s, {duplicates} duplicates so far")
 }
 
 fn table(done: &BTreeMap<String, (u32, u32)>, requests: u64, books: &Audit) -> String {
