@@ -149,7 +149,9 @@ impl Crew<'_> {
             latency: shell.metrics.latency(&Stage::PUSHSERVER, &Stage::PUBLISH),
             in_flight: shell.metrics.gauge("in_flight", "Messages taken from the queue and not yet published"),
             reconnects: shell.metrics.reconnects("mqtt"),
-            unsendable: shell.metrics.counter("unsendable_messages", "Messages dropped because the broker takes none so large"),
+            unsendable: shell
+                .metrics
+                .counter("unsendable_messages", "Messages dropped because the broker takes none so large"),
         }
     }
 }

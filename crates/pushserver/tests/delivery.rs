@@ -47,7 +47,8 @@ async fn every_message_arrives_once_in_every_setting() {
         for delivery in ["at-most-once", "at-least-once"] {
             for handoff in ["channel", "inline"] {
                 let app =
-                    TestApp::start(&["--queue", kind, "--delivery", delivery, "--handoff", handoff, "--batch", "50"]).await;
+                    TestApp::start(&["--queue", kind, "--delivery", delivery, "--handoff", handoff, "--batch", "50"])
+                        .await;
                 let mut subscriber = app.subscribe(QoS::AtLeastOnce).await;
                 enqueue(&app.redis, kind, &sent).await;
                 assert_eq!(subscriber.receive_all(&sent).await, sent.len(), "{kind} {delivery} {handoff}");
@@ -128,7 +129,8 @@ async fn one_that_was_only_slow_loses_nothing() {
         slow.signal(Signal::STOP);
         let _other = start(&sandbox, &redis, &mosquitto, &args).await;
         // The fence tells that the other has taken over.
-        until(async || !query::<Vec<String>>(&redis, &["ZRANGE", HOLDERS, "-inf", "(0", "BYSCORE"]).await.is_empty()).await;
+        until(async || !query::<Vec<String>>(&redis, &["ZRANGE", HOLDERS, "-inf", "(0", "BYSCORE"]).await.is_empty())
+            .await;
         subscriber.receive_all(&first[1..]).await;
         slow.signal(Signal::CONT);
         until(async || slow.log().contains("the lease on what was taken is lost")).await;

@@ -12,6 +12,7 @@ mod http;
 pub mod metrics;
 pub mod mqtt;
 pub mod queue;
+mod scheduling;
 mod shell;
 mod shutdown;
 pub mod telemetry;

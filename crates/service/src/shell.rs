@@ -2,6 +2,7 @@
 
 use crate::http::HttpServer;
 use crate::metrics::{Metrics, metrics_route};
+use crate::scheduling::prefer_batches;
 use crate::{HttpLimits, Readiness, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
 use anyhow::Context;
 use axum::Router;
@@ -40,7 +41,10 @@ impl Shell {
     pub async fn open(name: &'static str, args: &ServiceArgs) -> anyhow::Result<Self> {
         telemetry::init(args.log_format, name);
         let shutdown = shutdown_on_signal().context("cannot install signal handlers")?;
-        Self::open_with(name, args, shutdown).await
+        let shell = Self::open_with(name, args, shutdown).await?;
+        // After the clock's thread has been started, which is to answer at once.
+        prefer_batches();
+        Ok(shell)
     }
 
     /// Opens the shell with a shutdown token of the caller's.

@@ -53,7 +53,12 @@ impl Harness {
     ///
     /// # Errors
     /// When a part does not come back, or no message arrives any more.
-    pub(crate) async fn harm(&mut self, faults: Faults, course: Course, mut tell: impl FnMut(&Fault, &Recovery)) -> anyhow::Result<()> {
+    pub(crate) async fn harm(
+        &mut self,
+        faults: Faults,
+        course: Course,
+        mut tell: impl FnMut(&Fault, &Recovery),
+    ) -> anyhow::Result<()> {
         for fault in faults.take(course.faults.unwrap_or(usize::MAX)) {
             sleep(fault.peace).await;
             if clock::now() >= course.end {
@@ -64,7 +69,11 @@ impl Harness {
             let recovered = timeout(RECOVERS_WITHIN, self.arrivals_move()).await;
             let duplicates = recovered.with_context(|| {
                 let logs: Vec<String> = Part::all().iter().map(|part| self.tail(*part)).collect();
-                format!("{} s after {fault:?} nothing arrives any more:\n{}", RECOVERS_WITHIN.as_secs(), logs.join("\n"))
+                format!(
+                    "{} s after {fault:?} nothing arrives any more:\n{}",
+                    RECOVERS_WITHIN.as_secs(),
+                    logs.join("\n")
+                )
             })?;
             tell(&fault, &Recovery { begin, took: clock::now().duration_since(begin), duplicates });
         }

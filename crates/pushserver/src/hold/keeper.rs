@@ -75,12 +75,7 @@ impl Keeper {
 /// Those whose score has stood still for a lease, with that score. A fenced one is looked at every time, as a command that was
 /// on its way may have given it messages since; once its fence has stood for long enough it comes without a score, to be
 /// forgotten.
-fn silent(
-    seen: &mut Seen,
-    holders: Vec<(String, f64)>,
-    now: Instant,
-    lease: Duration,
-) -> Vec<(String, Option<f64>)> {
+fn silent(seen: &mut Seen, holders: Vec<(String, f64)>, now: Instant, lease: Duration) -> Vec<(String, Option<f64>)> {
     let mut before = std::mem::take(seen);
     let mut silent = Vec::new();
     for (name, score) in holders {
@@ -125,7 +120,8 @@ mod tests {
     #[test]
     fn a_fence_stands_for_an_hour() {
         let (begin, mut seen) = (clock::now(), Seen::new());
-        let mut look = |seconds| silent(&mut seen, holders(&[("a", -1.0)]), begin + Duration::from_secs(seconds), LEASE);
+        let mut look =
+            |seconds| silent(&mut seen, holders(&[("a", -1.0)]), begin + Duration::from_secs(seconds), LEASE);
         assert_eq!(look(0), [("a".to_owned(), Some(-1.0))]);
         assert_eq!(look(3599), [("a".to_owned(), Some(-1.0))]);
         assert_eq!(look(3600), [("a".to_owned(), None)]);

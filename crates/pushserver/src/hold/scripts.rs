@@ -115,12 +115,7 @@ impl Scripts {
     }
 
     /// Drops the stream's entries with the ids `settled`.
-    pub(super) fn settle<'a>(
-        &self,
-        keys: &Keys,
-        name: &str,
-        settled: impl Iterator<Item = &'a [u8]>,
-    ) -> redis::Cmd {
+    pub(super) fn settle<'a>(&self, keys: &Keys, name: &str, settled: impl Iterator<Item = &'a [u8]>) -> redis::Cmd {
         let mut command = call(&self.settle, &[&keys.holders, &keys.queue.key]);
         command.arg(name).arg(GROUP);
         for id in settled {
