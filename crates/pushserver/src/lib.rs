@@ -20,7 +20,7 @@ use publisher::Publisher;
 use rumqttc::QoS;
 use service::mqtt::Broker;
 use service::queue::{BODY, QueueKind};
-use service::{Garbage, Shell};
+use service::{Garbage, Outage, Shell};
 use stamp::{RedisUrl, Stage, Wait};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -46,7 +46,14 @@ const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 /// When the topic is no topic, the delivery cannot be had at the quality of service, or the HTTP listener fails.
 pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let (tracer, shutdown, given_up) = (shell.tracer.clone(), shell.shutdown.clone(), CancellationToken::new());
-    let crew = Crew { qos: args.checked_qos()?, broker: args.mqtt.broker()?, args: &args, shell: &shell };
+    let crew = Crew {
+        qos: args.checked_qos()?,
+        broker: args.mqtt.broker()?,
+        redis_outage: Outage::default(),
+        mqtt_outage: Outage::default(),
+        args: &args,
+        shell: &shell,
+    };
     let names = Names::default();
     let mut workers = JoinSet::new();
     let mut publishers = JoinSet::new();
@@ -103,6 +110,8 @@ struct Crew<'a> {
     shell: &'a Shell,
     qos: QoS,
     broker: Broker,
+    redis_outage: Outage,
+    mqtt_outage: Outage,
 }
 
 impl Crew<'_> {
@@ -126,6 +135,7 @@ impl Crew<'_> {
             handoff: args.handoff,
             batch: usize::from(args.batch),
             redis: shell.readiness.part("redis"),
+            outage: self.redis_outage.clone(),
             stage: shell.tracer.stage(&Stage::PUSHSERVER),
             garbage: Garbage::new("the queue", &shell.tracer),
             tracer: shell.tracer.clone(),
@@ -146,6 +156,7 @@ impl Crew<'_> {
             needs_subscriber: self.args.delivery == Delivery::AtLeastOnce,
             stage: shell.tracer.stage(&Stage::PUBLISH),
             mqtt: shell.readiness.part("mqtt"),
+            outage: self.mqtt_outage.clone(),
             latency: shell.metrics.latency(&Stage::PUSHSERVER, &Stage::PUBLISH),
             in_flight: shell.metrics.gauge("in_flight", "Messages taken from the queue and not yet published"),
             reconnects: shell.metrics.reconnects("mqtt"),

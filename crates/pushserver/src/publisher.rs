@@ -4,7 +4,7 @@ use crate::message::Message;
 use crate::outbox::{IN_FLIGHT, Outbox};
 use rumqttc::QoS;
 use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Session, Unsendable};
-use service::{Backoff, Counter, Gauge, Latency, Part};
+use service::{Backoff, Counter, Gauge, Latency, Outage, Part};
 use stamp::{StageHandle, clock};
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
@@ -41,6 +41,8 @@ pub(crate) struct Publisher {
     pub(crate) needs_subscriber: bool,
     pub(crate) stage: StageHandle,
     pub(crate) mqtt: Part,
+    /// All publishers tell of one outage of the broker.
+    pub(crate) outage: Outage,
     pub(crate) latency: Latency,
     pub(crate) in_flight: Gauge,
     pub(crate) reconnects: Counter,
@@ -58,6 +60,8 @@ struct Publishing {
     open: bool,
     /// Messages that the broker lets be in flight.
     room: usize,
+    /// The broker has refused a message, and has acknowledged none since.
+    refused: bool,
     /// Written, not yet flushed, at quality of service 0.
     written: Vec<Message>,
     /// The packet ids of what is written and not yet flushed, at 1 and 2.
@@ -75,6 +79,7 @@ impl Publisher {
             outbox: Outbox::default(),
             open: true,
             room: 0,
+            refused: false,
             written: Vec::new(),
             written_ids: Vec::new(),
         };
@@ -117,9 +122,10 @@ impl Publishing {
             for message in again.into_iter().rev() {
                 self.pending.push_front(message);
             }
+            self.refused |= matches!(ended, Err(Setback::Refused(_) | Setback::Nobody));
             match ended {
                 Ok(()) => return,
-                Err(setback) if !backoff.is_waiting() => warn!("nothing is published: {setback}"),
+                Err(setback) if self.settings.outage.begins() => warn!("nothing is published: {setback}"),
                 Err(_) => {}
             }
             sleep(backoff.next_delay()).await;
@@ -130,8 +136,8 @@ impl Publishing {
     async fn session(&mut self, connection: Connection, backoff: &mut Backoff) -> Result<(), Setback> {
         let Connection { mut reader, mut writer, receive_maximum, ping_period, .. } = connection;
         self.room = usize::from(receive_maximum.min(IN_FLIGHT));
-        // Where messages may be refused, only an acknowledgement shows that all is well again.
-        if !self.settings.needs_subscriber || !backoff.is_waiting() {
+        // After a refusal, only an acknowledgement shows that all is well again.
+        if !self.refused {
             self.is_well(backoff);
         }
         let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
@@ -163,7 +169,8 @@ impl Publishing {
     }
 
     fn is_well(&self, backoff: &mut Backoff) {
-        if backoff.reset() {
+        backoff.reset();
+        if self.settings.outage.ends() {
             info!("mqtt broker at {} is there", self.settings.broker);
         }
         self.settings.mqtt.set(true);
@@ -246,7 +253,7 @@ impl Publishing {
                     if let Some(message) = self.outbox.acknowledge(packet_id) {
                         message.published();
                     }
-                    if backoff.is_waiting() {
+                    if std::mem::take(&mut self.refused) {
                         self.is_well(backoff);
                     }
                 }

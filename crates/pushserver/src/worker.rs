@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::message::Message;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use service::{Backoff, Counter, Garbage, Part};
+use service::{Backoff, Counter, Garbage, Outage, Part};
 use stamp::{Envelope, RedisUrl, StageHandle, StoreError, Tracer, Wait, clock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     pub(crate) handoff: Handoff,
     pub(crate) batch: usize,
     pub(crate) redis: Part,
+    /// All workers tell of one outage of Redis.
+    pub(crate) outage: Outage,
     pub(crate) tracer: Tracer,
     pub(crate) stage: StageHandle,
     pub(crate) garbage: Garbage,
@@ -81,7 +83,7 @@ impl Worker {
             };
             match ended {
                 Ok(()) => return,
-                Err(error) if !backoff.is_waiting() => warn!("nothing is taken from the queue: {error}"),
+                Err(error) if self.outage.begins() => warn!("nothing is taken from the queue: {error}"),
                 Err(_) => {}
             }
             self.redis.set(false);
@@ -100,7 +102,8 @@ impl Worker {
         let found = self.resume(&mut connection).await;
         let mut taken = self.or_anew(found)?;
         loop {
-            if backoff.reset() {
+            backoff.reset();
+            if self.outage.ends() {
                 info!("redis at {} is there", self.url);
             }
             self.redis.set(true);

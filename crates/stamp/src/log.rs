@@ -136,8 +136,13 @@ impl LogStore {
     }
 
     /// Elements in a list, for example the messages that wait in a queue.
-    pub async fn length(&self, list: &str) -> Result<u64, StoreError> {
-        self.connection.clone().llen(list).await.map_err(|e| self.url.failed(e))
+    pub async fn length(&self, key: &str) -> Result<u64, StoreError> {
+        let ask = async |command| redis::cmd(command).arg(key).query_async(&mut self.connection.clone()).await;
+        let length = match ask("LLEN").await {
+            Err(error) if error.code() == Some("WRONGTYPE") => ask("XLEN").await,
+            length => length,
+        };
+        length.map_err(|e| self.url.failed(e))
     }
 
     /// Keeps a document under `key` for `time_to_live`.

@@ -7,6 +7,7 @@ use crate::load::{LoadPlan, Target, Template};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, Parser};
+use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
 use stack::{Part, Stack, StackOptions};
@@ -44,6 +45,10 @@ pub(crate) struct ChaosArgs {
     /// What the queue is in Redis: list or stream
     #[arg(long, value_enum, default_value = "list")]
     queue: service::queue::QueueKind,
+
+    /// What the push server promises: at most once, messages are lost
+    #[arg(long, value_enum, default_value = "at-least-once")]
+    delivery: Delivery,
 
     /// How long no message may arrive until those that are missing count as lost
     #[arg(long, default_value = "30s", value_parser = parse_duration)]
@@ -122,13 +127,17 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
         service::queue::QueueKind::List => "--queue list",
         service::queue::QueueKind::Stream => "--queue stream",
     };
+    let delivery = match args.delivery {
+        Delivery::AtMostOnce => "at-most-once",
+        Delivery::AtLeastOnce => "at-least-once",
+    };
     Ok(StackOptions {
         executable: std::env::current_exe()?,
         every: SampleEvery::default(),
         persistent: true,
         apiserver_args: words(queue),
         // MQTT 5 tells when a message reached nobody, because the subscriber was not back yet.
-        pushserver_args: words(&format!("{queue} --delivery at-least-once --mqtt-version 5")),
+        pushserver_args: words(&format!("{queue} --delivery {delivery} --mqtt-version 5 --qos 1")),
         mqttclient_args: words("--session persistent --qos 1 --arrivals log-store --mqtt-version 5"),
     })
 }
