@@ -21,6 +21,9 @@ use command::sweep::SweepArgs;
 use reporter::ReportArgs;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Debug, Parser)]
 #[command(name = "driver", version, about = "Measures when messages ARRIVE at the end of an asynchronous pipeline")]
 struct Arguments {

@@ -10,6 +10,7 @@ mod ledger;
 mod message;
 mod outbox;
 mod publisher;
+mod turns;
 mod worker;
 
 pub use arguments::{Delivery, Handoff, PushserverArgs};
@@ -29,6 +30,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
+use turns::Turns;
 use worker::{Course, Intake, Worker};
 
 /// Messages between workers and publisher.
@@ -49,6 +51,7 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let crew = Crew {
         qos: args.checked_qos()?,
         broker: args.mqtt.broker()?,
+        turns: Turns::new(args.workers.into()),
         redis_outage: Outage::default(),
         mqtt_outage: Outage::default(),
         args: &args,
@@ -110,6 +113,7 @@ struct Crew<'a> {
     shell: &'a Shell,
     qos: QoS,
     broker: Broker,
+    turns: Turns,
     redis_outage: Outage,
     mqtt_outage: Outage,
 }
@@ -127,7 +131,7 @@ impl Crew<'_> {
             let worker = format!("{}-{:x}-{number}", std::process::id(), RandomState::new().build_hasher().finish());
             Intake::Hold(Box::new(Hold::new(Keys::new(&args.queue), names.clone(), worker)), args.delivery)
         } else {
-            Intake::Pop { key: args.queue.key.clone() }
+            Intake::Pop { key: args.queue.key.clone(), turns: self.turns.clone() }
         };
         Worker {
             url: args.service.redis(),

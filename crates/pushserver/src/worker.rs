@@ -4,6 +4,7 @@ use crate::arguments::{Delivery, Handoff};
 use crate::hold::{Hold, HoldError, Taken};
 use crate::ledger::Ledger;
 use crate::message::Message;
+use crate::turns::Turns;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use service::{Backoff, Counter, Garbage, Outage, Part};
@@ -31,6 +32,8 @@ pub(crate) enum Intake {
     Pop {
         /// The list.
         key: String,
+        /// Shared by all workers.
+        turns: Turns,
     },
     /// They are held until they are published; or, at most once, until just before.
     Hold(Box<Hold>, Delivery),
@@ -167,7 +170,15 @@ impl Worker {
             }
             let may_wait = most > 0 && self.ledger.in_flight() == 0;
             let found = match &mut self.intake {
-                Intake::Pop { key } => pop(connection, key, most).await?,
+                Intake::Pop { key, turns } => {
+                    let turn = tokio::select! {
+                        turn = turns.take() => turn,
+                        () = course.shutdown.cancelled() => return Ok(Vec::new()),
+                    };
+                    let found = pop(connection, key, most).await?;
+                    turn.end(found.len(), most);
+                    found
+                }
                 Intake::Hold(hold, Delivery::AtMostOnce) => {
                     self.waiting = hold.take(connection, std::iter::empty(), most, may_wait).await?;
                     self.let_go(connection).await?
