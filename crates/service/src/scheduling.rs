@@ -1,6 +1,6 @@
 //! How the operating system schedules a service's thread.
 
-/// Asks for SCHED_BATCH: the thread gets the processor as soon as one is idle, as before, but does not take it from another
+/// Asks for `SCHED_BATCH`: the thread gets the processor as soon as one is idle, as before, but does not take it from another
 /// thread in the middle of its work. Under load, what wakes it then brings several messages instead of one, and fewer switches
 /// between processes are paid for. Threads that are started later inherit it.
 pub(crate) fn prefer_batches() {
