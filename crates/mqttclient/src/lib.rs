@@ -41,12 +41,12 @@ pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
         let arrivals = match recording.as_mut().and_then(Iterator::next) {
             Some(log_store) => {
                 let (url, client) = (args.service.log_store().clone(), format!("{life}-{number}"));
-                Arrivals::LogStore(Box::new(Recorder::new(url, client, log_store)))
+                let reconnects = shell.metrics.reconnects("redis");
+                Arrivals::LogStore(Box::new(Recorder::new(url, client, log_store, reconnects)))
             }
             None => Arrivals::Memory(bitmaps.clone()),
         };
-        let subscriber =
-            Subscriber::new(broker.clone(), session, args.filter(), args.qos, mqtt, arrivals, tracer.clone());
+        let subscriber = Subscriber::new(broker.clone(), session, args.filter(), args.qos, mqtt, arrivals, &shell);
         clients.spawn(subscriber.run(shell.shutdown.clone()));
     }
     shell.serve(axum::Router::new()).await?;

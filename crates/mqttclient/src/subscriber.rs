@@ -3,7 +3,7 @@
 use crate::arrivals::{Arrival, Arrivals};
 use crate::quorum::Member;
 use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Publish, QoS, Session};
-use service::{Backoff, Garbage};
+use service::{Backoff, Counter, Garbage, Shell};
 use stamp::{CounterHandle, Envelope, Stage, StageHandle, Tracer, clock};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -26,6 +26,7 @@ pub(crate) struct Subscriber {
     stage: StageHandle,
     duplicates: CounterHandle,
     garbage: Garbage,
+    reconnects: Counter,
     /// QoS 2 packets received and not yet released: the broker may send them again until then.
     unreleased: HashSet<u16>,
     /// What one read has brought, until it is noted.
@@ -62,8 +63,9 @@ impl Subscriber {
         qos: QoS,
         mqtt: Member,
         arrivals: Arrivals,
-        tracer: Tracer,
+        shell: &Shell,
     ) -> Self {
+        let tracer = shell.tracer.clone();
         Self {
             broker,
             session,
@@ -75,6 +77,7 @@ impl Subscriber {
             duplicates: tracer.counter("duplicates"),
             garbage: Garbage::new("what the broker sends", &tracer),
             tracer,
+            reconnects: shell.metrics.reconnects("mqtt"),
             unreleased: HashSet::new(),
             received: Vec::new(),
             replies: Vec::new(),
@@ -85,10 +88,14 @@ impl Subscriber {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         tokio::select! { () = self.arrivals.ready() => {}, () = shutdown.cancelled() => return }
         let mut backoff = Backoff::default();
+        let mut was_connected = false;
         while !shutdown.is_cancelled() {
             let ended = tokio::select! {
                 connected = mqtt::connect(&self.broker, &self.session) => match connected {
                     Ok(connection) => {
+                        if std::mem::replace(&mut was_connected, true) {
+                            self.reconnects.inc();
+                        }
                         let ended = self.receive(connection, &mut backoff, &shutdown).await;
                         self.mqtt.set(false);
                         ended

@@ -4,7 +4,7 @@ use super::Arrival;
 use crate::quorum::Member;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Script};
-use service::Backoff;
+use service::{Backoff, Counter};
 use stamp::{RedisUrl, RunId, StoreError, Wait, keys};
 use std::collections::HashMap;
 use std::fmt;
@@ -58,13 +58,24 @@ pub(crate) struct Recorder {
     script: Script,
     connection: Option<MultiplexedConnection>,
     backoff: Backoff,
+    reconnects: Counter,
+    was_connected: bool,
     batch: u64,
 }
 
 impl Recorder {
-    pub(crate) fn new(url: RedisUrl, client: String, log_store: Member) -> Self {
-        let (script, backoff) = (Script::new(RECORD), Backoff::default());
-        Self { url, client, log_store, script, connection: None, backoff, batch: 0 }
+    pub(crate) fn new(url: RedisUrl, client: String, log_store: Member, reconnects: Counter) -> Self {
+        Self {
+            url,
+            client,
+            log_store,
+            script: Script::new(RECORD),
+            connection: None,
+            backoff: Backoff::default(),
+            reconnects,
+            was_connected: false,
+            batch: 0,
+        }
     }
 
     /// Waits until the log store is there.
@@ -105,7 +116,13 @@ impl Recorder {
     async fn attempt(&mut self, arrivals: &[Arrival]) -> Result<String, Unrecorded> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.url.connect(Wait::BRIEFLY).await?),
+            none => {
+                let connection = none.insert(self.url.connect(Wait::BRIEFLY).await?);
+                if std::mem::replace(&mut self.was_connected, true) {
+                    self.reconnects.inc();
+                }
+                connection
+            }
         };
         if arrivals.is_empty() {
             return Ok(String::new());

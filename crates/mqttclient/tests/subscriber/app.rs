@@ -2,7 +2,7 @@
 
 use mqttclient::MqttclientArgs;
 use service::mqtt::{self, Broker, Connection, MqttReader, MqttWriter, Packet, QoS, Session, Version};
-use service::{Readiness, Shell};
+use service::{Metrics, Readiness, Shell};
 use stack::{Mosquitto, Redis};
 use stamp::LogStore;
 use std::time::Duration;
@@ -18,6 +18,7 @@ pub(crate) struct Servers {
 }
 
 pub(crate) struct App {
+    pub(crate) metrics: Metrics,
     pub(crate) readiness: Readiness,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<anyhow::Result<()>>,
@@ -52,10 +53,10 @@ impl Servers {
         let args: MqttclientArgs = service::parse(own.iter().chain(more)).unwrap();
         let shutdown = CancellationToken::new();
         let shell = Shell::open_with("mqttclient", &args.service, shutdown.clone()).await.unwrap();
-        let readiness = shell.readiness.clone();
+        let (metrics, readiness) = (shell.metrics.clone(), shell.readiness.clone());
         let running = tokio::spawn(mqttclient::run(args, shell));
         timeout(PATIENCE, readiness.ready()).await.unwrap();
-        App { readiness, shutdown, running }
+        App { metrics, readiness, shutdown, running }
     }
 
     pub(crate) async fn sender(&self) -> Sender {

@@ -61,6 +61,7 @@ async fn a_broker_that_comes_back_is_subscribed_to_again() {
     app.misses("mqtt").await;
     servers.mosquitto.restart().await.unwrap();
     timeout(PATIENCE, app.readiness.ready()).await.unwrap();
+    assert_eq!(app.metrics.reconnects("mqtt").get(), 1);
     servers.sender().await.send(QoS::AtLeastOnce, b"{\"id\":1,\"run\":\"r\"}").await;
     servers.counted("r", "mqttclient", 1).await;
 }

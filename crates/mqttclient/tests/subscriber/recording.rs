@@ -46,6 +46,7 @@ async fn what_arrives_while_the_log_store_is_away_is_recorded_once_it_is_back() 
         app.misses("log store").await;
         servers.redis.restart().await.unwrap();
         app.readiness.ready().await;
+        assert_eq!(app.metrics.reconnects("redis").get(), 1);
         sender.send_ids(qos, [10]).await;
         servers.counted("r", "mqttclient", 11).await;
         assert_eq!(servers.count("r", "duplicates").await, 0);
