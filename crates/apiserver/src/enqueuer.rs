@@ -2,7 +2,9 @@
 
 use crate::writer::Writer;
 use bytes::Bytes;
+use stamp::{MsgId, RunTrace};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 
 /// Requests that may wait for their turn; beyond it they are refused at once.
@@ -40,10 +42,20 @@ pub(crate) struct Enqueuer {
     bytes: Arc<Semaphore>,
 }
 
+/// A message as it came.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) body: Bytes,
+    pub(crate) run: RunTrace,
+    pub(crate) id: MsgId,
+    /// When the request had been read.
+    pub(crate) read: Instant,
+}
+
 /// A message, and who waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) body: Bytes,
+    pub(crate) message: Incoming,
     pub(crate) done: oneshot::Sender<Result<(), NotEnqueued>>,
     /// Given back when the request is done.
     _bytes: OwnedSemaphorePermit,
@@ -56,19 +68,19 @@ impl Enqueuer {
         Self { requests, bytes: Arc::new(Semaphore::new(WAITING_BYTES)) }
     }
 
-    /// Returns once Redis has the message in its queue.
+    /// Returns once Redis has the message in its queue, and it is counted and stamped.
     ///
     /// # Errors
     /// When Redis is away, or too much waits already. Where the connection broke while the command was under way,
     /// Redis may have the message after all: the client that sends it again makes a duplicate, and nothing is lost.
-    pub(crate) async fn enqueue(&self, body: Bytes) -> Result<(), NotEnqueued> {
-        let size = u32::try_from(body.len()).map_err(|_| NotEnqueued::Busy)?;
+    pub(crate) async fn enqueue(&self, message: Incoming) -> Result<(), NotEnqueued> {
+        let size = u32::try_from(message.body.len()).map_err(|_| NotEnqueued::Busy)?;
         let bytes = self.bytes.clone().try_acquire_many_owned(size).map_err(|error| match error {
             TryAcquireError::NoPermits => NotEnqueued::Busy,
             TryAcquireError::Closed => NotEnqueued::Away,
         })?;
         let (done, answer) = oneshot::channel();
-        self.requests.try_send(Request { body, done, _bytes: bytes }).map_err(|error| match error {
+        self.requests.try_send(Request { message, done, _bytes: bytes }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => NotEnqueued::Busy,
             mpsc::error::TrySendError::Closed(_) => NotEnqueued::Away,
         })?;

@@ -13,6 +13,7 @@ use enqueuer::Enqueuer;
 use routes::Limits;
 use service::queue::QueueArgs;
 use service::{ServiceArgs, Shell};
+use stamp::Stage;
 use writer::Writer;
 
 /// Arguments of the API server.
@@ -46,11 +47,14 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
         queue: args.queue,
         limit: args.max_queue,
         redis: shell.readiness.part("redis"),
+        apiserver: tracer.stage(&Stage::APISERVER),
+        enqueue: tracer.stage(&Stage::ENQUEUE),
+        latency: shell.metrics.latency(&Stage::APISERVER, &Stage::ENQUEUE),
         depth: shell.metrics.gauge("queue_depth", "Messages in the queue when Redis told its length last"),
         reconnects: shell.metrics.reconnects("redis"),
     };
     let limits = Limits { body: args.max_body, body_within: shell.limits.body };
-    let routes = routes::routes(Enqueuer::start(writer), tracer.clone(), &shell.metrics, limits);
+    let routes = routes::routes(Enqueuer::start(writer), tracer.clone(), limits);
     shell.serve(routes).await?;
     service::close(&tracer).await;
     Ok(())

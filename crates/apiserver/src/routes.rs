@@ -1,6 +1,6 @@
 //! What the API server answers.
 
-use crate::enqueuer::Enqueuer;
+use crate::enqueuer::{Enqueuer, Incoming};
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -10,8 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::Router;
 use bytes::Bytes;
 use serde_json::json;
-use service::{Latency, Metrics};
-use stamp::{CounterHandle, Envelope, EnvelopeError, Stage, StageHandle, Tracer, clock};
+use stamp::{CounterHandle, Envelope, EnvelopeError, Tracer, clock};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,10 +21,7 @@ use tokio::time::timeout;
 struct Api {
     enqueuer: Enqueuer,
     tracer: Tracer,
-    apiserver: StageHandle,
-    enqueue: StageHandle,
     shed: CounterHandle,
-    latency: Latency,
     limits: Limits,
 }
 
@@ -55,14 +51,11 @@ enum Refusal {
 }
 
 /// A POST on any path is a message.
-pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, metrics: &Metrics, limits: Limits) -> Router {
+pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, limits: Limits) -> Router {
     let api = Api {
         enqueuer,
-        apiserver: tracer.stage(&Stage::APISERVER),
-        enqueue: tracer.stage(&Stage::ENQUEUE),
         shed: tracer.counter("shed"),
         tracer,
-        latency: metrics.latency(&Stage::APISERVER, &Stage::ENQUEUE),
         limits,
     };
     Router::new().fallback(accept).with_state(Arc::new(api))
@@ -75,23 +68,13 @@ async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<StatusC
     let body = read(request, api.limits).await?;
     let envelope = Envelope::read(&body)?;
     let (id, run) = (envelope.id, api.tracer.run(envelope.run()));
-    let read = clock::now();
-    match api.enqueuer.enqueue(body).await {
-        Ok(()) => {
-            // Only what was accepted is stamped: a message that was refused is in no book but that of refusals.
-            let enqueued = clock::now();
-            run.stamp_at(api.apiserver, id, read);
-            run.stamp_at(api.enqueue, id, enqueued);
-            api.latency.observe(enqueued.duration_since(read));
-            Ok(StatusCode::ACCEPTED)
+    let message = Incoming { body, run: run.clone(), id, read: clock::now() };
+    api.enqueuer.enqueue(message).await.inspect_err(|error| {
+        if error.is_shed() {
+            run.count(api.shed, 1);
         }
-        Err(error) => {
-            if error.is_shed() {
-                run.count(api.shed, 1);
-            }
-            Err(error.into())
-        }
-    }
+    })?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 async fn read(request: Request, limits: Limits) -> Result<Bytes, Refusal> {

@@ -3,8 +3,8 @@
 use crate::enqueuer::{NotEnqueued, Request};
 use redis::aio::MultiplexedConnection;
 use service::queue::{BODY, QueueArgs, QueueKind};
-use service::{Backoff, Counter, Gauge, Part};
-use stamp::{RedisUrl, Wait};
+use service::{Backoff, Counter, Gauge, Latency, Part};
+use stamp::{RedisUrl, StageHandle, Wait, clock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
@@ -24,6 +24,9 @@ pub(crate) struct Writer {
     /// The most messages in the queue.
     pub(crate) limit: Option<u64>,
     pub(crate) redis: Part,
+    pub(crate) apiserver: StageHandle,
+    pub(crate) enqueue: StageHandle,
+    pub(crate) latency: Latency,
     pub(crate) depth: Gauge,
     pub(crate) reconnects: Counter,
 }
@@ -52,7 +55,7 @@ impl Writer {
                     Some(first) => connected.write(first, &mut waiting).await,
                     None => return,
                 },
-                _ = tick.tick() => { let _ = connected.ask_length().await; },
+                _ = tick.tick() => { let _ = connected.look_after().await; },
             }
         }
     }
@@ -64,12 +67,12 @@ impl Writer {
             QueueKind::List => {
                 let lpush = pipeline.cmd("LPUSH").arg(&self.queue.key);
                 for request in batch {
-                    lpush.arg(request.body.as_ref());
+                    lpush.arg(request.message.body.as_ref());
                 }
             }
             QueueKind::Stream => {
                 for request in batch {
-                    pipeline.cmd("XADD").arg(&self.queue.key).arg("*").arg(BODY).arg(request.body.as_ref()).ignore();
+                    pipeline.cmd("XADD").arg(&self.queue.key).arg("*").arg(BODY).arg(request.message.body.as_ref()).ignore();
                 }
                 pipeline.cmd("XLEN").arg(&self.queue.key);
             }
@@ -77,26 +80,54 @@ impl Writer {
         pipeline
     }
 
+    /// Counts and stamps what Redis has taken: also where the client has gone away, as the message goes its way all the same.
+    /// What is refused is in no book but that of refusals.
+    fn note(&self, batch: &[Request]) {
+        let now = clock::now();
+        for Request { message, .. } in batch {
+            message.run.stamp_at(self.apiserver, message.id, message.read);
+            message.run.stamp_at(self.enqueue, message.id, now);
+            self.latency.observe(now.duration_since(message.read));
+        }
+    }
+
+    /// A write that changes nothing: LPUSHX adds to no list that is not there.
+    fn probe(&self) -> redis::Pipeline {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("LPUSHX").arg(format!("{}:probe", self.queue.key)).arg("").ignore();
+        pipeline.add_command(self.length_command());
+        pipeline
+    }
+
     fn length(&self) -> redis::Pipeline {
         let mut pipeline = redis::pipe();
-        let command = match self.queue.kind {
+        pipeline.add_command(self.length_command());
+        pipeline
+    }
+
+    fn length_command(&self) -> redis::Cmd {
+        let mut command = redis::cmd(match self.queue.kind {
             QueueKind::List => "LLEN",
             QueueKind::Stream => "XLEN",
-        };
-        pipeline.cmd(command).arg(&self.queue.key);
-        pipeline
+        });
+        command.arg(&self.queue.key);
+        command
     }
 }
 
 impl Connected<'_> {
     /// Takes a batch, writes it and answers everyone in it.
     async fn write(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
-        let mut bytes = first.body.len();
+        let mut bytes = first.message.body.len();
         let mut batch = vec![first];
+        // A client that has gone away meanwhile will send its message again.
+        batch.retain(|request| !request.done.is_closed());
         while batch.len() < BATCH && bytes < BATCH_BYTES {
             let Ok(next) = waiting.try_recv() else { break };
-            bytes += next.body.len();
-            batch.push(next);
+            if !next.done.is_closed() {
+                bytes += next.message.body.len();
+                batch.push(next);
+            }
         }
         let shed = match self.room(batch.len()).await {
             Ok(room) => batch.split_off(room.min(batch.len())),
@@ -106,7 +137,10 @@ impl Connected<'_> {
             answer(shed, Err(NotEnqueued::Full(limit)));
         }
         if !batch.is_empty() {
-            let enqueued = self.command(&self.writer.add(&batch)).await;
+            let enqueued = self.add(&batch).await;
+            if enqueued.is_ok() {
+                self.writer.note(&batch);
+            }
             answer(batch, enqueued);
         }
     }
@@ -121,8 +155,31 @@ impl Connected<'_> {
         Ok(usize::try_from(limit.saturating_sub(self.length)).unwrap_or(usize::MAX))
     }
 
+    /// Adds a batch to the queue.
+    async fn add(&mut self, batch: &[Request]) -> Result<(), NotEnqueued> {
+        self.command(&self.writer.add(batch)).await?;
+        if std::mem::take(&mut self.refused) > 0 {
+            info!("redis at {} takes messages again", self.writer.url);
+        }
+        self.writer.redis.set(true);
+        Ok(())
+    }
+
     async fn ask_length(&mut self) -> Result<(), NotEnqueued> {
         self.command(&self.writer.length()).await
+    }
+
+    /// What there is to do when nothing comes. While messages are refused, only a write tells whether they still would be: a
+    /// server that is out of memory, or has become a replica, still answers questions.
+    async fn look_after(&mut self) -> Result<(), NotEnqueued> {
+        self.ask_length().await?;
+        if self.refused > 0 {
+            self.command(&self.writer.probe()).await?;
+            self.refused = 0;
+            info!("redis at {} takes messages again", self.writer.url);
+        }
+        self.writer.redis.set(true);
+        Ok(())
     }
 
     /// Runs a command whose last answer is the queue's length.
@@ -133,8 +190,6 @@ impl Connected<'_> {
             Ok((length,)) => {
                 self.length = length;
                 self.writer.depth.set(length.cast_signed());
-                self.refused = 0;
-                self.writer.redis.set(true);
                 Ok(())
             }
             Err(error) => {
@@ -178,6 +233,7 @@ impl Connected<'_> {
             }
         };
         info!("redis at {} is there", self.writer.url);
+        self.refused = 0;
         if std::mem::replace(&mut self.was_connected, true) {
             self.writer.reconnects.inc();
         }

@@ -4,7 +4,6 @@
 
 mod arguments;
 mod arrivals;
-mod quorum;
 mod subscriber;
 
 pub use arguments::{MqttclientArgs, SessionKind};
@@ -29,24 +28,18 @@ pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
     anyhow::ensure!(rumqttc::valid_filter(&args.topic), "--topic {:?} is no topic filter", args.topic);
     let broker = args.mqtt.broker()?;
     let (tracer, sessions) = (shell.tracer.clone(), args.sessions());
-    let mut subscribed = quorum::split(&shell.readiness.part("mqtt"), sessions.len());
-    let mut recording = match args.arrivals {
-        Memory::Memory => None,
-        Memory::LogStore => Some(quorum::split(&shell.readiness.part("log store"), sessions.len())),
-    };
     let (bitmaps, life) = (Arc::new(Mutex::new(Bitmaps::default())), mqtt::client_id("mqttclient"));
     let mut clients = JoinSet::new();
     for (number, session) in sessions.into_iter().enumerate() {
-        let Some(mqtt) = subscribed.next() else { break };
-        let arrivals = match recording.as_mut().and_then(Iterator::next) {
-            Some(log_store) => {
+        let arrivals = match args.arrivals {
+            Memory::Memory => Arrivals::Memory(bitmaps.clone()),
+            Memory::LogStore => {
                 let (url, client) = (args.service.log_store().clone(), format!("{life}-{number}"));
-                let reconnects = shell.metrics.reconnects("redis");
+                let (log_store, reconnects) = (shell.readiness.part("log store"), shell.metrics.reconnects("redis"));
                 Arrivals::LogStore(Box::new(Recorder::new(url, client, log_store, reconnects)))
             }
-            None => Arrivals::Memory(bitmaps.clone()),
         };
-        let subscriber = Subscriber::new(broker.clone(), session, args.filter(), args.qos, mqtt, arrivals, &shell);
+        let subscriber = Subscriber::new(broker.clone(), session, args.filter(), args.qos, arrivals, &shell);
         clients.spawn(subscriber.run(shell.shutdown.clone()));
     }
     shell.serve(axum::Router::new()).await?;

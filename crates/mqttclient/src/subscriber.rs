@@ -1,13 +1,12 @@
 //! The connection to the broker: subscribes, acknowledges, stamps.
 
 use crate::arrivals::{Arrival, Arrivals};
-use crate::quorum::Member;
 use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Publish, QoS, Session};
-use service::{Backoff, Counter, Garbage, Shell};
+use service::{Backoff, Counter, Garbage, Part, Shell};
 use stamp::{CounterHandle, Envelope, Stage, StageHandle, Tracer, clock};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
-use tokio::time::{Interval, interval_at, sleep};
+use tokio::time::{Interval, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -20,7 +19,7 @@ pub(crate) struct Subscriber {
     session: Session,
     filter: String,
     qos: QoS,
-    mqtt: Member,
+    mqtt: Part,
     arrivals: Arrivals,
     tracer: Tracer,
     stage: StageHandle,
@@ -61,7 +60,6 @@ impl Subscriber {
         session: Session,
         filter: String,
         qos: QoS,
-        mqtt: Member,
         arrivals: Arrivals,
         shell: &Shell,
     ) -> Self {
@@ -71,7 +69,7 @@ impl Subscriber {
             session,
             filter,
             qos,
-            mqtt,
+            mqtt: shell.readiness.part("mqtt"),
             arrivals,
             stage: tracer.stage(&Stage::MQTTCLIENT),
             duplicates: tracer.counter("duplicates"),
@@ -128,6 +126,8 @@ impl Subscriber {
         writer.subscribe(1, &self.filter, self.qos)?;
         writer.flush().await?;
         let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
+        // A process that was stopped for long must not take two ticks in a row for a broker that is silent.
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut awaited = Awaited::default();
         while !awaited.ended {
             tokio::select! {

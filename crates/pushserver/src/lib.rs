@@ -83,28 +83,48 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     }
     shell.serve(axum::Router::new()).await?;
 
-    let finished = async {
-        while workers.join_next().await.is_some() {}
+    let unsent = finish(workers, publishers, &given_up).await;
+    if args.delivery == Delivery::AtMostOnce && !unsent.is_empty() {
+        give_back(&args, &unsent).await;
+    }
+    service::close(&tracer).await;
+    Ok(())
+}
+
+/// Waits until everything taken is published, or given up. Gives what never left this process.
+async fn finish(
+    mut workers: JoinSet<()>,
+    mut publishers: JoinSet<Vec<Message>>,
+    given_up: &CancellationToken,
+) -> Vec<Message> {
+    let limit = tokio::time::sleep(FINISH_WITHIN);
+    tokio::pin!(limit);
+    let unsettled = async { while workers.join_next().await.is_some() {} };
+    if tokio::time::timeout(FINISH_WITHIN, unsettled).await.is_err() {
+        given_up.cancel();
+        let ended = async { while workers.join_next().await.is_some() {} };
+        if tokio::time::timeout(GIVE_BACK_WITHIN, ended).await.is_err() {
+            warn!("redis does not answer: what its commands were to take may be lost");
+        }
+    }
+    // A publisher ends when the last worker has let go of its channel.
+    workers.shutdown().await;
+    let published = async {
         let mut unsent = Vec::new();
         while let Some(publisher) = publishers.join_next().await {
             unsent.extend(publisher.unwrap_or_default());
         }
         unsent
     };
-    tokio::pin!(finished);
-    let unsent = tokio::select! {
-        unsent = &mut finished => unsent,
-        () = tokio::time::sleep(FINISH_WITHIN) => {
+    tokio::pin!(published);
+    tokio::select! {
+        unsent = &mut published => unsent,
+        () = limit => {
             warn!("not everything taken could be published within {} s", FINISH_WITHIN.as_secs());
             given_up.cancel();
-            finished.await
+            published.await
         }
-    };
-    if args.delivery == Delivery::AtMostOnce && !unsent.is_empty() {
-        give_back(&args, &unsent).await;
     }
-    service::close(&tracer).await;
-    Ok(())
 }
 
 /// What workers and publishers are made from.

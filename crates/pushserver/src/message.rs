@@ -13,6 +13,8 @@ pub(crate) struct Message {
     pub(crate) trace: Option<(RunTrace, MsgId)>,
     /// When it came out of the queue.
     pub(crate) taken: Instant,
+    /// It has been on its way to the broker.
+    pub(crate) written: bool,
     /// Tells its worker that it is published; none where no worker waits for that.
     pub(crate) receipt: Option<Receipt>,
 }

@@ -8,7 +8,7 @@ use service::{Backoff, Counter, Gauge, Latency, Outage, Part};
 use stamp::{StageHandle, clock};
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
-use tokio::time::{interval_at, sleep};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -60,6 +60,8 @@ struct Publishing {
     open: bool,
     /// Messages that the broker lets be in flight.
     room: usize,
+    /// What was told of them last.
+    told_in_flight: i64,
     /// The broker has refused a message, and has acknowledged none since.
     refused: bool,
     /// Written, not yet flushed, at quality of service 0.
@@ -79,6 +81,7 @@ impl Publisher {
             outbox: Outbox::default(),
             open: true,
             room: 0,
+            told_in_flight: 0,
             refused: false,
             written: Vec::new(),
             written_ids: Vec::new(),
@@ -87,11 +90,12 @@ impl Publisher {
             () = publishing.run() => return Vec::new(),
             () = given_up.cancelled() => {}
         }
-        let unsure = publishing.outbox.len() + publishing.written.len();
+        let (written, mut unsent): (Vec<Message>, Vec<Message>) =
+            publishing.pending.into_iter().partition(|message| message.written);
+        let unsure = publishing.outbox.len() + publishing.written.len() + written.len();
         if unsure > 0 {
             warn!("the broker may or may not have {unsure} messages");
         }
-        let mut unsent = Vec::from(publishing.pending);
         // By now the workers only finish what they have begun.
         while let Some(message) = publishing.messages.recv().await {
             unsent.push(message);
@@ -141,6 +145,8 @@ impl Publishing {
             self.is_well(backoff);
         }
         let mut ping = interval_at((clock::now() + ping_period).into(), ping_period);
+        // A process that was stopped for long must not take two ticks in a row for a broker that is silent.
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut awaits_pong = false;
         self.send(&mut writer).await?;
         while self.open || !self.outbox.is_empty() || !self.pending.is_empty() {
@@ -220,6 +226,7 @@ impl Publishing {
         let (stage, latency) = (self.settings.stage, &self.settings.latency);
         // A message that goes out again was stamped when it went out first.
         let stamp = |message: &mut Message| {
+            message.written = true;
             if let Some((run, id)) = message.trace.take() {
                 run.stamp_at(stage, id, now);
                 latency.observe(now.duration_since(message.taken));
@@ -235,7 +242,9 @@ impl Publishing {
         }
         self.written_ids.clear();
         self.written.drain(..).for_each(Message::published);
-        self.settings.in_flight.set(i64::try_from(self.outbox.len() + self.pending.len()).unwrap_or(i64::MAX));
+        // Several publishers share the gauge.
+        let in_flight = i64::try_from(self.outbox.len() + self.pending.len()).unwrap_or(i64::MAX);
+        self.settings.in_flight.inc_by(in_flight - std::mem::replace(&mut self.told_in_flight, in_flight));
     }
 
     /// Takes in what the broker has sent.
@@ -262,6 +271,7 @@ impl Publishing {
                     writer.pubrel(packet_id);
                 }
                 Packet::PingResp => *awaits_pong = false,
+                Packet::Disconnect { reason } => return Err(MqttError::Disconnected { code: reason }.into()),
                 packet => return Err(MqttError::OutOfTurn(Box::new(packet)).into()),
             }
         }

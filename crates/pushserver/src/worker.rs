@@ -26,6 +26,9 @@ const MOST_HELD: usize = 4096;
 /// while it waits for these it cannot drop those.
 const SETTLE_WITHIN: Duration = Duration::from_millis(5);
 
+/// The same where that takes long: it doubles up to this.
+const LONGEST_SETTLE: Duration = Duration::from_millis(160);
+
 /// How messages leave the queue.
 pub(crate) enum Intake {
     /// They are popped from a list, and gone.
@@ -156,6 +159,7 @@ impl Worker {
     /// Takes what there is; waits for it where nothing else is to be done. Empty when nothing came for a while.
     async fn take(&mut self, connection: &mut MultiplexedConnection, course: &Course) -> Result<Vec<Taken>, HoldError> {
         let awaits_all = self.handoff == Handoff::Inline;
+        let mut patience = SETTLE_WITHIN;
         loop {
             self.ledger.note_published();
             let room = MOST_HELD.saturating_sub(self.ledger.len());
@@ -194,7 +198,8 @@ impl Worker {
             if !found.is_empty() || may_wait || course.shutdown.is_cancelled() {
                 return Ok(found);
             }
-            let _ = timeout(SETTLE_WITHIN, self.ledger.more_published()).await;
+            let _ = timeout(patience, self.ledger.more_published()).await;
+            patience = (2 * patience).min(LONGEST_SETTLE);
         }
     }
 
@@ -226,7 +231,7 @@ impl Worker {
         for (key, body) in taken {
             let receipt = receipts.then(|| self.ledger.enter(key));
             let trace = self.trace(&body, now);
-            let message = Message { body: Bytes::from(body), trace, taken: now, receipt };
+            let message = Message { body: Bytes::from(body), trace, taken: now, written: false, receipt };
             if messages.send(message).await.is_err() {
                 return false;
             }

@@ -14,14 +14,15 @@ const START: &str = "start";
 /// What a service still waits for before it can do its work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    /// Each part, and whether it is there.
+    /// Each part by name, and whether its holder has it.
     parts: Arc<watch::Sender<Vec<(&'static str, bool)>>>,
 }
 
-/// One thing a service needs, for example `redis`: its holder says when it comes and goes.
+/// One thing a service needs, for example `redis`: its holder says when it comes and goes. A thing that has several holders is
+/// there when each of them has it.
 #[derive(Debug, Clone)]
 pub struct Part {
-    name: &'static str,
+    index: usize,
     readiness: Readiness,
 }
 
@@ -32,28 +33,38 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Adds something that the service needs and does not have yet.
+    /// Adds a holder of something that the service needs; it does not have it yet.
     #[must_use]
     pub fn part(&self, name: &'static str) -> Part {
-        let part = Part { name, readiness: self.clone() };
-        part.set(false);
-        part
+        let mut index = 0;
+        self.parts.send_modify(|parts| {
+            index = parts.len();
+            parts.push((name, false));
+        });
+        Part { index, readiness: self.clone() }
     }
 
     /// All parts have been added: from now on they alone decide.
     pub(crate) fn started(&self) {
-        Part { name: START, readiness: self.clone() }.set(true);
+        Part { index: 0, readiness: self.clone() }.set(true);
     }
 
     /// The parts that are missing; none when the service is ready.
     #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
-        self.parts.borrow().iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect()
+        self.parts().into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
     }
 
-    /// Each part that the service needs, its start among them, and whether it is there.
+    /// Each part that the service needs, its start among them, and whether all its holders have it.
     pub(crate) fn parts(&self) -> Vec<(&'static str, bool)> {
-        self.parts.borrow().clone()
+        let mut named: Vec<(&'static str, bool)> = Vec::new();
+        for &(name, there) in &*self.parts.borrow() {
+            match named.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, all)) => *all &= there,
+                None => named.push((name, there)),
+            }
+        }
+        named
     }
 
     /// Waits until no part is missing.
@@ -64,15 +75,9 @@ impl Readiness {
 }
 
 impl Part {
-    /// Says whether the part is there now.
+    /// Says whether the holder has the part now.
     pub fn set(&self, there: bool) {
-        self.readiness.parts.send_if_modified(|parts| {
-            let Some(known) = parts.iter_mut().find(|(name, _)| *name == self.name) else {
-                parts.push((self.name, there));
-                return true;
-            };
-            std::mem::replace(&mut known.1, there) != there
-        });
+        self.readiness.parts.send_if_modified(|parts| std::mem::replace(&mut parts[self.index].1, there) != there);
     }
 }
 
@@ -89,4 +94,26 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, Json<Value>)
     let waiting_for = readiness.waiting_for();
     let status = if waiting_for.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"ready": waiting_for.is_empty(), "waiting_for": waiting_for})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_there_when_each_of_its_holders_has_it() {
+        let readiness = Readiness::default();
+        let holders = [readiness.part("mqtt"), readiness.part("mqtt")];
+        let other = readiness.part("redis");
+        readiness.started();
+        assert_eq!(readiness.waiting_for(), ["mqtt", "redis"]);
+        holders[0].set(true);
+        holders[0].clone().set(true);
+        other.set(true);
+        assert_eq!(readiness.waiting_for(), ["mqtt"]);
+        holders[1].set(true);
+        assert!(readiness.waiting_for().is_empty());
+        holders[0].set(false);
+        assert_eq!(readiness.parts(), [(START, true), ("mqtt", false), ("redis", true)]);
+    }
 }

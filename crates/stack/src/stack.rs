@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long each process may take to finish what it has accepted.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+const STOP_WITHIN: Duration = Duration::from_secs(12);
 
 /// What can be set about a local stack.
 #[derive(Debug, Clone)]

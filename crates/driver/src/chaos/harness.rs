@@ -14,6 +14,9 @@ const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
 /// How often the arrivals are looked at.
 const PERIOD: Duration = Duration::from_millis(50);
 
+/// How often services write their counts.
+const COUNTS_WRITTEN: Duration = Duration::from_millis(100);
+
 /// How long the log store may take to tell how many have arrived.
 const TELLS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -101,6 +104,8 @@ impl Harness {
     /// Waits until a message arrives. The log store may be what has just come back: each look is on a connection of its own.
     /// Gives the duplicates so far.
     async fn arrivals_move(&self) -> u64 {
+        // Services write their counts every 100 ms: by then those of arrivals before the fault are written.
+        sleep(2 * COUNTS_WRITTEN).await;
         let mut first = None;
         loop {
             if let Ok(Ok(counts)) = timeout(TELLS_WITHIN, self.counts()).await {

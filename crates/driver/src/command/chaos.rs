@@ -55,6 +55,9 @@ pub(crate) struct ChaosArgs {
     drain_timeout: Duration,
 }
 
+/// Faults may take longer than planned: the load lasts until it is told to end.
+const LOAD_LASTS: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// The load's shape with all defaults: clap knows them.
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true)]
@@ -81,10 +84,9 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
     let endpoint = shape.endpoint(&target).await?;
     let template = Template::new(&target, &run, &shape.request_options(None)?);
-    // Faults may take longer than planned: the load lasts until it is told to end.
     let ended = tokio_util::sync::CancellationToken::new();
     let plan = LoadPlan {
-        duration: args.duration * 10,
+        duration: LOAD_LASTS,
         until: Some(ended.clone()),
         keep_ids: true,
         ..shape.plan(endpoint, template, 8, Some(args.rate))
@@ -101,7 +103,12 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
         harmed
     };
     let (harmed, tally) = tokio::join!(harming, watched(plan, None, &progress));
+    if harmed.is_err() {
+        progress.finish();
+        output::result(&faults_table(&harness.done));
+    }
     harmed?;
+    anyhow::ensure!(!harness.done.is_empty(), "no fault came about: give a longer --duration");
     let mut tally = tally?;
     let accepted = tally.accepted_ids.take().unwrap_or_default();
     let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
@@ -154,12 +161,17 @@ fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {
     format!("{at:7.1} s  {what:<10} {part:<10}  arrivals again after {took:4.1} s, {duplicates} duplicates so far")
 }
 
-fn table(done: &BTreeMap<String, (u32, u32)>, requests: u64, books: &Audit) -> String {
+fn faults_table(done: &BTreeMap<String, (u32, u32)>) -> String {
     let mut table = String::new();
     for (part, (kills, stops)) in done {
         // Writing to a string never fails.
         let _ = writeln!(table, "{part:<11} kills {kills:>3}  stops {stops:>3}");
     }
+    table
+}
+
+fn table(done: &BTreeMap<String, (u32, u32)>, requests: u64, books: &Audit) -> String {
+    let mut table = faults_table(done);
     let (kills, stops) = done.values().fold((0, 0), |(kills, stops), (more, other)| (kills + more, stops + other));
     let Audit { accepted, arrived, duplicates, lost } = books;
     for (name, value) in [

@@ -1,10 +1,9 @@
 //! Arrivals in the log store: exact across restarts and processes, at a round trip for each read from the broker.
 
 use super::Arrival;
-use crate::quorum::Member;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Script};
-use service::{Backoff, Counter};
+use service::{Backoff, Counter, Part};
 use stamp::{RedisUrl, RunId, StoreError, Wait, keys};
 use std::collections::HashMap;
 use std::fmt;
@@ -54,7 +53,7 @@ pub(crate) struct Recorder {
     url: RedisUrl,
     /// No other client, and no earlier life of this one, has the same: its last answer stands under it.
     client: String,
-    log_store: Member,
+    log_store: Part,
     script: Script,
     connection: Option<MultiplexedConnection>,
     backoff: Backoff,
@@ -64,7 +63,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(url: RedisUrl, client: String, log_store: Member, reconnects: Counter) -> Self {
+    pub(crate) fn new(url: RedisUrl, client: String, log_store: Part, reconnects: Counter) -> Self {
         Self {
             url,
             client,

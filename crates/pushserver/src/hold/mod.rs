@@ -80,6 +80,8 @@ pub(crate) struct Hold {
     /// How often the lease was lost.
     tenure: u32,
     name: String,
+    /// The name before this one, until it has been left in good order.
+    left: Option<String>,
     store: Store,
 }
 
@@ -94,12 +96,18 @@ impl Hold {
             QueueKind::List => Store::List(HeldList::default()),
             QueueKind::Stream => Store::Stream(HeldStream::default()),
         };
-        Self { name: format!("{worker}.0"), keys, names, worker, tenure: 0, store }
+        Self { name: format!("{worker}.0"), keys, names, worker, tenure: 0, left: None, store }
     }
 
     /// Begins on a new connection: registers the name where that has not been done, and gives what it holds, in order.
     pub(crate) async fn resume(&mut self, connection: &mut MultiplexedConnection) -> Result<Vec<Taken>, HoldError> {
         let scripts = Scripts::load(connection).await?;
+        if let Some(left) = &self.left {
+            // What the queue gave to that name when the lease was lost already. All its commands have been answered: it needs no
+            // fence any more.
+            let () = scripts.give_back(connection, &self.keys, left, None).await?;
+            self.left = None;
+        }
         if self.names.change(|names| !names.contains(&self.name)) {
             redis::cmd("ZADD").arg(&self.keys.holders).arg("NX").arg(1).arg(&self.name).exec_async(connection).await?;
             self.names.change(|names| names.insert(self.name.clone()));
@@ -131,7 +139,7 @@ impl Hold {
     pub(crate) fn begin_anew(&mut self) {
         self.names.change(|names| names.remove(&self.name));
         self.tenure += 1;
-        self.name = format!("{}.{}", self.worker, self.tenure);
+        self.left = Some(std::mem::replace(&mut self.name, format!("{}.{}", self.worker, self.tenure)));
     }
 
     /// Gives everything back to the queue, and the name up. Says how many messages that were.
