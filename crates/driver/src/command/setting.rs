@@ -27,7 +27,9 @@ impl Setting {
             }
             _ => args.rates.clone(),
         };
-        let settings: Vec<(u16, Option<f64>)> = if steps.is_empty() {
+        let settings: Vec<(u16, Option<f64>)> = if !args.levels.is_empty() {
+            args.levels.iter().map(|&connections| (connections, None)).collect()
+        } else if steps.is_empty() {
             (args.from..=args.to).step_by(usize::from(args.step)).map(|connections| (connections, None)).collect()
         } else {
             steps.into_iter().map(|rate| (args.rate_connections, Some(rate))).collect()
