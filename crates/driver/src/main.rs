@@ -18,7 +18,7 @@ use command::role::Role;
 use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
-use reporter::ReportArgs;
+use reporter::{CompareArgs, ReportArgs};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -48,6 +48,8 @@ enum Command {
     Clock(ClockArgs),
     /// Make the report of a sweep, or of a single run, from the log store
     Report(ReportArgs),
+    /// Set reports side by side: a table, what differs between their settings, and a picture
+    Compare(CompareArgs),
     /// One process of the local stack
     #[command(hide = true)]
     Role {
@@ -66,6 +68,7 @@ async fn main() -> ExitCode {
         Command::Services(args) => command::services::run(args).await,
         Command::Clock(args) => command::clock::run(args).await,
         Command::Report(args) => command::report::run(args).await,
+        Command::Compare(args) => command::compare::run(&args),
         Command::Role { role } => role.run().await,
     };
     done.unwrap_or_else(|error| {

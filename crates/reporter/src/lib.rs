@@ -6,6 +6,7 @@
 
 mod chart;
 mod command;
+mod compare;
 mod export;
 mod join;
 mod measure;
@@ -16,6 +17,7 @@ mod statistics;
 mod sweep;
 
 pub use command::{ReportArgs, parse_path, report};
+pub use compare::{CompareArgs, CompareError, Comparison, Difference, Point, Series, Spread, compare};
 pub use join::Join;
 pub use measure::measure;
 pub use model::{Books, Hop, Level, Report};

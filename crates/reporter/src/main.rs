@@ -1,7 +1,7 @@
 //! `reporter`: makes reports from the log store.
 
 use clap::{Parser, Subcommand};
-use reporter::{ReportArgs, report};
+use reporter::{CompareArgs, ReportArgs, compare, report};
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Makes reports from the stamps in the log store")]
@@ -11,20 +11,36 @@ struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Command {
     /// Make the report of a sweep, or of a single run, from the log store
     Report(ReportArgs),
+    /// Set reports side by side: a table, what differs between their settings, and a picture
+    Compare(CompareArgs),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
-    let Arguments { command: Command::Report(args) } = Arguments::parse();
-    let (_, folder) = report(&args).await?;
-    print_folder(&folder);
+    match Arguments::parse().command {
+        Command::Report(args) => {
+            let (_, folder) = report(&args).await?;
+            print(&folder.display().to_string());
+        }
+        Command::Compare(args) => {
+            let (table, folder) = compare(&args)?;
+            print(&table);
+            note(&format!("comparison: {}", folder.display()));
+        }
+    }
     Ok(())
 }
 
 #[allow(clippy::print_stdout)]
-fn print_folder(folder: &std::path::Path) {
-    println!("{}", folder.display());
+fn print(result: &str) {
+    println!("{result}");
+}
+
+#[allow(clippy::print_stderr)]
+fn note(text: &str) {
+    eprintln!("{text}");
 }

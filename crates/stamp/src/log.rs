@@ -135,14 +135,14 @@ impl LogStore {
         Ok(steps.iter().filter_map(|step| serde_json::from_str(step).ok()).collect())
     }
 
-    /// Elements in a list, for example the messages that wait in a queue.
+    /// Elements in a list, or entries in a stream, for example the messages that wait in a queue of either kind.
     pub async fn length(&self, key: &str) -> Result<u64, StoreError> {
-        let ask = async |command| redis::cmd(command).arg(key).query_async(&mut self.connection.clone()).await;
-        let length = match ask("LLEN").await {
-            Err(error) if error.code() == Some("WRONGTYPE") => ask("XLEN").await,
+        let mut connection = self.connection.clone();
+        let length = match connection.llen(key).await {
+            Err(error) if error.code() == Some("WRONGTYPE") => connection.xlen(key).await,
             length => length,
         };
-        length.map_err(|e| self.url.failed(e))
+        length.map_err(|error| self.url.failed(error))
     }
 
     /// Keeps a document under `key` for `time_to_live`.

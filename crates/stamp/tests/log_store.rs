@@ -224,6 +224,19 @@ async fn a_key_of_the_wrong_type_spoils_its_own_run_alone() {
 }
 
 #[tokio::test]
+async fn a_queue_of_either_kind_has_a_length() {
+    let fixture = Fixture::start().await;
+    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let mut pipeline = redis::pipe();
+    pipeline.lpush("list", &["a", "b"]).xadd("stream", "*", &[("body", "a")]).set("text", "a");
+    let (): () = pipeline.ignore().query_async(&mut connection).await.unwrap();
+    assert_eq!(fixture.log.length("nothing").await.unwrap(), 0);
+    assert_eq!(fixture.log.length("list").await.unwrap(), 2);
+    assert_eq!(fixture.log.length("stream").await.unwrap(), 1);
+    assert!(fixture.log.length("text").await.is_err());
+}
+
+#[tokio::test]
 async fn a_log_store_that_has_forgotten_the_script_is_given_it_again() {
     let fixture = Fixture::start().await;
     let tracer = Tracer::start(&fixture.url, TracerOptions::default());

@@ -2,6 +2,7 @@
 
 pub(crate) mod chaos;
 pub(crate) mod clock;
+pub(crate) mod compare;
 mod hgrm;
 pub(crate) mod load;
 mod load_result;

@@ -3,6 +3,7 @@
 use super::sweep::SweepArgs;
 use crate::load::SplitMix;
 use reporter::Load;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One level of a sweep.
@@ -27,7 +28,10 @@ impl Setting {
             }
             _ => args.rates.clone(),
         };
-        let settings: Vec<(u16, Option<f64>)> = if steps.is_empty() {
+        let settings: Vec<(u16, Option<f64>)> = if !args.levels.is_empty() {
+            // A level is known by its connections: one that is named twice is one level.
+            BTreeSet::from_iter(&args.levels).into_iter().map(|&connections| (connections, None)).collect()
+        } else if steps.is_empty() {
             (args.from..=args.to).step_by(usize::from(args.step)).map(|connections| (connections, None)).collect()
         } else {
             steps.into_iter().map(|rate| (args.rate_connections, Some(rate))).collect()

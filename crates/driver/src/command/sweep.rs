@@ -32,12 +32,16 @@ pub(crate) struct SweepArgs {
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) step: u16,
 
+    /// Sweep over these concurrencies instead, parted by commas, for example 1,4,16
+    #[arg(long, value_name = "CONNECTIONS", value_delimiter = ',', conflicts_with_all = ["from", "to", "step"], value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
+    pub(super) levels: Vec<u16>,
+
     /// Sweep over these rates instead, in an open loop: requests a second, parted by commas
-    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', value_parser = parse_rate, conflicts_with_all = ["from", "to", "step"])]
+    #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', value_parser = parse_rate, conflicts_with_all = ["from", "to", "step", "levels"])]
     pub(super) rates: Vec<f64>,
 
     /// The lowest rate, where rates are in even steps
-    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires_all = ["rate_to", "rate_step"], conflicts_with_all = ["from", "to", "step", "rates"])]
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires_all = ["rate_to", "rate_step"], conflicts_with_all = ["from", "to", "step", "levels", "rates"])]
     pub(super) rate_from: Option<f64>,
 
     /// The highest rate

@@ -1,11 +1,11 @@
 //! `arrival.png`: arrival latency and throughput by concurrency.
 
 use super::axis::{self, Scale};
-use super::frame::{self, Frame, Plot};
+use super::frame::{self, Axes, Frame, Head, Plot};
 use super::legend::{Entry, Sample};
 use super::marker::{Look, Shape};
 use super::text::Text;
-use super::{Area, ChartError, DrawError, caption, palette, picture};
+use super::{Area, ChartError, DrawError, SIZE, caption, palette, picture};
 use crate::{Http, Level, Report};
 use plotters::prelude::DrawingBackend;
 
@@ -36,7 +36,7 @@ const RATE: Series = Series {
 
 /// Renders the picture as PNG.
 pub(crate) fn render(report: &Report) -> Result<Vec<u8>, ChartError> {
-    picture::png(|area| draw(area, report))
+    picture::png(SIZE, |area| draw(area, report))
 }
 
 fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
@@ -45,7 +45,7 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), Draw
         levels.iter().flat_map(|level| [(P50.value)(level), (P99.value)(level)]).flatten().collect();
     let rates = || levels.iter().filter_map(RATE.value);
     let bottom = axis::concurrency(levels);
-    let (latency, left) = axis::logarithmic("arrival latency (ms, logarithmic)", &latencies);
+    let (latency, left) = axis::logarithmic("arrival latency (ms, logarithmic)", &latencies, axis::LOG_LABELS);
     let (rate, right) = axis::linear("requests/s", rates().fold(0.0, f64::max) * 1.02, "");
     let with_rate = rates().next().is_some();
     let series = [(RATE, rate), (P50, latency), (P99, latency)];
@@ -58,12 +58,12 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), Draw
     }
     let by_rate = levels.iter().any(|level| level.load.rate.is_some());
     let frame = Frame {
-        title: if by_rate { "Arrival latency by rate" } else { "Arrival latency by concurrency" },
-        captions: &captions,
-        legend: &legend(with_rate),
-        bottom: &bottom,
-        left: &left,
-        right: with_rate.then_some((&right, RATE.look.colour)),
+        head: Head {
+            title: if by_rate { "Arrival latency by rate" } else { "Arrival latency by concurrency" },
+            captions: &captions,
+            legend: &legend(with_rate),
+        },
+        axes: Axes { bottom: &bottom, left: &left, right: with_rate.then_some((&right, RATE.look.colour)) },
     };
     let plot = frame.draw(area)?;
     let xs: Vec<i32> = bottom.ticks.iter().map(|tick| plot.x(tick.at)).collect();

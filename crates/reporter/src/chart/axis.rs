@@ -9,8 +9,11 @@ const STRIDES: [usize; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 50
 /// Steps of a linear axis at most.
 const LINEAR_STEPS: u32 = 10;
 
-/// Labels on a logarithmic axis at most, before it takes fewer digits.
-const LOG_LABELS: usize = 10;
+/// Labels on a logarithmic axis of a picture's whole height at most, before it takes fewer digits.
+pub(super) const LOG_LABELS: usize = 10;
+
+const RATE_TITLE: &str = "rate (intended requests/s)";
+const CONCURRENCY_TITLE: &str = "concurrency (connections)";
 
 /// A mark on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,8 +75,8 @@ pub(super) fn linear(title: &str, max: f64, unit: &str) -> (Scale, Axis) {
 }
 
 /// A logarithmic axis of times in µs, labelled in ms. It begins and ends at 1, 2 or 5 times a power of ten and covers all
-/// values above 0.
-pub(super) fn logarithmic(title: &str, values_us: &[f64]) -> (Scale, Axis) {
+/// values above 0, with so many labels at most, unless it spans that many powers of ten.
+pub(super) fn logarithmic(title: &str, values_us: &[f64], labels: usize) -> (Scale, Axis) {
     // Percentiles are whole µs, and an i64 of them is below 10^19.
     let round = |mantissas: &'static [u8]| {
         (-1..20).flat_map(move |exponent| mantissas.iter().map(move |&m| f64::from(m) * 10f64.powi(exponent)))
@@ -88,7 +91,7 @@ pub(super) fn logarithmic(title: &str, values_us: &[f64]) -> (Scale, Axis) {
     let inside = |value: &f64| (from * 0.999..=to * 1.001).contains(value);
     let labelled = [&[1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[1, 2, 5], &[1]]
         .into_iter()
-        .find(|digits| round(digits).filter(inside).count() <= LOG_LABELS)
+        .find(|digits| round(digits).filter(inside).count() <= labels)
         .unwrap_or(&[1]);
     let ticks = round(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).filter(inside).map(|value| {
         let is_labelled = round(labelled).any(|other| (other / value - 1.0).abs() < 1e-9);
@@ -102,9 +105,9 @@ pub(super) fn slots(levels: &[Level]) -> Axis {
     let width = 1.0 / levels.len().max(1) as f64;
     let tick = |(index, level): (usize, &Level)| Tick { at: (index as f64 + 0.5) * width, label: label(level) };
     let title = if levels.iter().any(|level| level.load.rate.is_some()) {
-        "rate (intended requests/s)"
+        RATE_TITLE
     } else if levels.is_empty() || levels.iter().any(|level| level.load.concurrency.is_some()) {
-        "concurrency (connections)"
+        CONCURRENCY_TITLE
     } else {
         "run (driven by another program)"
     };
@@ -115,15 +118,27 @@ pub(super) fn slots(levels: &[Level]) -> Axis {
 /// would crowd its first levels into a corner.
 pub(super) fn concurrency(levels: &[Level]) -> Axis {
     let known: Option<Vec<f64>> = levels.iter().map(|level| level.load.position()).collect();
-    let known = known.unwrap_or_default();
+    spread(slots(levels), &known.unwrap_or_default())
+}
+
+/// The levels that several sweeps have, in the same way; a label with a star where `starred` says so.
+pub(super) fn positions(positions: &[f64], by_rate: bool, starred: impl Fn(f64) -> bool) -> Axis {
+    let width = 1.0 / positions.len().max(1) as f64;
+    let label = |position: f64| number::grouped(position, 0) + if starred(position) { "*" } else { "" };
+    let tick = |(index, &at): (usize, &f64)| Tick { at: (index as f64 + 0.5) * width, label: label(at) };
+    let title = if by_rate { RATE_TITLE } else { CONCURRENCY_TITLE }.to_owned();
+    spread(Axis { title, ticks: positions.iter().enumerate().map(tick).collect() }, positions)
+}
+
+/// Moves ticks that stand side by side to their positions, where those rise in fairly even steps.
+fn spread(mut axis: Axis, known: &[f64]) -> Axis {
     let steps = || known.windows(2).map(|pair| pair[1] - pair[0]);
     let (smallest, largest) = (steps().fold(f64::INFINITY, f64::min), steps().fold(0.0, f64::max));
-    let mut axis = slots(levels);
     if known.len() >= 2 && smallest > 0.0 && largest / smallest <= 5.0 {
         // As much room at the sides as slots leave.
         let margin = 0.5 / known.len() as f64;
         let (first, last) = (known[0], known[known.len() - 1]);
-        for (tick, position) in axis.ticks.iter_mut().zip(&known) {
+        for (tick, position) in axis.ticks.iter_mut().zip(known) {
             tick.at = margin + (position - first) / (last - first) * (1.0 - 2.0 * margin);
         }
     } else if known.len() >= 2 {
@@ -189,16 +204,16 @@ mod tests {
             (&[-5.0, 0.0], &["0.1 ms", "0.2 ms", "0.5 ms", "1 ms", "2 ms", "5 ms", "10 ms"]),
         ];
         for (values, expected) in cases {
-            assert_eq!(labels(&logarithmic("", values).1), expected, "{values:?}");
+            assert_eq!(labels(&logarithmic("", values, LOG_LABELS).1), expected, "{values:?}");
         }
     }
 
     #[test]
     fn a_logarithmic_scale_keeps_what_is_outside_at_its_edge() {
-        let (scale, _) = logarithmic("", &[110.0, 900.0]);
+        let (scale, _) = logarithmic("", &[110.0, 900.0], LOG_LABELS);
         let places = [-7.0, 0.0, 100.0, 1_000.0, f64::INFINITY].map(|value| scale.place(value));
         assert_eq!(places.map(|place| place.to_string()), ["0", "0", "0", "1", "1"]);
-        let extremes = logarithmic("", &[1.0, i64::MAX as f64]);
+        let extremes = logarithmic("", &[1.0, i64::MAX as f64], LOG_LABELS);
         assert!(labels(&extremes.1).len() > 2);
     }
 

@@ -4,7 +4,7 @@ use super::axis::{self, Axis, Tick};
 use super::legend::{self, Entry};
 use super::marker::rounded;
 use super::text::Text;
-use super::{Area, CANVAS, DrawError, palette};
+use super::{Area, CANVAS_WIDTH, DrawError, palette};
 use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
@@ -14,14 +14,26 @@ const TICK: i32 = 12;
 const TITLE_BASELINE: i32 = 92;
 const LINE_HEIGHT: i32 = 46;
 /// From the plot's lower edge to the picture's: labels, the axis' title, and the margin.
-const BELOW: i32 = 156;
+pub(super) const BELOW: i32 = 156;
 
 /// Everything around the data.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
+    pub(super) head: Head<'a>,
+    pub(super) axes: Axes<'a>,
+}
+
+/// What stands above the data.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
     pub(super) title: &'a str,
     pub(super) captions: &'a [String],
     pub(super) legend: &'a [Entry],
+}
+
+/// What stands at the sides of the data.
+#[derive(Debug)]
+pub(super) struct Axes<'a> {
     pub(super) bottom: &'a Axis,
     pub(super) left: &'a Axis,
     /// With the colour of the series that it belongs to.
@@ -39,7 +51,7 @@ pub(super) struct Plot {
 
 /// The room that a line of text has.
 pub(super) fn text_width() -> i32 {
-    CANVAS.0.cast_signed() - 2 * MARGIN
+    CANVAS_WIDTH.cast_signed() - 2 * MARGIN
 }
 
 impl Plot {
@@ -71,6 +83,16 @@ impl Plot {
 impl Frame<'_> {
     /// Draws it and returns where the data belongs.
     pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<Plot, DrawError<DB>> {
+        let top = self.head.draw(area)?;
+        let plot = Axes::plot(self.axes.room(), (top, lower_edge(area) - BELOW));
+        self.axes.draw(area, &plot)?;
+        Ok(plot)
+    }
+}
+
+impl Head<'_> {
+    /// Draws it on an empty canvas and returns where the first plot begins.
+    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<i32, DrawError<DB>> {
         area.fill(&palette::PAPER)?;
         Text::TITLE.write(area, self.title, (MARGIN, TITLE_BASELINE))?;
         let mut y = TITLE_BASELINE + 10;
@@ -80,19 +102,32 @@ impl Frame<'_> {
         }
         y += 28;
         y += legend::draw(area, self.legend, (MARGIN, y), text_width())?;
-        let plot = self.plot(y + 44);
-        self.draw_left(area, &plot)?;
-        self.draw_right(area, &plot)?;
-        self.draw_bottom(area, &plot)?;
-        Ok(plot)
+        Ok(y + 44)
+    }
+}
+
+/// The canvas' lower edge.
+pub(super) fn lower_edge<DB: DrawingBackend>(area: &Area<DB>) -> i32 {
+    area.dim_in_pixel().1.cast_signed()
+}
+
+impl Axes<'_> {
+    /// How much the axes on the left and right need.
+    pub(super) fn room(&self) -> (i32, i32) {
+        let beside = |axis: &Axis| widest(&axis.ticks) + LINE_HEIGHT + 2 * TICK + 20;
+        (beside(self.left), self.right.map_or(0, |(axis, _)| beside(axis)))
     }
 
-    /// The plot takes what titles and labels leave.
-    fn plot(&self, top: i32) -> Plot {
-        let beside = |axis: &Axis| widest(&axis.ticks) + LINE_HEIGHT + 2 * TICK + 20;
-        let (width, height) = (CANVAS.0.cast_signed(), CANVAS.1.cast_signed());
-        let right = self.right.map_or(0, |(axis, _)| beside(axis));
-        Plot { left: MARGIN + beside(self.left), top, right: width - MARGIN - right, bottom: height - BELOW }
+    /// The plot takes what the axes leave.
+    pub(super) fn plot(room: (i32, i32), (top, bottom): (i32, i32)) -> Plot {
+        Plot { left: MARGIN + room.0, top, right: CANVAS_WIDTH.cast_signed() - MARGIN - room.1, bottom }
+    }
+
+    /// Draws them around a plot.
+    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+        self.draw_left(area, plot)?;
+        self.draw_right(area, plot)?;
+        self.draw_bottom(area, plot)
     }
 
     fn draw_left<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
@@ -115,7 +150,7 @@ impl Frame<'_> {
             line(area, colour, [(plot.right, y), (plot.right + TICK, y)])?;
             text.write(area, &tick.label, (plot.right + TICK + 10, y + text.half_height()))?;
         }
-        let place = (CANVAS.0.cast_signed() - MARGIN, i32::midpoint(plot.top, plot.bottom));
+        let place = (CANVAS_WIDTH.cast_signed() - MARGIN, i32::midpoint(plot.top, plot.bottom));
         text.centred().write_upwards(area, &axis.title, place)
     }
 

@@ -1,10 +1,10 @@
 //! `hops.png`: where the time goes, hop by hop.
 
 use super::axis::{self, Scale};
-use super::frame::{self, Frame, Plot};
+use super::frame::{self, Axes, Frame, Head, Plot};
 use super::legend::{Entry, Sample};
 use super::text::Text;
-use super::{Area, ChartError, DrawError, caption, marker, number, palette, picture};
+use super::{Area, ChartError, DrawError, SIZE, caption, marker, number, palette, picture};
 use crate::{Level, Report};
 use plotters::element::Rectangle;
 use plotters::prelude::DrawingBackend;
@@ -18,7 +18,7 @@ const HEADROOM: f64 = 1.06;
 
 /// Renders the picture as PNG.
 pub(crate) fn render(report: &Report) -> Result<Vec<u8>, ChartError> {
-    picture::png(|area| draw(area, report))
+    picture::png(SIZE, |area| draw(area, report))
 }
 
 fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
@@ -27,15 +27,15 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), Draw
     let bottom = axis::slots(&report.levels);
     let (scale, left) = axis::linear("mean latency (ms)", highest / 1e3 * HEADROOM, " ms");
     let frame = Frame {
-        title: "Where the time goes, hop by hop",
-        captions: &[
-            caption::caption(report, |text| Text::CAPTION.width(text) <= frame::text_width()),
-            "Each hop's mean, stacked: means add up, percentiles do not. A mean below 0 is drawn as 0.".to_owned(),
-        ],
-        legend: &legend(report),
-        bottom: &bottom,
-        left: &left,
-        right: None,
+        head: Head {
+            title: "Where the time goes, hop by hop",
+            captions: &[
+                caption::caption(report, |text| Text::CAPTION.width(text) <= frame::text_width()),
+                "Each hop's mean, stacked: means add up, percentiles do not. A mean below 0 is drawn as 0.".to_owned(),
+            ],
+            legend: &legend(report),
+        },
+        axes: Axes { bottom: &bottom, left: &left, right: None },
     };
     let plot = frame.draw(area)?;
     let slot = (plot.right - plot.left) / i32::try_from(bars.len().max(1)).unwrap_or(i32::MAX);

@@ -7,6 +7,7 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
 const LINE_WIDTH: u32 = 5;
+const SPAN_WIDTH: u32 = 10;
 const RADIUS: f64 = 12.0;
 const STRIPES_APART: usize = 16;
 
@@ -16,6 +17,7 @@ pub(super) enum Shape {
     Circle,
     Square,
     Diamond,
+    Triangle,
     /// Points downwards and is hollow: the value lies below the axis.
     Below,
 }
@@ -44,6 +46,15 @@ impl Look {
         points.windows(2).try_for_each(|stretch| area.draw(&PathElement::new(stretch.to_vec(), style)))
     }
 
+    /// Draws a broad, faint bar behind what else there is.
+    pub(super) fn draw_span<DB: DrawingBackend>(
+        self,
+        area: &Area<DB>,
+        ends: [(i32, i32); 2],
+    ) -> Result<(), DrawError<DB>> {
+        area.draw(&PathElement::new(ends.to_vec(), self.colour.mix(0.3).stroke_width(SPAN_WIDTH)))
+    }
+
     /// Draws a point, with a white rim that sets it off from lines behind it.
     pub(super) fn draw_point<DB: DrawingBackend>(
         self,
@@ -67,6 +78,7 @@ fn outline(shape: Shape, (x, y): (i32, i32), radius: f64) -> Vec<(i32, i32)> {
         Shape::Circle => (32, 0.0, 1.0),
         Shape::Square => (4, 45.0, 1.25),
         Shape::Diamond => (4, 0.0, 1.25),
+        Shape::Triangle => (3, -90.0, 1.35),
         Shape::Below => (3, 90.0, 1.5),
     };
     let corner = |index: u32| {

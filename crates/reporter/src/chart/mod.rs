@@ -1,12 +1,13 @@
 //! The pictures.
 //!
-//! Each is drawn by a function that is generic over plotters' backends, on a canvas of [`CANVAS`] units. [`picture`]
+//! Each is drawn by a function that is generic over plotters' backends, on a canvas that is [`CANVAS_WIDTH`] units wide. [`picture`]
 //! chooses the backend and makes the file. What to show is worked out apart from drawing: [`axis`] and [`caption`] are
 //! pure.
 
 pub(crate) mod arrival;
 mod axis;
 mod caption;
+pub(crate) mod compare;
 mod frame;
 pub(crate) mod hops;
 mod legend;
@@ -22,11 +23,11 @@ use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::{DrawingArea, DrawingBackend};
 
-/// Width and height of a picture, in pixels.
+/// Width and height of a picture, in pixels. One with several plots is higher.
 const SIZE: (u32, u32) = (1400, 840);
 
-/// Width and height of the canvas, in units: two for each pixel. All positions and sizes in the code that draws are in these.
-const CANVAS: (u32, u32) = (SIZE.0 * 2, SIZE.1 * 2);
+/// Width of the canvas, in units: two for each pixel. All positions and sizes in the code that draws are in these.
+const CANVAS_WIDTH: u32 = SIZE.0 * 2;
 
 /// What is drawn on: its positions are units of the canvas.
 type Area<DB> = DrawingArea<DB, Shift>;

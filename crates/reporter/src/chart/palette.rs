@@ -19,6 +19,14 @@ pub(super) const FAINT_GRID: RGBColor = RGBColor(0xEE, 0xEE, 0xEE);
 /// Neighbours differ in lightness, too.
 const FILLS: [RGBColor; 7] = [BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW];
 
+/// Yellow is too faint for a line, and ink stands in for it.
+const LINES: [RGBColor; 7] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK];
+
+/// The colour of the line with this index: 7 differ.
+pub(super) fn line(index: usize) -> RGBColor {
+    LINES[index % LINES.len()]
+}
+
 /// How a surface is filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fill {

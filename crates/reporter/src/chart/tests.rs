@@ -1,7 +1,7 @@
 //! Reports made by hand, and what each picture makes of them.
 
-use super::{ChartError, SIZE, arrival, hops};
-use crate::{Books, Distribution, Hop, Http, Level, Load, Report};
+use super::{ChartError, SIZE, arrival, compare, hops};
+use crate::{Books, Comparison, Distribution, Hop, Http, Level, Load, Report};
 use stamp::{Path, Stage};
 use std::collections::BTreeMap;
 
@@ -124,14 +124,39 @@ fn check(name: &str, report: &Report) -> [usize; 2] {
         if let Some(folder) = std::env::var_os("STAMPEDE_CHART_DIR") {
             std::fs::write(std::path::Path::new(&folder).join(format!("{picture}-{name}.png")), &bytes).unwrap();
         }
-        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height), SIZE);
-        let inked = pixels.chunks_exact(3).filter(|pixel| **pixel != [0xFF; 3]).count();
+        let (size, inked) = decoded(bytes);
+        assert_eq!(size, SIZE);
         assert!(inked > 5_000, "{picture}: only {inked} pixels are not white");
         inked
     })
+}
+
+/// Width and height of a PNG, and how many of its pixels are not white.
+fn decoded(bytes: Vec<u8>) -> ((u32, u32), usize) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    ((info.width, info.height), pixels.chunks_exact(3).filter(|pixel| **pixel != [0xFF; 3]).count())
+}
+
+/// Checks the picture of a comparison in the same way.
+#[track_caller]
+fn check_comparison(name: &str, title: &str, reports: &[(&str, Report)]) -> usize {
+    let reports: Vec<(String, Report)> = reports
+        .iter()
+        .enumerate()
+        .map(|(index, (label, report))| {
+            ((*label).to_owned(), Report { sweep: format!("sweep-{index}"), ..report.clone() })
+        })
+        .collect();
+    let bytes = compare::render(&Comparison::new(&reports).unwrap(), title).unwrap();
+    if let Some(folder) = std::env::var_os("STAMPEDE_CHART_DIR") {
+        std::fs::write(std::path::Path::new(&folder).join(format!("compare-{name}.png")), &bytes).unwrap();
+    }
+    let (size, inked) = decoded(bytes);
+    assert_eq!(size.0, SIZE.0);
+    assert!(inked > 20_000, "only {inked} pixels are not white");
+    inked
 }
 
 #[test]
@@ -212,4 +237,66 @@ fn other_paths() {
         report.settings.extend((0..20).map(|index| (format!("setting-{index}"), "some value".to_owned())));
         check(name, &report);
     }
+}
+
+/// Latency and throughput of a made-up variant: `slower` thousandths of the usual, wavering from repetition to repetition.
+fn variant(levels: &[u32], slower: i64) -> Report {
+    let repeated: Vec<u32> = levels.iter().flat_map(|&concurrency| [concurrency; 3]).collect();
+    let mut report = report_of(&repeated);
+    for (index, level) in report.levels.iter_mut().enumerate() {
+        let waver = 1000 + 40 * i64::try_from(index % 3).unwrap() * (1 + i64::try_from(index % 2).unwrap());
+        let p50_us = level.arrival.p50_us.unwrap() * slower / 1000 * waver / 1000;
+        level.arrival = distribution(1000, p50_us);
+        level.arrival.p99_us = Some(p50_us * 3 + p50_us * (waver - 1000) / 200);
+        let http = level.load.http.as_mut().unwrap();
+        http.accepted = http.accepted * 1000 / u64::try_from(slower).unwrap();
+    }
+    report
+}
+
+#[test]
+fn two_to_eight_sweeps() {
+    let levels = [1, 4, 8, 16, 20];
+    let title = "Inline against decoupled forwarder";
+    let two =
+        check_comparison("two", title, &[("inline", variant(&levels, 1700)), ("channel", variant(&levels, 1000))]);
+    let close = [1000, 1012, 1025, 1040, 1055].map(|slower| variant(&levels, slower));
+    let labels = ["batch 1", "batch 8", "batch 32", "batch 128", "batch 512"];
+    let close: Vec<(&str, Report)> = labels.into_iter().zip(close).collect();
+    let five = check_comparison("close", "Batch sizes", &close);
+    assert!(two < five, "more series make more ink");
+    let long = "a label that says everything about the pipeline, its queue, its broker, its subscriber, and the weather of the day on which all of this was measured, and the day before";
+    let many: Vec<(&str, Report)> = (0..8).map(|index| (long, variant(&levels, 1000 + 300 * index))).collect();
+    let labelled: Vec<(String, Report)> =
+        many.into_iter().enumerate().map(|(index, (label, report))| (format!("{index}: {label}"), report)).collect();
+    let eight: Vec<(&str, Report)> = labelled.iter().map(|(label, report)| (label.as_str(), report.clone())).collect();
+    check_comparison("eight", long, &eight);
+}
+
+#[test]
+fn sweeps_that_lie_far_apart() {
+    let levels = [1, 2, 4, 8, 16, 32, 64];
+    let mut slow = variant(&levels, 1000);
+    let mut p50_us = 200;
+    for level in &mut slow.levels {
+        level.arrival = distribution(1000, p50_us);
+        p50_us = p50_us * 3 / 2;
+    }
+    slow.levels[20].load.generator_limited = Some("its thread was busy".to_owned());
+    slow.levels[0].arrival.p50_us = Some(-30);
+    check_comparison("far", "One BRPOP a message", &[("slow", slow), ("quick", variant(&levels, 1000))]);
+}
+
+#[test]
+fn sweeps_with_gaps() {
+    let levels = [1, 2, 3, 4];
+    let mut gaps = variant(&levels, 1200);
+    gaps.levels[3..6].iter_mut().for_each(lose);
+    let mut lacks = variant(&levels, 1000);
+    lacks.levels.drain(3..6);
+    lacks.levels.iter_mut().for_each(|level| level.load.http = None);
+    let whole = check_comparison("whole", "Gaps", &[("a", variant(&levels, 1200)), ("b", variant(&levels, 1000))]);
+    let broken = check_comparison("gaps", "Gaps", &[("a", gaps), ("b", lacks)]);
+    assert!(broken < whole, "a gap takes ink away");
+    check_comparison("one-level", "One level", &[("a", report_of(&[8])), ("b", report_of(&[8]))]);
 }

@@ -1,10 +1,11 @@
 //! The files of a report.
 
+pub(crate) mod comparison;
 mod json;
 mod tsv;
 
-use crate::Report;
 use crate::chart;
+use crate::{Comparison, Report};
 use std::path::Path;
 
 /// Renders a report as one file's bytes.
@@ -36,14 +37,33 @@ pub(crate) enum ExportError {
     Write(std::io::Error),
 }
 
-/// Writes every file into `folder`. Each appears whole or not at all: it is written beside its place and then moved.
+/// What stands where there was nothing to measure.
+const NOT_AVAILABLE: &str = "n/a";
+
+/// Writes every file into `folder`. Each appears whole or not at all.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
     for (name, render) in FILES {
-        let bytes = render(report)?;
-        let partial = folder.join(format!(".{name}.partial"));
-        std::fs::write(&partial, bytes)
-            .and_then(|()| std::fs::rename(&partial, folder.join(name)))
-            .map_err(ExportError::Write)?;
+        put(folder, name, &render(report)?)?;
     }
     Ok(())
+}
+
+/// Writes the files of a comparison into `folder`, in the same way.
+pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Path) -> Result<(), ExportError> {
+    let picture = chart::compare::render(comparison, title).map_err(RenderError::Chart)?;
+    put(folder, "compare.tsv", comparison::tsv(comparison).as_bytes())?;
+    put(folder, "compare.md", comparison::markdown(comparison).as_bytes())?;
+    put(folder, "compare.png", &picture)
+}
+
+/// Writes a file beside its place and then moves it there, so that nobody reads half of it.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
+    let partial = folder.join(format!(".{name}.partial"));
+    std::fs::write(&partial, bytes)
+        .and_then(|()| std::fs::rename(&partial, folder.join(name)))
+        .map_err(ExportError::Write)
+}
+
+fn decimal(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| NOT_AVAILABLE.to_owned(), |value| format!("{value:.digits$}"))
 }

@@ -1,10 +1,8 @@
 //! `report.tsv`: one row a level, the founding four columns first.
 
+use super::{NOT_AVAILABLE, decimal};
 use crate::{Level, Report};
 use std::fmt::Write;
-
-/// What stands where there was nothing to measure.
-const NOT_AVAILABLE: &str = "n/a";
 
 pub(super) fn render(report: &Report) -> String {
     let mut tsv = String::new();
@@ -82,10 +80,6 @@ fn line(tsv: &mut String, fields: &[String]) {
 
 fn milliseconds(us: Option<i64>) -> String {
     decimal(us.map(|us| us as f64 / 1e3), 3)
-}
-
-fn decimal(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(|| NOT_AVAILABLE.to_owned(), |value| format!("{value:.digits$}"))
 }
 
 fn count(value: Option<u64>) -> String {

@@ -1,0 +1,51 @@
+//! Sweeps of variants of the pipeline, set side by side.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn driver(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_driver")).args(args).env("RUST_LOG", "warn").output().unwrap()
+}
+
+/// Sweeps briefly with a queue of this kind and returns where the report is.
+fn sweep(out: &Path, queue: &str) -> String {
+    let out = out.join(queue);
+    let folder = out.to_str().unwrap();
+    let kind = format!("--queue {queue}");
+    let brief = ["sweep", "--levels", "3,1,3", "--duration", "300ms", "--warmup", "100ms", "--out", folder];
+    let output = driver(&[&brief[..], &["--apiserver-args", &kind, "--pushserver-args", &kind]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out.join("latest").to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_list_and_a_stream_side_by_side() {
+    let out = tempfile::tempdir().unwrap();
+    let reports = ["list", "stream"].map(|queue| sweep(out.path(), queue));
+    let folder = out.path().join("compared");
+    let output =
+        driver(&["compare", &reports[0], &reports[1], "--label", "list", "stream", "--out", folder.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("pushserver_args of stream: --queue stream"), "{table}");
+    let tsv = fs::read_to_string(folder.join("compare.tsv")).unwrap();
+    let cells = |line: &str| line.split('\t').map(str::to_owned).collect::<Vec<_>>();
+    let lost = tsv.lines().next().map(cells).unwrap().iter().position(|name| name == "lost").unwrap();
+    let rows: Vec<Vec<String>> = tsv.lines().skip(1).map(cells).collect();
+    // Concurrency, series, repetitions, lost.
+    let found: Vec<String> = rows.iter().map(|row| [&row[..3], &row[lost..=lost]].concat().join(" ")).collect();
+    assert_eq!(found, ["1 list 1 0", "1 stream 1 0", "3 list 1 0", "3 stream 1 0"]);
+    assert!(fs::read(folder.join("compare.png")).unwrap().starts_with(b"\x89PNG"));
+}
+
+#[test]
+fn a_folder_without_a_report_is_named() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let output = driver(&["compare", folder, folder]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.starts_with(&format!("error: {folder} is no report: it has no report.json")), "{told}");
+}

@@ -1,0 +1,99 @@
+//! The settings in which sweeps differ. Pure.
+
+use crate::Report;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One setting that is not the same everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The setting's name.
+    pub setting: String,
+    /// One for each series, in their order; absent where a series does not know the setting.
+    pub values: Vec<Option<String>>,
+}
+
+/// What differs between these groups of reports, by the setting's name. Where the reports of one group differ among themselves,
+/// its value names all of theirs.
+pub(super) fn between(groups: &[(&str, Vec<&Report>)]) -> Vec<Difference> {
+    let settings: Vec<Vec<BTreeMap<String, String>>> =
+        groups.iter().map(|(_, reports)| reports.iter().map(|report| settings(report)).collect()).collect();
+    let names: BTreeSet<&String> = settings.iter().flatten().flat_map(BTreeMap::keys).collect();
+    let differs = |name: &str| settings.iter().flatten().map(|one| one.get(name)).collect::<BTreeSet<_>>().len() > 1;
+    let value = |name: &str, group: &Vec<BTreeMap<String, String>>| {
+        let values: BTreeSet<&str> = group.iter().filter_map(|one| one.get(name)).map(String::as_str).collect();
+        (!values.is_empty()).then(|| values.into_iter().collect::<Vec<_>>().join("; "))
+    };
+    let difference = |name: &String| Difference {
+        setting: name.clone(),
+        values: settings.iter().map(|group| value(name, group)).collect(),
+    };
+    names.into_iter().filter(|name| differs(name)).map(difference).collect()
+}
+
+/// The settings of one report, with what it tells about them elsewhere.
+fn settings(report: &Report) -> BTreeMap<String, String> {
+    let mut settings: BTreeMap<String, String> =
+        report.settings.iter().map(|(name, value)| (name.clone(), without_logins(value))).collect();
+    // A local stack takes whatever port is free.
+    if settings.get("pipeline").is_some_and(|pipeline| pipeline == "local stack") {
+        settings.remove("target");
+    }
+    settings.insert("every".to_owned(), report.every.to_string());
+    let path: Vec<String> = report.path.iter().map(ToString::to_string).collect();
+    settings.insert("path".to_owned(), path.join(","));
+    settings
+}
+
+/// A comparison is made to be shown: logins that stand in addresses are left out.
+fn without_logins(value: &str) -> String {
+    let word = |word: &str| match word.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
+            format!("{scheme}://{host}{path}")
+        }
+        None => word.to_owned(),
+    };
+    value.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Comparison;
+    use crate::compare::tests::labelled;
+
+    #[test]
+    fn settings_that_are_not_the_same_everywhere() {
+        let mut reports = labelled(&["a", "b", "b"], &[1]);
+        let values = [
+            ["--batch 1", "http://127.0.0.1:4001", "7"],
+            ["", "http://127.0.0.1:4002", "7"],
+            ["", "http://127.0.0.1:4003", "8"],
+        ];
+        for ((_, report), [arguments, target, seed]) in reports.iter_mut().zip(values) {
+            let settings =
+                [("pushserver_args", arguments), ("target", target), ("seed", seed), ("pipeline", "local stack")];
+            report.settings.extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        reports[0].1.settings.remove("duration");
+        reports[0].1.every = 10;
+        let differences = Comparison::new(&reports).unwrap().differences;
+        let found: Vec<_> = differences.iter().map(|one| (one.setting.as_str(), one.values.clone())).collect();
+        let text = |value: &str| Some(value.to_owned());
+        assert_eq!(
+            found,
+            [
+                ("duration", vec![None, text("10s")]),
+                ("every", vec![text("10"), text("100")]),
+                ("pushserver_args", vec![text("--batch 1"), text("")]),
+                ("seed", vec![text("7"), text("7; 8")]),
+            ]
+        );
+    }
+
+    #[test]
+    fn logins_are_not_shown() {
+        let shown = super::without_logins("--mqtt mqtt://me:p@w@broker:1883/x --qos 1 --redis redis://host/2");
+        assert_eq!(shown, "--mqtt mqtt://…@broker:1883/x --qos 1 --redis redis://host/2");
+    }
+}
