@@ -135,9 +135,14 @@ impl LogStore {
         Ok(steps.iter().filter_map(|step| serde_json::from_str(step).ok()).collect())
     }
 
-    /// Elements in a list, for example the messages that wait in a queue.
-    pub async fn length(&self, list: &str) -> Result<u64, StoreError> {
-        self.connection.clone().llen(list).await.map_err(|e| self.url.failed(e))
+    /// Elements of a list or entries of a stream, for example the messages that wait in a queue.
+    pub async fn length(&self, key: &str) -> Result<u64, StoreError> {
+        let mut connection = self.connection.clone();
+        let length = match connection.llen(key).await {
+            Err(error) if error.code() == Some("WRONGTYPE") => connection.xlen(key).await,
+            length => length,
+        };
+        length.map_err(|e| self.url.failed(e))
     }
 
     /// Keeps a document under `key` for `time_to_live`.
