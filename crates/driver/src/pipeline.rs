@@ -40,7 +40,7 @@ pub(crate) struct RemoteArgs {
     #[command(flatten)]
     pub(crate) redis_args: RedisArgs,
 
-    /// The Redis list that the messages wait in
+    /// The Redis list or stream that the messages wait in
     #[arg(long, value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
     pub(crate) queue: String,
 }
