@@ -52,12 +52,7 @@ enum Refusal {
 
 /// A POST on any path is a message.
 pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, limits: Limits) -> Router {
-    let api = Api {
-        enqueuer,
-        shed: tracer.counter("shed"),
-        tracer,
-        limits,
-    };
+    let api = Api { enqueuer, shed: tracer.counter("shed"), tracer, limits };
     Router::new().fallback(accept).with_state(Arc::new(api))
 }
 

@@ -72,7 +72,13 @@ impl Writer {
             }
             QueueKind::Stream => {
                 for request in batch {
-                    pipeline.cmd("XADD").arg(&self.queue.key).arg("*").arg(BODY).arg(request.message.body.as_ref()).ignore();
+                    pipeline
+                        .cmd("XADD")
+                        .arg(&self.queue.key)
+                        .arg("*")
+                        .arg(BODY)
+                        .arg(request.message.body.as_ref())
+                        .ignore();
                 }
                 pipeline.cmd("XLEN").arg(&self.queue.key);
             }

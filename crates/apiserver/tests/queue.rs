@@ -112,3 +112,34 @@ async fn many_at_once_never_pass_the_limit() {
     assert_eq!((accepted, app.query::<u64>(&["LLEN", QUEUE]).await), (100, 100));
     assert_eq!(app.counts().await.get("shed"), 200);
 }
+
+#[tokio::test]
+async fn a_redis_that_refuses_writes_is_told_until_it_takes_them_again() {
+    let mut app = TestApp::start(&[]).await;
+    let () = app.query(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert_eq!(app.post(1).await.status(), 503);
+    assert_eq!(app.readiness.waiting_for(), ["redis"]);
+    // Redis still answers questions about the queue's length, twice at least before this is over.
+    let refused = tokio::time::Instant::now();
+    while refused.elapsed() < Duration::from_millis(2200) {
+        assert_eq!(app.readiness.waiting_for(), ["redis"]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let () = app.query(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    tokio::time::timeout(Duration::from_secs(20), app.readiness.ready()).await.unwrap();
+    assert_eq!(app.post(2).await.status(), 202);
+    assert_eq!(app.query::<u64>(&["EXISTS", "stampede:queue:probe"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_message_whose_client_has_gone_is_in_the_books_if_it_is_in_the_queue() {
+    let mut app = TestApp::start(&[]).await;
+    app.redis.process.signal(stack::Signal::STOP);
+    let request = app.http.post(&app.api).body("{\"id\":1,\"run\":\"r\"}").send();
+    // The client gives up while Redis is silent.
+    assert!(tokio::time::timeout(Duration::from_millis(300), request).await.is_err());
+    app.redis.process.signal(stack::Signal::CONT);
+    assert_eq!(app.post(2).await.status(), 202);
+    let queued: u64 = app.query(&["LLEN", QUEUE]).await;
+    assert_eq!(app.counts().await.get("enqueue"), queued);
+}
