@@ -91,9 +91,12 @@ impl FromStr for RedisUrl {
     type Err = StoreError;
 
     fn from_str(url: &str) -> Result<Self, StoreError> {
-        let shown = without_secrets(url);
         let wrong = |source| StoreError::Url { url: without_secrets(url), source };
         let info: ConnectionInfo = url.into_connection_info().map_err(wrong)?;
+        let shown = match info.addr() {
+            ConnectionAddr::Unix(path) => format!("redis+unix://{}{}", path.display(), harmless(url)),
+            _ => without_secrets(url),
+        };
         // Naming the library to the server is one more right that an ACL user would need.
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
         let info = info.set_tcp_settings(tcp_settings()).set_redis_settings(settings);
@@ -135,22 +138,31 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
-/// Cuts `user:password@` out of a URL, and out of its query all but what is known to be harmless.
+/// Cuts `user:password@` out of an address, and out of its query all but what is known to be harmless. Whoever mistypes an
+/// address must not find the password in a log, so that this takes any text for one.
 fn without_secrets(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        // No address at all; what it was meant to be, nobody knows.
-        return url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned();
+    // The client library passes over these, wherever they stand.
+    let url: String = url.chars().filter(|c| !c.is_ascii_control()).collect();
+    let url = url.trim();
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => (format!("{scheme}://"), rest),
+        _ => (String::new(), url),
     };
-    // A socket's path has no user before it; what looks like one belongs to the query.
-    let is_socket = scheme.ends_with("unix");
-    let rest = if is_socket { rest } else { rest.rsplit_once('@').map_or(rest, |(_, host)| host) };
-    let Some((place, query)) = rest.split_once('?') else {
-        return format!("{scheme}://{rest}");
-    };
-    let harmless = |pair: &&str| ["db=", "protocol="].iter().any(|name| pair.starts_with(name));
-    let query: Vec<&str> = query.split('&').filter(harmless).collect();
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("{scheme}://{place}{mark}{}", query.join("&"))
+    // A socket's password is in its query, and may hold an @; the others' is before the host, and may hold a question mark.
+    let is_socket = url.split_once(':').is_some_and(|(scheme, _)| scheme.to_ascii_lowercase().ends_with("unix"));
+    let query = harmless(if is_socket { "" } else { rest.rsplit('@').next().unwrap_or_default() });
+    let place = if is_socket { rest.split('?').next().unwrap_or_default() } else { rest };
+    let place = place.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{}{query}", place.split('?').next().unwrap_or_default())
+}
+
+/// What of an address's query is known to be harmless, with its question mark.
+fn harmless(url: &str) -> String {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let known = |pair: &&str| ["db=", "protocol="].iter().any(|name| pair.starts_with(name));
+    let query: Vec<&str> = query.split('&').filter(known).collect();
+    if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) }
 }
 
 #[cfg(test)]
@@ -168,7 +180,10 @@ mod tests {
             ("redis://me:Q@QQ@10.0.0.1:6379/2", "redis://10.0.0.1:6379/2"),
             ("rediss://:QQQ@redis.example/?protocol=resp3", "rediss://redis.example/?protocol=resp3"),
             ("redis+unix:///run/redis.sock?db=2&user=me&pass=Q@QQ", "redis+unix:///run/redis.sock?db=2"),
-            ("unix:///run/redis.sock?pass=QQQ", "unix:///run/redis.sock"),
+            ("unix:///run/redis.sock?pass=QQQ", "redis+unix:///run/redis.sock"),
+            ("redis+unix:/run/redis.sock?db=2&pass=Q://QQ", "redis+unix:///run/redis.sock?db=2"),
+            ("REDIS+UNIX:///run/redis.sock?pass=Q@QQ", "redis+unix:///run/redis.sock"),
+            ("redis:/\t/me:QQQ@10.0.0.1?QQ=://QQ", "redis://10.0.0.1"),
             ("redis://10.0.0.1:6379", "redis://10.0.0.1:6379"),
         ];
         for (given, shown) in cases {
@@ -178,7 +193,9 @@ mod tests {
                 assert!(!text.contains("QQ"), "{text}");
             }
         }
-        for wrong in ["http://me:QQQ@x", "me:QQQ@x:6379", "redis://me:Q?QQ@x/y", "unix://x?pass=QQQ"] {
+        for wrong in
+            ["http://me:QQQ@x", "me:QQQ@x:6379", "redis://me:Q?QQ@x/y", "unix://x?pass=Q@QQ", "unix://me:QQ@x/y"]
+        {
             let error = wrong.parse::<RedisUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("QQ"), "{error} {error:?}");
         }
