@@ -10,7 +10,7 @@ mod writer;
 
 use clap::Args;
 use enqueuer::Enqueuer;
-use routes::Limits;
+use routes::{Api, Limits};
 use service::queue::QueueArgs;
 use service::{ServiceArgs, Shell};
 use stamp::Stage;
@@ -54,8 +54,8 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
         reconnects: shell.metrics.reconnects("redis"),
     };
     let limits = Limits { body: args.max_body, body_within: shell.limits.body };
-    let routes = routes::routes(Enqueuer::start(writer), tracer.clone(), limits);
-    shell.serve(routes).await?;
+    let api = Api::new(Enqueuer::start(writer), tracer.clone(), limits);
+    shell.serve_posts(routes::routes(), Some(api)).await?;
     service::close(&tracer).await;
     Ok(())
 }

@@ -2,28 +2,21 @@
 
 use crate::enqueuer::{Enqueuer, Incoming};
 use axum::Json;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::body::Body;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Router;
 use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
+use service::Posts;
 use stamp::{CounterHandle, Envelope, EnvelopeError, Tracer, clock};
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
-
-struct Api {
-    enqueuer: Enqueuer,
-    tracer: Tracer,
-    shed: CounterHandle,
-    limits: Limits,
-}
 
 /// How large a body may be, and how long it may take.
 #[derive(Debug, Clone, Copy)]
@@ -50,29 +43,47 @@ enum Refusal {
     NotEnqueued(#[from] crate::enqueuer::NotEnqueued),
 }
 
-/// A POST on any path is a message.
-pub(crate) fn routes(enqueuer: Enqueuer, tracer: Tracer, limits: Limits) -> Router {
-    let api = Api { enqueuer, shed: tracer.counter("shed"), tracer, limits };
-    Router::new().fallback(accept).with_state(Arc::new(api))
+/// What all requests share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api {
+    enqueuer: Enqueuer,
+    tracer: Tracer,
+    shed: CounterHandle,
+    limits: Limits,
 }
 
-async fn accept(State(api): State<Arc<Api>>, request: Request) -> Result<StatusCode, Refusal> {
-    if request.method() != Method::POST {
-        return Err(Refusal::Method(request.method().clone()));
+impl Api {
+    pub(crate) fn new(enqueuer: Enqueuer, tracer: Tracer, limits: Limits) -> Self {
+        Self { enqueuer, shed: tracer.counter("shed"), tracer, limits }
     }
-    let body = read(request, api.limits).await?;
-    let envelope = Envelope::read(&body)?;
-    let (id, run) = (envelope.id, api.tracer.run(envelope.run()));
-    let message = Incoming { body, run: run.clone(), id, read: clock::now() };
-    api.enqueuer.enqueue(message).await.inspect_err(|error| {
-        if error.is_shed() {
-            run.count(api.shed, 1);
-        }
-    })?;
-    Ok(StatusCode::ACCEPTED)
+
+    async fn accept(&self, request: Request<hyper::body::Incoming>) -> Result<StatusCode, Refusal> {
+        let body = read(request, self.limits).await?;
+        let envelope = Envelope::read(&body)?;
+        let (id, run) = (envelope.id, self.tracer.run(envelope.run()));
+        let message = Incoming { body, run: run.clone(), id, read: clock::now() };
+        self.enqueuer.enqueue(message).await.inspect_err(|error| {
+            if error.is_shed() {
+                run.count(self.shed, 1);
+            }
+        })?;
+        Ok(StatusCode::ACCEPTED)
+    }
 }
 
-async fn read(request: Request, limits: Limits) -> Result<Bytes, Refusal> {
+/// A POST on any path is a message.
+impl Posts for Api {
+    async fn post(self, request: Request<hyper::body::Incoming>) -> Response {
+        self.accept(request).await.into_response()
+    }
+}
+
+/// Whatever else is asked for.
+pub(crate) fn routes() -> Router {
+    Router::new().fallback(async |request: Request<Body>| Refusal::Method(request.method().clone()))
+}
+
+async fn read(request: Request<hyper::body::Incoming>, limits: Limits) -> Result<Bytes, Refusal> {
     let announced =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     // A body that says it is too large is refused before it is read.
@@ -87,12 +98,11 @@ async fn read(request: Request, limits: Limits) -> Result<Bytes, Refusal> {
     timeout(limits.body_within, reading).await.unwrap_or(Err(Refusal::TooSlow(limits.body_within)))
 }
 
-async fn read_limited(body: Body, max_body: usize) -> Result<Bytes, Refusal> {
-    to_bytes(body, max_body).await.map_err(|error| {
-        // axum words a body over the limit only in the source of its error.
-        let too_large = std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("limit"));
-        if too_large { Refusal::TooLarge(max_body) } else { Refusal::Body(error.to_string()) }
-    })
+async fn read_limited(body: hyper::body::Incoming, most: usize) -> Result<Bytes, Refusal> {
+    let read = Limited::new(body, most).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { Refusal::TooLarge(most) } else { Refusal::Body(error.to_string()) }
+    })?;
+    Ok(read.to_bytes())
 }
 
 impl IntoResponse for Refusal {

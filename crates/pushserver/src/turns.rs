@@ -1,12 +1,15 @@
 //! How many workers pop at a time: as many as the queue keeps busy.
 //!
 //! Workers that all wait at an almost empty queue each get a message or two, and each costs a command, an answer and two
-//! switches between processes. So one pops at first, while the others hand over what they have; another joins when a batch
+//! switches between processes. So two pop at first, while the others wait; another joins when a batch
 //! comes back full, and leaves when batches come back half empty.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
+
+/// Workers that pop even where the queue is almost empty: one waits for messages while the other takes in what it got.
+const AT_FIRST: usize = 2;
 
 /// The turns of all workers of a process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,7 +29,8 @@ pub(crate) struct Turn<'a> {
 impl Turns {
     /// For at most this many workers at a time.
     pub(crate) fn new(most: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(1)), open: Arc::new(AtomicUsize::new(1)), most }
+        let open = AT_FIRST.min(most);
+        Self { free: Arc::new(Semaphore::new(open)), open: Arc::new(AtomicUsize::new(open)), most }
     }
 
     /// Waits for a turn.
@@ -47,7 +51,7 @@ impl Turn<'_> {
         if found >= most && now_open < *workers {
             open.store(now_open + 1, Ordering::Relaxed);
             free.add_permits(1);
-        } else if 2 * found < most && now_open > 1 {
+        } else if 2 * found < most && now_open > AT_FIRST {
             open.store(now_open - 1, Ordering::Relaxed);
             // This turn is gone.
             std::mem::forget(self);
@@ -67,24 +71,25 @@ mod tests {
 
     #[tokio::test]
     async fn full_batches_bring_more_workers_and_half_empty_ones_send_them_away() {
-        let turns = Turns::new(3);
+        let turns = Turns::new(4);
         let free = || turns.free.available_permits();
         turns.take().await.end(128, 128);
-        assert_eq!(free(), 2);
+        assert_eq!(free(), 3);
         for _ in 0..5 {
             turns.take().await.end(128, 128);
         }
-        assert_eq!(free(), 3);
+        assert_eq!(free(), 4);
         turns.take().await.end(64, 128);
-        assert_eq!(free(), 3);
+        assert_eq!(free(), 4);
         for _ in 0..5 {
             turns.take().await.end(1, 128);
         }
-        assert_eq!(free(), 1);
+        assert_eq!(free(), 2);
         drop(turns.take().await);
-        assert_eq!(free(), 1);
+        assert_eq!(free(), 2);
         let taken = turns.take().await;
-        assert_eq!(free(), 0);
+        assert_eq!(free(), 1);
         drop(taken);
+        assert_eq!(Turns::new(1).free.available_permits(), 1);
     }
 }

@@ -22,7 +22,7 @@ pub use arguments::{Clock, LogFormat, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};
-pub use http::HttpLimits;
+pub use http::{HttpLimits, Posts};
 pub use metrics::{Counter, Gauge, Latency, Metrics};
 pub use outage::Outage;
 pub use shell::{Shell, close};

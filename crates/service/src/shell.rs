@@ -1,6 +1,6 @@
 //! The frame around a service: from its arguments to its last flushed stamp.
 
-use crate::http::HttpServer;
+use crate::http::{HttpServer, NoPosts, Posts};
 use crate::metrics::{Metrics, metrics_route};
 use crate::scheduling::prefer_batches;
 use crate::{HttpLimits, Readiness, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
@@ -89,11 +89,19 @@ impl Shell {
     /// # Errors
     /// When the listener's address is unknown to the system.
     pub async fn serve(self, own: Router) -> anyhow::Result<()> {
+        self.serve_posts(own, None::<NoPosts>).await
+    }
+
+    /// The same for a service that answers POST requests itself; all others go to its routes.
+    ///
+    /// # Errors
+    /// When the listener's address is unknown to the system.
+    pub async fn serve_posts(self, own: Router, posts: Option<impl Posts>) -> anyhow::Result<()> {
         let address = self.address()?;
         self.readiness.started();
         let announcement = tokio::spawn(announce(self.name, address, self.readiness.clone()));
         let routes = own.merge(health_routes(self.readiness)).merge(metrics_route(self.metrics.clone()));
-        HttpServer::new(routes, self.limits, &self.metrics).serve(self.listener, &self.shutdown).await;
+        HttpServer::new(routes, posts, self.limits, &self.metrics).serve(self.listener, &self.shutdown).await;
         announcement.abort();
         Ok(())
     }

@@ -9,6 +9,7 @@ use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use stamp::clock;
@@ -19,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use watch::{Held, Watch, Watched};
@@ -63,9 +65,27 @@ impl Default for HttpLimits {
     }
 }
 
+/// A service's own way to answer POST requests, which does without the router: on the path of every message, its boxes cost more
+/// than what they hold.
+pub trait Posts: Clone + Send + Sync + 'static {
+    /// Answers a request to whatever path.
+    fn post(self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// For a service that takes no POST requests, or leaves them to its router.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum NoPosts {}
+
+impl Posts for NoPosts {
+    async fn post(self, _: Request<Incoming>) -> Response<Body> {
+        match self {}
+    }
+}
+
 /// A server that takes connections in.
-pub(crate) struct HttpServer {
+pub(crate) struct HttpServer<P> {
     routes: Router,
+    posts: Option<P>,
     limits: HttpLimits,
     /// The tasks of the open connections. Those left when the server is dropped are cut.
     tasks: JoinSet<()>,
@@ -76,11 +96,12 @@ pub(crate) struct HttpServer {
     cut: Counter,
 }
 
-impl HttpServer {
-    pub(crate) fn new(routes: Router, limits: HttpLimits, metrics: &Metrics) -> Self {
+impl<P: Posts> HttpServer<P> {
+    pub(crate) fn new(routes: Router, posts: Option<P>, limits: HttpLimits, metrics: &Metrics) -> Self {
         Self {
             // Makes the router what it is called as once, and not for each request.
             routes: routes.with_state(()),
+            posts,
             limits,
             tasks: JoinSet::new(),
             held: Vec::new(),
@@ -121,7 +142,13 @@ impl HttpServer {
         }
         let watch = Arc::new(Watch::default());
         let (finish, finishing) = oneshot::channel();
-        let task = self.tasks.spawn(serve_connection(stream, self.routes.clone(), watch.clone(), finishing));
+        let task = self.tasks.spawn(serve_connection(
+            stream,
+            self.routes.clone(),
+            self.posts.clone(),
+            watch.clone(),
+            finishing,
+        ));
         self.held.push(Held::new(watch, task, finish));
     }
 
@@ -179,14 +206,27 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end. When `finishing` resolves, the request under way is the last.
-async fn serve_connection(stream: TcpStream, routes: Router, watch: Arc<Watch>, mut finishing: oneshot::Receiver<()>) {
+async fn serve_connection<P: Posts>(
+    stream: TcpStream,
+    routes: Router,
+    posts: Option<P>,
+    watch: Arc<Watch>,
+    mut finishing: oneshot::Receiver<()>,
+) {
     let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let routes = TowerToHyperService::new(routes);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         watch.request_begins();
-        let (answer, watch) = (routes.call(request.map(Body::new)), watch.clone());
+        let watch = watch.clone();
+        let answer = match &posts {
+            Some(posts) if request.method() == Method::POST => Either::Left(posts.clone().post(request)),
+            _ => Either::Right(routes.call(request.map(Body::new))),
+        };
         async move {
-            let response = answer.await;
+            let response = match answer {
+                Either::Left(answer) => Ok(answer.await),
+                Either::Right(answer) => answer.await,
+            };
             watch.request_ends();
             response
         }
