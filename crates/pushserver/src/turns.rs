@@ -1,15 +1,16 @@
-//! How many workers pop at a time: as many as the queue keeps busy.
+//! How many workers pop at a time.
 //!
-//! Workers that all wait at an almost empty queue each get a message or two, and each costs a command, an answer and two
-//! switches between processes. So two pop at first, while the others wait; another joins when a batch
-//! comes back full, and leaves when batches come back half empty.
+//! Where messages come one by one, all workers wait at the queue, and each is taken at once. Where they come several at a time,
+//! workers that wait side by side would split them up, and every pop costs a command, an answer and two switches between
+//! processes: then one pops while the others wait, and takes more at a time. Where batches come back full, one is not
+//! enough, and all pop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
-/// Workers that pop even where the queue is almost empty: one waits for messages while the other takes in what it got.
-const AT_FIRST: usize = 2;
+/// From this many messages on, a pop has brought several.
+const SEVERAL: usize = 3;
 
 /// The turns of all workers of a process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,8 +30,7 @@ pub(crate) struct Turn<'a> {
 impl Turns {
     /// For at most this many workers at a time.
     pub(crate) fn new(most: usize) -> Self {
-        let open = AT_FIRST.min(most);
-        Self { free: Arc::new(Semaphore::new(open)), open: Arc::new(AtomicUsize::new(open)), most }
+        Self { free: Arc::new(Semaphore::new(most)), open: Arc::new(AtomicUsize::new(most)), most }
     }
 
     /// Waits for a turn.
@@ -48,10 +48,10 @@ impl Turn<'_> {
     pub(crate) fn end(self, found: usize, most: usize) {
         let Turns { free, open, most: workers } = self.turns;
         let now_open = open.load(Ordering::Relaxed);
-        if found >= most && now_open < *workers {
+        if (found <= 1 || found >= most) && now_open < *workers {
             open.store(now_open + 1, Ordering::Relaxed);
             free.add_permits(1);
-        } else if 2 * found < most && now_open > AT_FIRST {
+        } else if (SEVERAL..most).contains(&found) && now_open > 1 {
             open.store(now_open - 1, Ordering::Relaxed);
             // This turn is gone.
             std::mem::forget(self);
@@ -70,26 +70,24 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn full_batches_bring_more_workers_and_half_empty_ones_send_them_away() {
+    async fn one_worker_pops_while_several_messages_come_at_a_time() {
         let turns = Turns::new(4);
-        let free = || turns.free.available_permits();
-        turns.take().await.end(128, 128);
-        assert_eq!(free(), 3);
-        for _ in 0..5 {
-            turns.take().await.end(128, 128);
-        }
-        assert_eq!(free(), 4);
-        turns.take().await.end(64, 128);
-        assert_eq!(free(), 4);
-        for _ in 0..5 {
-            turns.take().await.end(1, 128);
-        }
-        assert_eq!(free(), 2);
+        let after = async |times: usize, found: usize| {
+            for _ in 0..times {
+                turns.take().await.end(found, 128);
+            }
+            turns.free.available_permits()
+        };
+        assert_eq!(after(1, 1).await, 4);
+        assert_eq!(after(1, 5).await, 3);
+        assert_eq!(after(9, 5).await, 1);
+        // Two are neither one nor several.
+        assert_eq!(after(3, 2).await, 1);
+        assert_eq!(after(1, 1).await, 2);
+        assert_eq!(after(1, 0).await, 3);
+        assert_eq!(after(9, 127).await, 1);
+        assert_eq!(after(9, 128).await, 4);
         drop(turns.take().await);
-        assert_eq!(free(), 2);
-        let taken = turns.take().await;
-        assert_eq!(free(), 1);
-        drop(taken);
-        assert_eq!(Turns::new(1).free.available_permits(), 1);
+        assert_eq!(turns.free.available_permits(), 4);
     }
 }
