@@ -41,7 +41,7 @@ pub(crate) struct RemoteArgs {
     pub(crate) redis_args: RedisArgs,
 
     /// The Redis list or stream that the messages wait in
-    #[arg(long, value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
+    #[arg(long = "queue-key", alias = "queue", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
     pub(crate) queue: String,
 }
 
