@@ -10,7 +10,7 @@ pub use arguments::{MqttclientArgs, SessionKind};
 pub use arrivals::Memory;
 
 use arrivals::{Arrivals, Bitmaps, Recorder};
-use service::{Shell, mqtt};
+use service::{Outage, Shell, mqtt};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use subscriber::Subscriber;
@@ -29,6 +29,8 @@ pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
     let broker = args.mqtt.broker()?;
     let (tracer, sessions) = (shell.tracer.clone(), args.sessions());
     let (bitmaps, life) = (Arc::new(Mutex::new(Bitmaps::default())), mqtt::client_id("mqttclient"));
+    // All clients tell of one outage of each server.
+    let (broker_outage, store_outage) = (Outage::default(), Outage::default());
     let mut clients = JoinSet::new();
     for (number, session) in sessions.into_iter().enumerate() {
         let arrivals = match args.arrivals {
@@ -36,10 +38,11 @@ pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
             Memory::LogStore => {
                 let (url, client) = (args.service.log_store().clone(), format!("{life}-{number}"));
                 let (log_store, reconnects) = (shell.readiness.part("log store"), shell.metrics.reconnects("redis"));
-                Arrivals::LogStore(Box::new(Recorder::new(url, client, log_store, reconnects)))
+                Arrivals::LogStore(Box::new(Recorder::new(url, client, log_store, store_outage.clone(), reconnects)))
             }
         };
-        let subscriber = Subscriber::new(broker.clone(), session, args.filter(), args.qos, arrivals, &shell);
+        let (broker, outage) = (broker.clone(), broker_outage.clone());
+        let subscriber = Subscriber::new(broker, session, args.filter(), args.qos, arrivals, outage, &shell);
         clients.spawn(subscriber.run(shell.shutdown.clone()));
     }
     shell.serve(axum::Router::new()).await?;

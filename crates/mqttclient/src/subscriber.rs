@@ -2,7 +2,7 @@
 
 use crate::arrivals::{Arrival, Arrivals};
 use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Publish, QoS, Session};
-use service::{Backoff, Counter, Garbage, Part, Shell};
+use service::{Backoff, Counter, Garbage, Outage, Part, Shell};
 use stamp::{CounterHandle, Envelope, Stage, StageHandle, Tracer, clock};
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ pub(crate) struct Subscriber {
     filter: String,
     qos: QoS,
     mqtt: Part,
+    outage: Outage,
     arrivals: Arrivals,
     tracer: Tracer,
     stage: StageHandle,
@@ -61,6 +62,7 @@ impl Subscriber {
         filter: String,
         qos: QoS,
         arrivals: Arrivals,
+        outage: Outage,
         shell: &Shell,
     ) -> Self {
         let tracer = shell.tracer.clone();
@@ -71,6 +73,7 @@ impl Subscriber {
             qos,
             mqtt: shell.readiness.part("mqtt"),
             arrivals,
+            outage,
             stage: tracer.stage(&Stage::MQTTCLIENT),
             duplicates: tracer.counter("duplicates"),
             garbage: Garbage::new("what the broker sends", &tracer),
@@ -104,7 +107,7 @@ impl Subscriber {
             };
             match ended {
                 Ok(()) => return,
-                Err(error) if !backoff.is_waiting() => warn!("nothing is received: {error}"),
+                Err(error) if self.outage.begins() => warn!("nothing is received: {error}"),
                 Err(_) => {}
             }
             let wait = backoff.next_delay().min(LONGEST_WAIT);
@@ -197,7 +200,8 @@ impl Subscriber {
             );
             return;
         }
-        if backoff.reset() {
+        backoff.reset();
+        if self.outage.ends() {
             info!("mqtt broker at {} is there", self.broker);
         }
         self.mqtt.set(true);

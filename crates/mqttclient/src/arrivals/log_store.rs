@@ -3,7 +3,7 @@
 use super::Arrival;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Script};
-use service::{Backoff, Counter, Part};
+use service::{Backoff, Counter, Outage, Part};
 use stamp::{RedisUrl, RunId, StoreError, Wait, keys};
 use std::collections::HashMap;
 use std::fmt;
@@ -54,6 +54,7 @@ pub(crate) struct Recorder {
     /// No other client, and no earlier life of this one, has the same: its last answer stands under it.
     client: String,
     log_store: Part,
+    outage: Outage,
     script: Script,
     connection: Option<MultiplexedConnection>,
     backoff: Backoff,
@@ -63,11 +64,12 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(url: RedisUrl, client: String, log_store: Part, reconnects: Counter) -> Self {
+    pub(crate) fn new(url: RedisUrl, client: String, log_store: Part, outage: Outage, reconnects: Counter) -> Self {
         Self {
             url,
             client,
             log_store,
+            outage,
             script: Script::new(RECORD),
             connection: None,
             backoff: Backoff::default(),
@@ -94,14 +96,15 @@ impl Recorder {
                             warn!("an arrival of run {} cannot be recorded: its key holds no bitmap", arrival.run.id());
                         }
                     }
-                    if self.backoff.reset() {
+                    self.backoff.reset();
+                    if self.outage.ends() {
                         info!("the log store at {} is back", self.url);
                     }
                     self.log_store.set(true);
                     return;
                 }
                 Err(error) => {
-                    if !self.backoff.is_waiting() {
+                    if self.outage.begins() {
                         warn!("nothing is received until arrivals can be recorded: {error}");
                     }
                     self.log_store.set(false);
