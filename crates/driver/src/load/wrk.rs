@@ -65,7 +65,7 @@ impl Wrk {
         let seconds = duration.as_secs().max(1);
         let url = if target.path().is_some() { target.to_string() } else { format!("{target}/") };
         let output = Command::new("wrk")
-            .args(["--latency", "-t", &threads(connections).to_string()])
+            .args(["--latency", "-t", if connections > 1 { "2" } else { "1" }])
             .args(["-c", &connections.to_string(), "-d", &format!("{seconds}s"), "-s"])
             .arg(self.script.path())
             .arg(url)
@@ -120,13 +120,6 @@ fn time_us(text: &str) -> Option<f64> {
     let units = [("us", 1.0), ("ms", 1e3), ("s", 1e6), ("m", 60e6), ("h", 3600e6)];
     let (unit, us) = units.into_iter().find(|(unit, _)| text.ends_with(unit))?;
     Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * us)
-}
-
-/// wrk's threads: half of the processors at most, as what is measured needs some, too, and no more than connections. One
-/// thread makes some 80,000 requests a second.
-fn threads(connections: u16) -> usize {
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (processors / 2).clamp(1, usize::from(connections).max(1))
 }
 
 #[cfg(test)]
