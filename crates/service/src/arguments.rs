@@ -42,6 +42,11 @@ pub struct ServiceArgs {
     #[arg(long, value_enum, env = "STAMPEDE_CLOCK", default_value = "disciplined")]
     pub clock: Clock,
 
+    /// How the system schedules this process on Linux: batch saves CPU time under load, normal keeps latency low where other programs
+    /// keep the processors busy
+    #[arg(long, value_enum, env = "STAMPEDE_SCHEDULING", default_value = "batch")]
+    pub scheduling: Scheduling,
+
     /// How logs are written to stderr; `RUST_LOG` sets how much
     #[arg(long, value_enum, env = "STAMPEDE_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
@@ -89,6 +94,15 @@ impl From<Clock> for ClockMode {
             Clock::Off => ClockMode::Off,
         }
     }
+}
+
+/// How the operating system schedules a service's thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scheduling {
+    /// It waits for an idle processor, or for its turn: fewer switches between processes.
+    Batch,
+    /// It takes the processor from others when it is woken.
+    Normal,
 }
 
 /// How logs are written.

@@ -18,7 +18,7 @@ mod shell;
 mod shutdown;
 pub mod telemetry;
 
-pub use arguments::{Clock, LogFormat, ServiceArgs, parse};
+pub use arguments::{Clock, LogFormat, Scheduling, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};

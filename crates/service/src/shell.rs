@@ -3,7 +3,7 @@
 use crate::http::{HttpServer, NoPosts, Posts};
 use crate::metrics::{Metrics, metrics_route};
 use crate::scheduling::prefer_batches;
-use crate::{HttpLimits, Readiness, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
+use crate::{HttpLimits, Readiness, Scheduling, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
 use anyhow::Context;
 use axum::Router;
 use stamp::{Tracer, TracerOptions};
@@ -43,7 +43,9 @@ impl Shell {
         let shutdown = shutdown_on_signal().context("cannot install signal handlers")?;
         let shell = Self::open_with(name, args, shutdown).await?;
         // After the clock's thread has been started, which is to answer at once.
-        prefer_batches();
+        if args.scheduling == Scheduling::Batch {
+            prefer_batches();
+        }
         Ok(shell)
     }
 
