@@ -38,6 +38,10 @@ pub struct PushserverArgs {
     #[arg(long, value_enum, default_value = "channel")]
     pub handoff: Handoff,
 
+    /// Connections to the broker, shared by the workers, with --handoff channel; at most one for each worker is used
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub publishers: u16,
+
     /// Connections that take messages from the queue
     #[arg(long, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: u16,
@@ -65,7 +69,7 @@ pub enum Delivery {
 pub enum Handoff {
     /// Each worker has a connection to the broker, and takes more when what it took is published.
     Inline,
-    /// All workers hand what they take to one publisher, and go on.
+    /// The workers hand what they take to the publishers, and go on.
     Channel,
 }
 

@@ -1,7 +1,7 @@
 //! The push server of the reference pipeline: takes messages from the Redis queue and publishes them by MQTT.
 //!
-//! Second service of the flow: `Redis -> pushserver -> broker`. Workers take batches and hand what they have to a
-//! publisher over a bounded channel: a slow broker therefore leaves the backlog in Redis, never in this process.
+//! Second service of the flow: `Redis -> pushserver -> broker`. Workers take batches and hand what they have to
+//! publishers over bounded channels: a slow broker therefore leaves the backlog in Redis, never in this process.
 //! It must not change a message's bytes.
 
 mod arguments;
@@ -60,21 +60,21 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let names = Names::default();
     let mut workers = JoinSet::new();
     let mut publishers = JoinSet::new();
-    let mut shared = None;
+    // Inline, a worker has a publisher of its own. A broker such as Mosquitto takes one packet from each connection in turn:
+    // over several of them it takes more with each look at its sockets.
+    let publishing = if args.handoff == Handoff::Inline { args.workers } else { args.publishers.min(args.workers) };
+    let spawn = |_| {
+        let (messages, handed_over) = mpsc::channel(HANDED_OVER);
+        publishers.spawn(crew.publisher().run(handed_over, given_up.clone()));
+        messages
+    };
+    let channels: Vec<_> = (0..publishing).map(spawn).collect();
     for number in 0..args.workers {
-        let messages = match (args.handoff, &shared) {
-            (Handoff::Channel, Some(messages)) => mpsc::Sender::clone(messages),
-            (handoff, _) => {
-                let (messages, handed_over) = mpsc::channel(HANDED_OVER);
-                publishers.spawn(crew.publisher().run(handed_over, given_up.clone()));
-                shared = (handoff == Handoff::Channel).then(|| messages.clone());
-                messages
-            }
-        };
+        let messages = channels[usize::from(number % publishing)].clone();
         let course = Course { messages, shutdown: shutdown.clone(), given_up: given_up.clone() };
         workers.spawn(crew.worker(number, &names).run(course));
     }
-    drop(shared);
+    drop(channels);
     let (url, keys, lease) = (args.service.redis(), Keys::new(&args.queue), args.lease);
     // Ends with this function.
     let mut keeper = JoinSet::new();

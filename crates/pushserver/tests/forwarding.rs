@@ -50,6 +50,25 @@ async fn one_worker_keeps_the_order() {
 }
 
 #[tokio::test]
+async fn several_connections_to_the_broker_share_the_work() {
+    let app = TestApp::start(&["--workers", "3", "--publishers", "2", "--batch", "1"]).await;
+    let connected = |log: String| log.lines().filter(|line| line.contains("as stampede-pushserver-")).count();
+    timeout(PATIENCE, async {
+        while connected(app.mosquitto.process.log()) < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
+    let sent = messages(0..500);
+    app.enqueue(&sent).await;
+    assert_eq!(subscriber.receive_all(&sent).await, sent.len());
+    // All messages have come, so that no worker connects any more.
+    assert_eq!(connected(app.mosquitto.process.log()), 2);
+}
+
+#[tokio::test]
 async fn garbage_in_the_queue_is_counted_and_does_not_stop_the_rest() {
     let app = TestApp::start(&[]).await;
     let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
