@@ -182,7 +182,7 @@ fn a_sweep_reports_every_level_and_loses_nothing() {
     let report: Value = serde_json::from_slice(&fs::read(latest.join("report.json")).unwrap()).unwrap();
     for level in report["levels"].as_array().unwrap() {
         // Every connection deals its own sequence from 0, so 1 in 100 of each is sampled.
-        let (sampled, complete) = (level["sampled"].as_u64().unwrap(), level["complete"].as_u64().unwrap());
+        let (sampled, complete) = (level["traces"]["sampled"].as_u64().unwrap(), level["traces"]["complete"].as_u64().unwrap());
         assert_eq!(sampled, complete, "every sampled message has all its stamps");
         for stage in level["books"]["passed"].as_array().unwrap() {
             assert_eq!(stage[1], level["books"]["accepted"], "{stage}");

@@ -1,6 +1,6 @@
 //! Axes: where values stand and which of them are labelled. Pure.
 
-use super::number;
+use crate::number;
 use crate::Level;
 
 /// Steps between labelled levels that are tried in turn.
