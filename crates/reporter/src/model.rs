@@ -243,7 +243,8 @@ impl Level {
     /// much it took in. Absent where none did.
     #[must_use]
     pub fn delivered_per_sec(&self) -> Option<f64> {
-        (self.books.arrived > 0 && self.carried_us > 0).then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
+        (self.books.arrived > 0 && self.carried_us > 0)
+            .then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
     }
 
     /// Whether the pipeline carried this load: it kept up, lost and refused nothing, and its p99 of arrival latency is within the limit. Nobody

@@ -95,7 +95,9 @@ impl Mosquitto {
     #[must_use]
     pub fn settings(&self) -> Vec<String> {
         let configuration = self.options.configuration(self.port, self.process.sandbox().path());
-        let matters = |line: &&str| ["set_tcp_nodelay", "max_", "persistence ", "autosave"].iter().any(|name| line.starts_with(name));
+        let matters = |line: &&str| {
+            ["set_tcp_nodelay", "max_", "persistence ", "autosave"].iter().any(|name| line.starts_with(name))
+        };
         configuration.lines().filter(matters).map(str::to_owned).collect()
     }
 

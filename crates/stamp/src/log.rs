@@ -134,6 +134,12 @@ impl LogStore {
         registry::read(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
     }
 
+    /// The present beats of processes that are known: unlike [`services`](Self::services) it does not look through all keys.
+    pub async fn beats_of(&self, known: &[Beat]) -> Result<Vec<Beat>, StoreError> {
+        let keys: Vec<String> = known.iter().map(|beat| keys::service(&beat.service, &beat.instance)).collect();
+        registry::fetch(&mut self.connection.clone(), &keys).await.map_err(|e| self.url.failed(e))
+    }
+
     /// The times that the log store's clock was set, from the one with the given number (counted from 0) on.
     pub async fn clock_steps(&self, from: usize) -> Result<Vec<ClockStep>, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX);

@@ -23,7 +23,9 @@ pub(crate) async fn environment(pipeline: &Pipeline) -> BTreeMap<String, String>
     tell("memory", memory());
     tell("stampede", Some(env!("CARGO_PKG_VERSION").to_owned()));
     tell("broker", pipeline.broker());
-    for (prefix, server) in [("redis", Some(&pipeline.queue_redis)), ("logstore", (!pipeline.shares_redis()).then_some(&pipeline.log))] {
+    for (prefix, server) in
+        [("redis", Some(&pipeline.queue_redis)), ("logstore", (!pipeline.shares_redis()).then_some(&pipeline.log))]
+    {
         let Some(server) = server else { continue };
         let info = server.info(&["server"]).await.unwrap_or_default();
         tell(&format!("{prefix}_version"), info.get("redis_version").cloned());
@@ -32,14 +34,20 @@ pub(crate) async fn environment(pipeline: &Pipeline) -> BTreeMap<String, String>
             tell(&format!("{prefix}_{}", name.replace('-', "_")), Some(value));
         }
     }
-    tell("log_store", Some(if pipeline.shares_redis() { "the queue's redis" } else { "a redis of its own" }.to_owned()));
+    tell(
+        "log_store",
+        Some(if pipeline.shares_redis() { "the queue's redis" } else { "a redis of its own" }.to_owned()),
+    );
     // Every connection of ours sets it, wherever it goes (docs/method.md).
     tell("tcp_nodelay", Some("generator, services, redis clients, mqtt clients".to_owned()));
     for beat in pipeline.log.services().await.unwrap_or_default() {
         let clock = if beat.clock.is_some() { "disciplined clock" } else { "plain stamps" };
         let version = if beat.version.is_empty() { "of unknown version" } else { &beat.version };
         let host = if beat.host.is_empty() { String::new() } else { format!(" on {}", beat.host) };
-        tell(&format!("service_{}_{}", beat.service, beat.instance), Some(format!("{version}{host}, 1 in {}, {clock}", beat.every)));
+        tell(
+            &format!("service_{}_{}", beat.service, beat.instance),
+            Some(format!("{version}{host}, 1 in {}, {clock}", beat.every)),
+        );
     }
     found
 }
@@ -48,7 +56,9 @@ fn processor() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok()?;
     let name = info.lines().find_map(|line| line.strip_prefix("model name"))?;
     let name = name.trim_start().strip_prefix(':')?.trim().to_owned();
-    let is_virtual = info.lines().any(|line| line.starts_with("flags") && line.split_ascii_whitespace().any(|flag| flag == "hypervisor"));
+    let is_virtual = info
+        .lines()
+        .any(|line| line.starts_with("flags") && line.split_ascii_whitespace().any(|flag| flag == "hypervisor"));
     Some(if is_virtual { format!("{name} (virtual machine)") } else { name })
 }
 

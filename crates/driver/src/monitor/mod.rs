@@ -13,7 +13,7 @@ pub(crate) use proc::Process;
 use crate::pipeline::Pipeline;
 use reporter::{QueueDepth, Usage};
 use spending::{Reading, Spending};
-use stamp::{LogStore, clock};
+use stamp::{Beat, LogStore, clock};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
@@ -48,6 +48,7 @@ impl Monitor {
             shares_redis: pipeline.shares_redis(),
             key: pipeline.queue.clone(),
             processes: pipeline.processes(),
+            services: Vec::new(),
             begin: clock::now(),
             spending: Spending::default(),
             queue: Vec::new(),
@@ -56,6 +57,7 @@ impl Monitor {
         let watching = tokio::spawn(async move {
             let mut ticks = interval(PERIOD);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            watch.services = watch.log.services().await.unwrap_or_default();
             for look in 0u32.. {
                 tokio::select! {
                     _ = ticks.tick() => {}
@@ -87,6 +89,8 @@ struct Watch {
     key: String,
     /// The processes that can be looked at here, by component.
     processes: Vec<(String, Process)>,
+    /// The services' processes that were there at the start.
+    services: Vec<Beat>,
     begin: Instant,
     spending: Spending,
     queue: Vec<QueueDepth>,
@@ -117,7 +121,7 @@ impl Watch {
         if !self.shares_redis {
             self.look_at_redis("logstore", &self.log.clone()).await;
         }
-        for beat in self.log.services().await.unwrap_or_default() {
+        for beat in self.log.beats_of(&self.services).await.unwrap_or_default() {
             let known_here = here.contains(&beat.service);
             if let (Some(cpu_us), false) = (beat.cpu_us, known_here) {
                 let at = clock::now().checked_sub(Duration::from_millis(beat.age_ms)).unwrap_or(self.begin);

@@ -41,9 +41,16 @@ pub(super) fn host() -> Option<(Reading, f64)> {
 
 /// From `/proc/stat`: user, nice, system, interrupts and what a hypervisor took, but neither idle nor waiting for disks.
 fn busy(stat: &str) -> Option<(u64, f64)> {
-    let fields: Vec<u64> = stat.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace().filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<u64> = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_ascii_whitespace()
+        .filter_map(|field| field.parse().ok())
+        .collect();
     let [user, nice, system, _idle, _waiting, hard, soft, stolen, ..] = fields[..] else { return None };
-    let numbered = |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let numbered =
+        |line: &&str| line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     let cores = stat.lines().filter(numbered).count();
     Some(((user + nice + system + hard + soft + stolen) * TICK_US, cores as f64))
 }
@@ -54,7 +61,8 @@ mod tests {
 
     #[test]
     fn what_linux_tells() {
-        let stat = "cpu  100 5 50 9000 40 1 2 3 0 0\ncpu0 50 2 25 4500 20 0 1 1 0 0\ncpu1 50 3 25 4500 20 1 1 2 0 0\nintr 1\n";
+        let stat =
+            "cpu  100 5 50 9000 40 1 2 3 0 0\ncpu0 50 2 25 4500 20 0 1 1 0 0\ncpu1 50 3 25 4500 20 1 1 2 0 0\nintr 1\n";
         assert_eq!(busy(stat), Some((161 * TICK_US, 2.0)));
         assert_eq!(resident("Name:\tredis\nVmRSS:\t    1234 kB\n"), Some(1234 * 1024));
         assert_eq!((busy(""), resident("")), (None, None));

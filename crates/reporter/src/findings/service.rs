@@ -11,7 +11,8 @@ pub(crate) fn divide_service_and_wait(levels: &mut [Level]) {
     let hops = levels.iter().map(|level| level.hops.len()).max().unwrap_or(0);
     for index in 0..hops {
         let quickest = |level: &Level| {
-            let p10 = level.histograms.hops.get(index).filter(|histogram| !histogram.is_empty())?.value_at_quantile(0.1);
+            let p10 =
+                level.histograms.hops.get(index).filter(|histogram| !histogram.is_empty())?.value_at_quantile(0.1);
             Some(p10 as f64)
         };
         let service = levels.iter().filter_map(quickest).min_by(f64::total_cmp);

@@ -22,15 +22,27 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
     let limit = ms(report.p99_limit_us as f64);
     match capacity {
         None if report.levels.iter().all(|level| level.is_within(report.p99_limit_us).is_none()) => {
-            format!("No level has enough sampled messages for a p99, which is held against {limit}: load for longer, or sample more (--every).")
+            format!(
+                "No level has enough sampled messages for a p99, which is held against {limit}: load for longer, or sample more (--every)."
+            )
         }
-        None => format!("The pipeline carried none of these loads with p99 of arrival latency within {limit}, nothing lost and no growing queue."),
+        None => format!(
+            "The pipeline carried none of these loads with p99 of arrival latency within {limit}, nothing lost and no growing queue."
+        ),
         Some(capacity) => {
             let at = level_name(report, capacity.position);
             let rate = thousands(capacity.delivered_per_sec);
-            let beyond = if capacity.bounded { "" } else { " No higher level was measured that it did not carry: it may do more." };
-            let doubt = if capacity.doubtful { " The confidence interval of that p99 reaches beyond the limit." } else { "" };
-            format!("The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{beyond}{doubt}", ms(capacity.p99_us as f64))
+            let beyond = if capacity.bounded {
+                ""
+            } else {
+                " No higher level was measured that it did not carry: it may do more."
+            };
+            let doubt =
+                if capacity.doubtful { " The confidence interval of that p99 reaches beyond the limit." } else { "" };
+            format!(
+                "The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{beyond}{doubt}",
+                ms(capacity.p99_us as f64)
+            )
         }
     }
 }
@@ -43,22 +55,38 @@ fn gives_way(report: &Report, weakest: &Weakest) -> String {
         (Some(component), Some(utilization)) if component == "host" => {
             format!(" All processors of the driver's host are busy by then ({}).", per_cent(utilization))
         }
-        (Some(component), Some(utilization)) => format!(" {component} is the busiest part by then: {} of the processor that it can use.", per_cent(utilization)),
+        (Some(component), Some(utilization)) => format!(
+            " {component} is the busiest part by then: {} of the processor that it can use.",
+            per_cent(utilization)
+        ),
         _ => String::new(),
     };
     if weakest.overloaded {
-        format!("{} gives way first: messages pile up on the hop {hop}{at}, where they spend {share} of their arrival latency.{cause}", weakest.hop)
+        format!(
+            "{} gives way first: messages pile up on the hop {hop}{at}, where they spend {share} of their arrival latency.{cause}",
+            weakest.hop
+        )
     } else {
-        format!("Nothing piles up for as long as the load lasts. The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}")
+        format!(
+            "Nothing piles up for as long as the load lasts. The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}"
+        )
     }
 }
 
 fn tail(report: &Report, findings: &Findings) -> Option<String> {
     let position = findings.capacity.as_ref().map(|capacity| capacity.position);
-    let level = report.levels.iter().find(|level| position.is_some() && level.load.position() == position).or(report.levels.last())?;
+    let level = report
+        .levels
+        .iter()
+        .find(|level| position.is_some() && level.load.position() == position)
+        .or(report.levels.last())?;
     let tail = level.tail.as_ref()?;
     let worst = tail.hops.iter().max_by(|one, other| one.share.total_cmp(&other.share))?;
-    let from = report.path.iter().position(|stage| *stage == worst.stage).and_then(|index| report.path.get(index.checked_sub(1)?))?;
+    let from = report
+        .path
+        .iter()
+        .position(|stage| *stage == worst.stage)
+        .and_then(|index| report.path.get(index.checked_sub(1)?))?;
     let at = level.load.position().map_or_else(|| level.load.run.to_string(), |position| level_name(report, position));
     Some(format!(
         "Among the slowest {} of messages at {at} (from {} on), {} of the time is the hop {from} → {}; among all messages it is {}.",
@@ -87,10 +115,13 @@ fn losses(report: &Report) -> Option<String> {
         return None;
     }
     let stages = report.path.iter().map(|stage| {
-        let at = |level: &Level| level.books.lost_by_hop.iter().filter(|(hop, _)| hop == stage).map(|(_, lost)| (*lost).max(0)).sum::<i64>();
+        let at = |level: &Level| {
+            level.books.lost_by_hop.iter().filter(|(hop, _)| hop == stage).map(|(_, lost)| (*lost).max(0)).sum::<i64>()
+        };
         (stage, report.levels.iter().map(at).sum::<i64>())
     });
-    let by_hop: Vec<String> = stages.filter(|(_, lost)| *lost > 0).map(|(stage, lost)| format!("{lost} on the way to {stage}")).collect();
+    let by_hop: Vec<String> =
+        stages.filter(|(_, lost)| *lost > 0).map(|(stage, lost)| format!("{lost} on the way to {stage}")).collect();
     Some(format!("{lost} accepted messages never arrived: {}.", by_hop.join(", ")))
 }
 
@@ -100,7 +131,8 @@ fn generator(report: &Report) -> Option<String> {
 }
 
 fn doubts(report: &Report) -> Option<String> {
-    let off = report.levels.iter().filter(|level| level.little.iter().any(|law| law.off && law.scope == "pipeline")).count();
+    let off =
+        report.levels.iter().filter(|level| level.little.iter().any(|law| law.off && law.scope == "pipeline")).count();
     let beyond: u64 = report.levels.iter().map(|level| level.traces.beyond_error).sum();
     let dropped: u64 = report.levels.iter().map(|level| level.traces.stamps_dropped).sum();
     let mut doubts = Vec::new();

@@ -12,7 +12,8 @@ pub(super) fn all(
     histograms: &mut Vec<Histogram<u64>>,
 ) -> Vec<Hop> {
     let Evidence { path, join, every, span_us: (_, end), .. } = *evidence;
-    let passed: Vec<u64> = (0..path.len()).map(|stage| join.times(stage).filter(|&time| time <= end).count() as u64).collect();
+    let passed: Vec<u64> =
+        (0..path.len()).map(|stage| join.times(stage).filter(|&time| time <= end).count() as u64).collect();
     let hop = |to: usize| {
         let before = negative.all;
         let (latency, histogram, _) = latency::between(evidence, to - 1, to, negative);

@@ -12,7 +12,9 @@ const LEAST_MESSAGES: usize = 5;
 
 pub(super) fn tail(evidence: &Evidence<'_>) -> Option<Tail> {
     let (first, last) = (evidence.first(), evidence.last());
-    let complete = |row: &usize| (first..last).all(|stage| evidence.join.time(stage, *row) != MISSING) && evidence.arrival(*row) != MISSING;
+    let complete = |row: &usize| {
+        (first..last).all(|stage| evidence.join.time(stage, *row) != MISSING) && evidence.arrival(*row) != MISSING
+    };
     let rows: Vec<usize> = evidence.order.iter().map(|(_, row)| row).filter(complete).collect();
     let latency = |row: usize| evidence.arrival(row) - evidence.join.time(first, row);
     let mut latencies: Vec<i64> = rows.iter().map(|&row| latency(row)).collect();
@@ -31,7 +33,9 @@ pub(super) fn tail(evidence: &Evidence<'_>) -> Option<Tail> {
         slowest: SLOWEST,
         messages: slowest.len() as u64,
         from_us,
-        hops: hops.map(|(stage, (share, share_of_all))| TailHop { stage: stage.clone(), share, share_of_all }).collect(),
+        hops: hops
+            .map(|(stage, (share, share_of_all))| TailHop { stage: stage.clone(), share, share_of_all })
+            .collect(),
     })
 }
 
@@ -39,7 +43,8 @@ pub(super) fn tail(evidence: &Evidence<'_>) -> Option<Tail> {
 fn shares(evidence: &Evidence<'_>, rows: &[usize]) -> Option<Vec<f64>> {
     let (first, last) = (evidence.first(), evidence.last());
     let took = |from: usize, to: usize| {
-        let times = rows.iter().map(|&row| i128::from(evidence.join.time(to, row)) - i128::from(evidence.join.time(from, row)));
+        let times =
+            rows.iter().map(|&row| i128::from(evidence.join.time(to, row)) - i128::from(evidence.join.time(from, row)));
         times.sum::<i128>() as f64
     };
     let whole = took(first, last);

@@ -8,7 +8,8 @@ use crate::{Slice, Timeline};
 const MOST_SLICES: i64 = 120;
 
 /// How long slices may be, ms.
-const LENGTHS_MS: [i64; 16] = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 300_000, 600_000, 3_600_000];
+const LENGTHS_MS: [i64; 16] =
+    [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 300_000, 600_000, 3_600_000];
 
 /// The length of the slices of a load, µs, and their number.
 fn slices(span_us: (i64, i64)) -> (i64, usize) {

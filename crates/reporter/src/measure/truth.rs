@@ -83,7 +83,8 @@ fn reported(messages: &[Message]) -> Level {
         for id in one.into_iter().chain(other) {
             let message = &messages[id];
             let again = message.repeated.filter(|(repeated, _)| *repeated == stage).map(|(_, later)| later);
-            let stamps = message.stamp(stage).into_iter().flat_map(|time| [Some(time), again.map(|later| time + later)]);
+            let stamps =
+                message.stamp(stage).into_iter().flat_map(|time| [Some(time), again.map(|later| time + later)]);
             for time in stamps.flatten() {
                 join.add(stage, &Stamp::parse(entry(id, time, message.err).as_bytes()).unwrap());
             }
@@ -157,7 +158,8 @@ fn check(name: &str, found: &Distribution, (measured, censored): &(Vec<i64>, Vec
     prop_assert_eq!((found.count, found.censored), (measured.len() as u64, censored.len() as u64), "{}", name);
     let n = measured.len() + censored.len();
     let expected = |q: f64, least: usize| if n >= least { quantile(measured, censored, q) } else { None };
-    let percentiles = [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3688)].map(|(q, least)| expected(q, least));
+    let percentiles =
+        [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3688)].map(|(q, least)| expected(q, least));
     let told = [found.p50_us, found.p90_us, found.p95_us, found.p99_us, found.p999_us];
     prop_assert_eq!(told, percentiles, "{}", name);
     prop_assert_eq!(found.max_us, measured.iter().copied().max(), "{}", name);
@@ -179,7 +181,12 @@ fn check_books(level: &Level, messages: &[Message]) -> Result<(), TestCaseError>
     prop_assert_eq!(books.arrived, (messages.len() - lost - late) as u64);
     for (stage, lost) in &books.lost_by_hop {
         let index = Path::default().stages().iter().position(|other| other == stage).unwrap();
-        prop_assert_eq!(*lost, i64::try_from(messages.iter().filter(|m| m.passed == index).count()).unwrap(), "{}", stage);
+        prop_assert_eq!(
+            *lost,
+            i64::try_from(messages.iter().filter(|m| m.passed == index).count()).unwrap(),
+            "{}",
+            stage
+        );
     }
     let traces = &level.traces;
     let stamps = |m: &Message| (0..STAGES).map(|stage| m.stamp(stage)).collect::<Vec<_>>();
@@ -188,12 +195,15 @@ fn check_books(level: &Level, messages: &[Message]) -> Result<(), TestCaseError>
     let repeated = |m: &&Message| m.repeated.is_some_and(|(stage, _)| m.stamp(stage).is_some());
     prop_assert_eq!(traces.repeated_stamps, messages.iter().filter(repeated).count() as u64);
     for (index, stage) in Path::default().stages().iter().enumerate() {
-        let lacks = |m: &&Message| m.stamp(index).is_none() && (index + 1..STAGES).any(|later| m.stamp(later).is_some());
+        let lacks =
+            |m: &&Message| m.stamp(index).is_none() && (index + 1..STAGES).any(|later| m.stamp(later).is_some());
         let told = traces.missing.iter().find(|(other, _)| other == stage).map_or(0, |(_, count)| *count);
         prop_assert_eq!(told, messages.iter().filter(lacks).count() as u64, "{}", stage);
     }
     let overtaken = |one: &(i64, i64)| {
-        messages.iter().any(|m| matches!((m.stamp(1), m.seen(5)), (Some(begin), Some(end)) if begin < one.0 && end > one.1))
+        messages
+            .iter()
+            .any(|m| matches!((m.stamp(1), m.seen(5)), (Some(begin), Some(end)) if begin < one.0 && end > one.1))
     };
     let pairs: Vec<(i64, i64)> = messages.iter().filter_map(|m| m.stamp(1).zip(m.seen(5))).collect();
     // Which of two that came at the same moment was first, nobody knows.
