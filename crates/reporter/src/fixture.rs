@@ -49,7 +49,7 @@ pub(crate) fn level(path: &[Stage], concurrency: u32) -> Level {
             late: 0,
             in_flight: 0,
             lost: 0,
-            lost_by_hop: path[3..].iter().map(|stage| (stage.clone(), 0)).collect(),
+            lost_by_hop: path.iter().skip(3).map(|stage| (stage.clone(), 0)).collect(),
             duplicates: 0,
             shed: 0,
             passed: path.iter().map(|stage| (stage.clone(), requests)).collect(),
