@@ -9,9 +9,9 @@ use super::marker::{Look, Shape};
 use super::marks::{self, Mark};
 use super::palette::{self, Fill};
 use super::series::{self, Figure, Series};
-use super::{Area, DrawError, Picture, number};
+use super::{Area, DrawError, Picture};
 use crate::statistics::Percentile;
-use crate::{Http, Level, Report};
+use crate::{Http, Level, Report, number};
 
 /// `arrival`.
 pub(crate) struct Arrival;

@@ -10,8 +10,8 @@ use super::marker::{Look, SHAPES, Shape};
 use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::series::{self, Figure, Series};
-use super::{Area, DrawError, Picture, marks, number};
-use crate::{Level, Report, Usage};
+use super::{Area, DrawError, Picture, marks};
+use crate::{Level, Report, Usage, number};
 
 /// `cpu`.
 pub(crate) struct Cpu;

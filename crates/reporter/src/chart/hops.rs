@@ -7,8 +7,8 @@ use super::frame::{self, Axes, Frame, Head};
 use super::legend::{Entry, Sample};
 use super::levels::{self, Row};
 use super::palette::{self, Fill};
-use super::{Area, DrawError, Picture, number, series};
-use crate::{Hop, Level, Report};
+use super::{Area, DrawError, Picture, series};
+use crate::{Hop, Level, Report, number};
 use stamp::Stage;
 
 /// `hops`.

@@ -1,7 +1,7 @@
 //! The levels of a report on an axis, the repetitions of one setting together. Pure.
 
 use super::axis::{self, Axis, Tick};
-use super::number;
+use crate::number;
 use crate::{Level, Report};
 
 /// The levels of one setting: its repetitions.

@@ -18,7 +18,6 @@ mod legend;
 mod levels;
 mod marker;
 mod marks;
-mod number;
 mod palette;
 mod panels;
 mod percentiles;

@@ -7,8 +7,8 @@ use super::legend::{Entry, Sample};
 use super::levels::{self, Setting};
 use super::marker::{Look, Shape};
 use super::marks;
-use super::{Area, DrawError, Picture, number, palette, ramp, series};
-use crate::{CurvePoint, Level, Report};
+use super::{Area, DrawError, Picture, palette, ramp, series};
+use crate::{CurvePoint, Level, Report, number};
 
 /// `percentiles`.
 pub(crate) struct Percentiles;

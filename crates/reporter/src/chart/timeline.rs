@@ -9,8 +9,8 @@ use super::marker::{Look, Shape};
 use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::selection::{self, Selected};
-use super::{Area, DrawError, Picture, number};
-use crate::{Report, Slice, Timeline};
+use super::{Area, DrawError, Picture};
+use crate::{Report, Slice, Timeline, number};
 use plotters::prelude::DrawingBackend;
 
 /// `timeline`.

@@ -34,11 +34,6 @@ impl Survival {
         self.sorted.last().copied()
     }
 
-    /// Measured latencies, rising.
-    pub(crate) fn sorted(&self) -> &[i64] {
-        &self.sorted
-    }
-
     /// The smallest latency that at least this part of all messages do not exceed (Hyndman & Fan 1996, definition 1). `None` where it lies
     /// beyond what was measured.
     pub(crate) fn quantile(&self, level: f64) -> Option<i64> {
@@ -112,7 +107,10 @@ mod tests {
     #[test]
     fn what_never_arrives_takes_longer_than_all_that_does() {
         let survival = Survival::new((1..=90).collect(), vec![1000; 10]);
-        assert_eq!((survival.quantile(0.5), survival.quantile(0.9), survival.quantile(0.91)), (Some(50), Some(90), None));
+        assert_eq!(
+            (survival.quantile(0.5), survival.quantile(0.9), survival.quantile(0.91)),
+            (Some(50), Some(90), None)
+        );
     }
 
     proptest! {
