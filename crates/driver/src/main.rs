@@ -5,6 +5,7 @@ mod chaos;
 mod command;
 mod drain;
 mod load;
+mod monitor;
 mod output;
 mod pipeline;
 mod progress;

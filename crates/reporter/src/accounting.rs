@@ -44,8 +44,8 @@ impl Accounting {
             None => (0, 0),
             Some(cutoff) => {
                 let late = arrived_by_now.saturating_sub(cutoff.arrived);
-                let under_way =
-                    if cutoff.moving { taken_in.saturating_sub(cutoff.arrived) } else { cutoff.queue }.saturating_sub(late);
+                let under_way = if cutoff.moving { taken_in.saturating_sub(cutoff.arrived) } else { cutoff.queue }
+                    .saturating_sub(late);
                 (late, under_way.min(u64::try_from(missing).unwrap_or(0)))
             }
         };

@@ -61,10 +61,10 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
     let mut report = Report::new(&sweep);
     let mut quality = StampQuality::new(&sweep.path);
     for load in &sweep.loads {
-        let level = measure(&log, load, &sweep.path, &mut quality).await;
-        report.levels.push(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
+        let level = measure(&log, load, &sweep, &mut quality).await;
+        report.add(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
     }
-    report.stamping = quality.summary();
+    report.conclude(quality.summary());
     output.write(&report)?;
     Ok((report, output.folder().to_owned()))
 }

@@ -50,6 +50,8 @@ pub struct Level {
     pub hops: Vec<Hop>,
     /// What became of every message, sampled or not.
     pub books: Accounting,
+    /// From the beginning of the load until its end or the last arrival by the cut-off, whichever came later, µs.
+    pub carried_us: u64,
     /// What the sampled messages and their stamps suffered.
     pub traces: Traces,
     /// Whether the pipeline kept up with the load.
@@ -241,11 +243,11 @@ impl Timeline {
 
 impl Level {
     /// Messages that arrived a second, from the beginning of the load until the last one had arrived: what the pipeline carried, however
-    /// much it took in. Absent where another program made the load.
+    /// much it took in. Absent where none did.
     #[must_use]
     pub fn delivered_per_sec(&self) -> Option<f64> {
-        let took_us = self.load.http.as_ref()?.duration_us + self.load.drain_us?;
-        (took_us > 0).then(|| self.books.arrived as f64 * 1e6 / took_us as f64)
+        (self.books.arrived > 0 && self.carried_us > 0)
+            .then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
     }
 
     /// Whether the pipeline carried this load: it kept up, lost and refused nothing, and its p99 of arrival latency is within the limit. Nobody

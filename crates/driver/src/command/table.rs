@@ -38,8 +38,12 @@ pub(super) fn row(level: &Level) -> String {
         let sizes: Vec<_> = load.clock_steps.iter().map(|step| format!("{} µs", step.size)).collect();
         let _ = write!(row, "  redis clock set by {}", sizes.join(", "));
     }
-    if level.across_steps > 0 {
-        let _ = write!(row, "  {} sampled messages left out: stamped in different time scales", level.across_steps);
+    if level.traces.across_steps > 0 {
+        let across = level.traces.across_steps;
+        let _ = write!(row, "  {across} sampled messages left out: stamped in different time scales");
+    }
+    if let Some(why) = &level.stability.unstable {
+        let _ = write!(row, "  unstable: {why}");
     }
     if let Some(why) = &load.generator_limited {
         let _ = write!(row, "  generator-limited: {why}");
@@ -105,7 +109,7 @@ pub(super) fn stamping_table(report: &Report) -> String {
         );
     }
     let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
-    let (negative, across) = (sum(|level| level.negative), sum(|level| level.across_steps));
+    let (negative, across) = (sum(|level| level.traces.negative), sum(|level| level.traces.across_steps));
     let steps = sum(|level| level.load.clock_steps.len() as u64);
     let _ = write!(
         table,

@@ -12,7 +12,6 @@ mod frame;
 pub(crate) mod hops;
 mod legend;
 mod marker;
-mod number;
 mod palette;
 mod picture;
 #[cfg(test)]

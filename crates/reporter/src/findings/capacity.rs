@@ -38,9 +38,10 @@ impl Capacity {
                 bounded: false,
             })
         };
-        let mut best = groups().filter(carried).filter_map(capacity).max_by(|one, other| {
-            one.delivered_per_sec.total_cmp(&other.delivered_per_sec)
-        })?;
+        let mut best = groups()
+            .filter(carried)
+            .filter_map(capacity)
+            .max_by(|one, other| one.delivered_per_sec.total_cmp(&other.delivered_per_sec))?;
         best.bounded = groups()
             .filter(|levels| levels.iter().any(|level| level.is_within(limit) == Some(false)))
             .any(|levels| levels[0].load.position().is_some_and(|position| position > best.position));

@@ -55,7 +55,10 @@ fn kneedle(points: &[(f64, f64)], shape: Shape) -> Option<(f64, f64)> {
         return None;
     }
     let range = |value: fn(&(f64, f64)) -> f64| {
-        let (least, most) = points.iter().map(value).fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| (least.min(v), most.max(v)));
+        let (least, most) = points
+            .iter()
+            .map(value)
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), v| (least.min(v), most.max(v)));
         (most > least).then_some((least, most - least))
     };
     let ((x0, width), (y0, height)) = (range(|p| p.0)?, range(|p| p.1)?);
@@ -68,9 +71,11 @@ fn kneedle(points: &[(f64, f64)], shape: Shape) -> Option<(f64, f64)> {
         .collect();
     let threshold = SENSITIVITY / (points.len() - 1) as f64;
     let is_peak = |&index: &usize| {
-        (index == 0 || differences[index] >= differences[index - 1]) && differences[index] > *differences.get(index + 1).unwrap_or(&f64::NEG_INFINITY)
+        (index == 0 || differences[index] >= differences[index - 1])
+            && differences[index] > *differences.get(index + 1).unwrap_or(&f64::NEG_INFINITY)
     };
-    let best = (1..points.len() - 1).filter(is_peak).max_by(|&one, &other| differences[one].total_cmp(&differences[other]))?;
+    let best =
+        (1..points.len() - 1).filter(is_peak).max_by(|&one, &other| differences[one].total_cmp(&differences[other]))?;
     // A line has no bend: the difference must rise above its ends' and fall below the threshold again.
     let falls = differences[best..].iter().any(|&difference| difference < differences[best] - threshold);
     (differences[best] > threshold && falls).then(|| points[best])
@@ -95,7 +100,11 @@ mod tests {
     #[test]
     fn a_ceiling_and_a_wall_have_knees_where_they_begin() {
         assert_eq!(kneedle(&points(20, |n| n.min(8.0) * 1000.0), Shape::Concave).map(|p| p.0), Some(8.0));
-        assert_eq!(kneedle(&points(20, |n| if n <= 15.0 { 200.0 } else { 200.0 + (n - 15.0) * 4000.0 }), Shape::Convex).map(|p| p.0), Some(15.0));
+        assert_eq!(
+            kneedle(&points(20, |n| if n <= 15.0 { 200.0 } else { 200.0 + (n - 15.0) * 4000.0 }), Shape::Convex)
+                .map(|p| p.0),
+            Some(15.0)
+        );
     }
 
     #[test]

@@ -73,7 +73,9 @@ impl Pooled {
 fn together(levels: &[Level]) -> Option<Histogram<u64>> {
     let mut sum: Option<Histogram<u64>> = None;
     for level in levels {
-        let Some(histogram) = level.histograms.arrival.as_ref().filter(|histogram| !histogram.is_empty()) else { continue };
+        let Some(histogram) = level.histograms.arrival.as_ref().filter(|histogram| !histogram.is_empty()) else {
+            continue;
+        };
         let sum = sum.get_or_insert_with(|| Histogram::new_from(histogram));
         sum.auto(true);
         let stands_for = (level.books.arrived / histogram.len()).max(1);

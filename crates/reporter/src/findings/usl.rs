@@ -98,7 +98,9 @@ impl Usl {
         }
         let (first, last) = (different[0], different[different.len() - 1]);
         if last < 2.0 * first {
-            return Self::Refused(format!("concurrency from {first} to {last} is too short a stretch of the curve: sweep at least twice as far as where it begins"));
+            return Self::Refused(format!(
+                "concurrency from {first} to {last} is too short a stretch of the curve: sweep at least twice as far as where it begins"
+            ));
         }
         let Some(fit) = least_squares(&points) else {
             return Self::Refused("no positive throughput to fit".to_owned());
@@ -130,10 +132,13 @@ fn least_squares(points: &[(f64, f64)]) -> Option<Fit> {
         .into_iter()
         .map(|[sigma, kappa]| {
             let free = [true, sigma, kappa];
-            let begin = [start[0], if sigma { start[1].max(1e-6) } else { 0.0 }, if kappa { start[2].max(1e-9) } else { 0.0 }];
+            let begin =
+                [start[0], if sigma { start[1].max(1e-6) } else { 0.0 }, if kappa { start[2].max(1e-9) } else { 0.0 }];
             (descend(points, begin, free), free)
         })
-        .filter(|(parameters, _)| parameters.iter().all(|value| value.is_finite() && *value >= 0.0) && parameters[0] > 0.0)
+        .filter(|(parameters, _)| {
+            parameters.iter().all(|value| value.is_finite() && *value >= 0.0) && parameters[0] > 0.0
+        })
         .min_by(|(one, _), (other, _)| squares(points, *one).total_cmp(&squares(points, *other)))?;
     Some(describe(points, parameters, free))
 }
@@ -151,7 +156,8 @@ fn descend(points: &[(f64, f64)], begin: [f64; 3], free: [bool; 3]) -> [f64; 3] 
     let mut here = begin;
     let mut damping = 1e-3;
     for _ in 0..500 {
-        let (mut matrix, vector) = normal_equations(points.iter().map(|&(n, x)| (gradient(n, here), x - throughput(n, here))));
+        let (mut matrix, vector) =
+            normal_equations(points.iter().map(|&(n, x)| (gradient(n, here), x - throughput(n, here))));
         for (index, row) in matrix.iter_mut().enumerate() {
             row[index] *= 1.0 + damping;
         }
@@ -215,7 +221,8 @@ fn solve((matrix, vector): ([[f64; 3]; 3], [f64; 3]), free: [bool; 3]) -> Option
         .collect();
     let size = unknowns.len();
     for column in 0..size {
-        let pivot = (column..size).max_by(|&one, &other| rows[one][column].abs().total_cmp(&rows[other][column].abs()))?;
+        let pivot =
+            (column..size).max_by(|&one, &other| rows[one][column].abs().total_cmp(&rows[other][column].abs()))?;
         rows.swap(column, pivot);
         if rows[column][column].abs() < 1e-12 {
             return None;
@@ -229,7 +236,9 @@ fn solve((matrix, vector): ([[f64; 3]; 3], [f64; 3]), free: [bool; 3]) -> Option
     }
     let mut solution = [0.0; 3];
     for (column, &unknown) in unknowns.iter().enumerate().rev() {
-        let known: f64 = (column + 1..size).map(|other| rows[column][other] * solution[unknowns[other]] * scale[unknowns[other]]).sum();
+        let known: f64 = (column + 1..size)
+            .map(|other| rows[column][other] * solution[unknowns[other]] * scale[unknowns[other]])
+            .sum();
         solution[unknown] = (rows[column][size] - known) / rows[column][column] / scale[unknown];
     }
     Some(solution)
@@ -245,7 +254,8 @@ fn describe(points: &[(f64, f64)], parameters: [f64; 3], free: [bool; 3]) -> Fit
     // The diagonal of the inverse of JᵀJ, times the variance of the residuals.
     let error = |index: usize| {
         let unit: [f64; 3] = std::array::from_fn(|other| if other == index { 1.0 } else { 0.0 });
-        let variance = if free[index] { solve((matrix, unit), free).map_or(f64::INFINITY, |column| column[index]) } else { 0.0 };
+        let variance =
+            if free[index] { solve((matrix, unit), free).map_or(f64::INFINITY, |column| column[index]) } else { 0.0 };
         (variance * unexplained / freedom).sqrt()
     };
     let estimate = |index: usize| Estimate { value: parameters[index], standard_error: finite(error(index)) };
@@ -293,7 +303,10 @@ mod tests {
     fn throughput_without_a_peak_has_none() {
         let amdahl = Usl::fit_to(points([5000.0, 0.1, 0.0], 1..=20));
         let fit = amdahl.fit().unwrap();
-        assert!((fit.sigma.value - 0.1).abs() < 1e-6 && fit.kappa.value < 1e-8 && fit.peak_concurrency.is_none(), "{fit:?}");
+        assert!(
+            (fit.sigma.value - 0.1).abs() < 1e-6 && fit.kappa.value < 1e-8 && fit.peak_concurrency.is_none(),
+            "{fit:?}"
+        );
     }
 
     #[test]

@@ -29,17 +29,21 @@ pub struct Weakest {
 impl Weakest {
     /// The first level that was not carried tells; where all were, the highest one.
     pub(super) fn of(report: &Report) -> Option<Self> {
-        let failed = |level: &&Level| level.stability.unstable.is_some() || level.is_within(report.p99_limit_us) == Some(false);
+        let failed =
+            |level: &&Level| level.stability.unstable.is_some() || level.is_within(report.p99_limit_us) == Some(false);
         let measured = || report.levels.iter().filter(|level| level.arrival.mean_us.is_some());
         let level = measured().find(failed).or_else(|| measured().next_back())?;
         let lowest = measured().next()?;
         let arrival_begins = crate::measure::arrival_begins(&report.path);
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);
-        let mean = |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
+        let mean =
+            |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
         let (index, overloaded) = match &level.stability.growing {
             Some(stage) => (hops().find(|(_, hop)| hop.stage == *stage)?.0, true),
             None => {
-                let growth = |index: usize| mean(level, index) - if std::ptr::eq(level, lowest) { 0.0 } else { mean(lowest, index) };
+                let growth = |index: usize| {
+                    mean(level, index) - if std::ptr::eq(level, lowest) { 0.0 } else { mean(lowest, index) }
+                };
                 (hops().map(|(index, _)| index).max_by(|&one, &other| growth(one).total_cmp(&growth(other)))?, false)
             }
         };

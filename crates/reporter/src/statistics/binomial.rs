@@ -74,7 +74,9 @@ mod tests {
     #[test]
     fn known_values() {
         // By exact summation of fractions.
-        for (k, n, p, expected) in [(1, 1, 0.3, 0.3), (2, 3, 0.5, 0.5), (5, 10, 0.5, 0.623_046_875), (10, 10, 0.9, 0.348_678_440_1)] {
+        for (k, n, p, expected) in
+            [(1, 1, 0.3, 0.3), (2, 3, 0.5, 0.5), (5, 10, 0.5, 0.623_046_875), (10, 10, 0.9, 0.348_678_440_1)]
+        {
             assert!((at_least(k, n, p) - expected).abs() < 1e-12, "{k} {n} {p}: {}", at_least(k, n, p));
         }
         assert_eq!((at_least(0, 5, 0.5), at_least(6, 5, 0.5)), (1.0, 0.0));

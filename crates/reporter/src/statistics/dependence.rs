@@ -23,8 +23,11 @@ pub(super) fn design_effect(values: &[i64], us: i64, quantile: f64) -> f64 {
         return 1.0;
     }
     let size = values.len() / batches;
-    let beyond: Vec<f64> =
-        values.chunks_exact(size).take(batches).map(|batch| batch.iter().filter(|&&value| value > us).count() as f64).collect();
+    let beyond: Vec<f64> = values
+        .chunks_exact(size)
+        .take(batches)
+        .map(|batch| batch.iter().filter(|&&value| value > us).count() as f64)
+        .collect();
     let mean = beyond.iter().sum::<f64>() / batches as f64;
     let share = mean / size as f64;
     let variance = size as f64 * share * (1.0 - share);

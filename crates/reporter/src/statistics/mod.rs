@@ -4,13 +4,15 @@
 //! the methods and their sources.
 
 mod binomial;
+#[cfg(test)]
+mod coverage;
 mod dependence;
 mod interval;
 mod survival;
 
 use interval::ranks;
 use serde::{Deserialize, Serialize};
-use survival::Survival;
+pub(crate) use survival::Survival;
 
 /// A percentile that reports tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -112,7 +112,10 @@ mod tests {
     #[test]
     fn what_never_arrives_takes_longer_than_all_that_does() {
         let survival = Survival::new((1..=90).collect(), vec![1000; 10]);
-        assert_eq!((survival.quantile(0.5), survival.quantile(0.9), survival.quantile(0.91)), (Some(50), Some(90), None));
+        assert_eq!(
+            (survival.quantile(0.5), survival.quantile(0.9), survival.quantile(0.91)),
+            (Some(50), Some(90), None)
+        );
     }
 
     proptest! {

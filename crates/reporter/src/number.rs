@@ -1,7 +1,7 @@
 //! Numbers as labels.
 
 /// A number with commas between thousands.
-pub(super) fn grouped(value: f64, decimals: usize) -> String {
+pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
     let mut label = String::new();
@@ -22,13 +22,13 @@ pub(super) fn grouped(value: f64, decimals: usize) -> String {
 }
 
 /// A round number of µs, such as a tick's, as ms: no digit more than it takes.
-pub(super) fn round_ms(us: f64) -> String {
+pub(crate) fn round_ms(us: f64) -> String {
     let label = grouped(us / 1e3, 4);
     format!("{} ms", label.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A measured time in µs as ms, without the unit, in about three digits.
-pub(super) fn measured_ms(us: f64) -> String {
+pub(crate) fn measured_ms(us: f64) -> String {
     let ms = us / 1e3;
     let decimals = match ms.abs() {
         ..9.995 => 2,
