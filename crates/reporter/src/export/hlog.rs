@@ -17,17 +17,20 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
     let (mut log, mut serializer) = (Vec::new(), V2DeflateSerializer::new());
     let mut writer = IntervalLogWriterBuilder::new()
         .add_comment("[Histogram log format version 1.3]")
-        .add_comment(&format!("[Stampede, sweep {}: one interval for each level and hop, values in microseconds]", report.sweep))
+        .add_comment(&format!(
+            "[Stampede, sweep {}: one interval for each level and hop, values in microseconds]",
+            report.sweep
+        ))
         .with_start_time(UNIX_EPOCH + Duration::from_micros(origin_us))
         .begin_log_with(&mut log, &mut serializer)?;
     for (start, length, level) in levels {
         for (name, histogram) in tagged(report, level) {
-            let fault = |error: &dyn std::fmt::Display| RenderError::Hlog(format!("{name} of {}: {error}", level.load.run));
+            let fault =
+                |error: &dyn std::fmt::Display| RenderError::Hlog(format!("{name} of {}: {error}", level.load.run));
             let tag = Tag::new(name).ok_or_else(|| fault(&"a tag has neither commas nor spaces"))?;
             writer.write_histogram(histogram, start, length, Some(tag)).map_err(|error| fault(&error))?;
         }
     }
-    drop(writer);
     Ok(log)
 }
 
@@ -47,8 +50,11 @@ fn intervals(report: &Report) -> (u64, Vec<(Duration, Duration, &Level)>) {
     };
     let time = |from: i64, to: i64| Duration::from_micros(u64::try_from(to.saturating_sub(from)).unwrap_or(0));
     let origin = spans.iter().map(|(begin, _)| *begin).min().unwrap_or(0);
-    let mut levels: Vec<_> =
-        spans.iter().zip(&report.levels).map(|(&(begin, end), level)| (time(origin, begin), time(begin, end), level)).collect();
+    let mut levels: Vec<_> = spans
+        .iter()
+        .zip(&report.levels)
+        .map(|(&(begin, end), level)| (time(origin, begin), time(begin, end), level))
+        .collect();
     levels.sort_by_key(|(start, ..)| *start);
     (u64::try_from(origin).unwrap_or(0), levels)
 }
@@ -64,8 +70,8 @@ fn tagged<'a>(report: &'a Report, level: &'a Level) -> impl Iterator<Item = (&'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
     use crate::Histograms;
+    use crate::chart::tests::report_of;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
@@ -127,7 +133,11 @@ mod tests {
         let mut report = report_of(&[1, 2]);
         for (level, begin) in report.levels.iter_mut().zip([1_700_000_020_000_000, 1_700_000_005_000_000]) {
             level.load.span_us = Some((begin, begin + 10_500_000));
-            level.histograms = Histograms { arrival: Some(histogram(&[150, 150, 300])), user: None, hops: vec![histogram(&[20]), histogram(&[0, 31])] };
+            level.histograms = Histograms {
+                arrival: Some(histogram(&[150, 150, 300])),
+                user: None,
+                hops: vec![histogram(&[20]), histogram(&[0, 31])],
+            };
         }
         let (begin, intervals) = read(&render(&report).unwrap());
         assert_eq!(begin, 1_700_000_005_000);

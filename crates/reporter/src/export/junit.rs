@@ -10,7 +10,10 @@ pub(crate) fn junit(report: &Report) -> String {
     let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
     // Writing to a String cannot fail.
     let _ = writeln!(xml, "<testsuites tests=\"{tests}\" failures=\"{failures}\" errors=\"0\">");
-    let _ = writeln!(xml, "  <testsuite name=\"stampede {sweep}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">");
+    let _ = writeln!(
+        xml,
+        "  <testsuite name=\"stampede {sweep}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"0\">"
+    );
     for verdict in &report.thresholds {
         test_case(&mut xml, verdict);
     }
@@ -60,8 +63,11 @@ mod tests {
             at: measured.map(|_| "c=2".to_owned()),
             not_measured: measured.is_none().then(|| "the \"log\" & more".to_owned()),
         };
-        report.thresholds =
-            vec![verdict("arrival.p99<1ms", false, Some(2500.0)), verdict("lost==0", true, Some(0.0)), verdict("cpu<9us", false, None)];
+        report.thresholds = vec![
+            verdict("arrival.p99<1ms", false, Some(2500.0)),
+            verdict("lost==0", true, Some(0.0)),
+            verdict("cpu<9us", false, None),
+        ];
         insta::assert_snapshot!(junit(&report), @"");
     }
 }

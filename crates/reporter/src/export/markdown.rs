@@ -27,7 +27,10 @@ fn levels(text: &mut String, report: &Report) {
         return;
     }
     let position = if report.is_by_rate() { "rate" } else { "concurrency" };
-    let _ = writeln!(text, "\n| {position} | accepted/s | delivered/s | http mean ms | arrival p50 ms | p99 ms | p99, 95 % interval | lost | remarks |");
+    let _ = writeln!(
+        text,
+        "\n| {position} | accepted/s | delivered/s | http mean ms | arrival p50 ms | p99 ms | p99, 95 % interval | lost | remarks |"
+    );
     text.push_str("|---:|---:|---:|---:|---:|---:|:---:|---:|:---|\n");
     for level in &report.levels {
         let _ = writeln!(text, "| {} |", row(level).join(" | "));

@@ -93,7 +93,10 @@ impl Values {
     fn write(&self, column: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
         /// The values that are there, and for each row whether there is one.
         fn present<T: Copy>(values: &[Option<T>]) -> (Vec<T>, Vec<i16>) {
-            (values.iter().copied().flatten().collect(), values.iter().map(|value| i16::from(value.is_some())).collect())
+            (
+                values.iter().copied().flatten().collect(),
+                values.iter().map(|value| i16::from(value.is_some())).collect(),
+            )
         }
         match (self, column) {
             (Self::Texts(texts), ColumnWriter::ByteArrayColumnWriter(column)) => {

@@ -64,7 +64,8 @@ pub(super) fn render(report: &Report) -> String {
 fn before_hops(level: &Level) -> [String; BEFORE_HOPS.len()] {
     let Level { load, arrival, .. } = level;
     let http = load.http.as_ref();
-    let ends = |percentile| arrival.interval(percentile).map_or([NOT_AVAILABLE.to_owned(), NOT_AVAILABLE.to_owned()], ends);
+    let ends =
+        |percentile| arrival.interval(percentile).map_or([NOT_AVAILABLE.to_owned(), NOT_AVAILABLE.to_owned()], ends);
     let ([p50_low, p50_high], [p99_low, p99_high]) = (ends(Percentile::P50), ends(Percentile::P99));
     [
         count(load.concurrency.map(u64::from)),
@@ -117,7 +118,10 @@ fn after_hops(level: &Level) -> [String; AFTER_HOPS.len()] {
 
 /// Both ends of an interval; the upper one may lie beyond all that was seen.
 fn ends(interval: Interval) -> [String; 2] {
-    [milliseconds(Some(interval.low_us)), interval.high_us.map_or_else(|| "inf".to_owned(), |us| milliseconds(Some(us)))]
+    [
+        milliseconds(Some(interval.low_us)),
+        interval.high_us.map_or_else(|| "inf".to_owned(), |us| milliseconds(Some(us))),
+    ]
 }
 
 fn line(tsv: &mut String, fields: &[String]) {
@@ -151,9 +155,12 @@ mod tests {
         report.levels[1].load = crate::Load::foreign(report.levels[1].load.run.clone());
         report.levels[1].arrival = crate::Distribution::default();
         // A column a line: its name, and the values of both levels.
-        let rows: Vec<Vec<String>> = render(&report).lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
+        let rows: Vec<Vec<String>> =
+            render(&report).lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();
         assert!(rows.iter().all(|row| row.len() == rows[0].len()), "{rows:?}");
-        let columns: Vec<String> = (0..rows[0].len()).map(|column| rows.iter().map(|row| row[column].as_str()).collect::<Vec<_>>().join(" ")).collect();
+        let columns: Vec<String> = (0..rows[0].len())
+            .map(|column| rows.iter().map(|row| row[column].as_str()).collect::<Vec<_>>().join(" "))
+            .collect();
         insta::assert_snapshot!(columns.join("\n"), @"");
     }
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// What must hold of one figure, at every level or at one of them.
 #[derive(Debug, Clone)]
 pub struct Threshold {
-    /// As it was written.
+    /// As it was written, without spaces.
     text: String,
     pub(super) metric: Metric,
     pub(super) operator: Operator,
@@ -83,7 +83,9 @@ pub enum InvalidThreshold {
         remedy: &'static str,
     },
     /// The level is not understood.
-    #[error("{0:?} names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second")]
+    #[error(
+        "{0:?} names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second"
+    )]
     Place(String),
     /// The figure belongs to the whole sweep.
     #[error("{0} is a figure of the whole sweep and not of one level: leave the @ and what follows it out")]
@@ -110,7 +112,9 @@ impl FromStr for Threshold {
         if metric.is_of_the_sweep() && place.is_some() {
             return Err(InvalidThreshold::Whole(metric.to_string()));
         }
-        Ok(Self { text: text.to_owned(), metric, operator, limit, place })
+        // Such spaces as there may be lie between its parts.
+        let text = text.split_whitespace().collect();
+        Ok(Self { text, metric, operator, limit, place })
     }
 }
 
@@ -297,7 +301,7 @@ mod tests {
     fn operators_and_places() {
         let threshold = parsed(" arrival.p99 >= 3ms @ c=20 ");
         assert_eq!((threshold.operator, threshold.place), (Operator::AtLeast, Some(Place::Concurrency(20))));
-        assert_eq!(threshold.to_string(), "arrival.p99 >= 3ms @ c=20");
+        assert_eq!(threshold.to_string(), "arrival.p99>=3ms@c=20");
         assert_eq!(parsed("lost!=1@r=0.5").place, Some(Place::Rate(0.5)));
         for (operator, below, at, above) in [
             ("<", true, false, false),

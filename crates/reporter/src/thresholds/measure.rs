@@ -87,7 +87,9 @@ impl Metric {
         match self {
             Self::Latency(Span::Arrival, figure) => figure.of(&level.arrival),
             Self::Latency(Span::User, figure) => figure.of(&level.user),
-            Self::Latency(Span::Http, figure) => level.load.http.as_ref().ok_or_else(another).map(|http| figure.of_http(http)),
+            Self::Latency(Span::Http, figure) => {
+                level.load.http.as_ref().ok_or_else(another).map(|http| figure.of_http(http))
+            }
             Self::Latency(Span::Hop(stage), figure) => {
                 let hop = level.hops.iter().find(|hop| hop.stage == *stage);
                 figure.of(&hop.ok_or_else(|| format!("no hop ends at a stage {stage}"))?.latency)
@@ -131,7 +133,9 @@ impl Figure {
             _ if *count == 0 => "no sampled message arrived".to_owned(),
             Self::Percentile(percentile) if begun < percentile.least_count() => {
                 let (name, least) = (percentile.name(), percentile.least_count());
-                format!("{name} takes {least} sampled messages, and there are {begun}: load for longer, or sample more (--every)")
+                format!(
+                    "{name} takes {least} sampled messages, and there are {begun}: load for longer, or sample more (--every)"
+                )
             }
             _ => format!("{censored} of {begun} sampled messages had not arrived, and it lies among those"),
         }

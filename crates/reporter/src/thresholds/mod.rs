@@ -88,8 +88,12 @@ impl ThresholdArgs {
 }
 
 impl Judge {
-    /// Judges a finished report, writes it again with the verdicts, and writes these as JUnit XML where that is asked for. Does nothing
-    /// where there are no thresholds.
+    /// Adds the verdicts to a finished report.
+    pub fn judge(&self, report: &mut Report) {
+        report.thresholds = self.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
+    }
+
+    /// Judges a finished report that has been written, and writes it again with the verdicts. Does nothing where there are no thresholds.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -97,8 +101,16 @@ impl Judge {
         if self.thresholds.is_empty() {
             return Ok(());
         }
-        report.thresholds = self.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
+        self.judge(report);
         output.write(report)?;
+        self.save(report)
+    }
+
+    /// Writes the verdicts of a report as JUnit XML, where that is asked for.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(self, report: &Report) -> Result<(), ThresholdError> {
         let Some((path, mut file)) = self.junit else { return Ok(()) };
         file.write_all(export::junit(report).as_bytes()).map_err(|source| ThresholdError::Junit { path, source })
     }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// One threshold, held against a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ThresholdVerdict {
-    /// The threshold as it was written.
+    /// The threshold as it was written, without spaces.
     pub threshold: String,
     /// Whether it held everywhere. What was not measured holds nowhere.
     pub held: bool,
@@ -61,7 +61,8 @@ impl Threshold {
         if !levels.is_empty() {
             return Ok(levels);
         }
-        let mut there: Vec<String> = report.levels.iter().filter_map(|level| Place::of(&level.load)).map(|place| place.to_string()).collect();
+        let mut there: Vec<String> =
+            report.levels.iter().filter_map(|level| Place::of(&level.load)).map(|place| place.to_string()).collect();
         there.dedup();
         let there = if there.is_empty() { "no level that can be named so".to_owned() } else { there.join(", ") };
         Err(format!("there is no level {place}: the sweep has {there}"))
@@ -106,7 +107,8 @@ impl Report {
     /// The verdicts for the terminal: a line for each threshold; absent where there is none.
     #[must_use]
     pub fn thresholds_table(&self) -> Option<String> {
-        let width = self.thresholds.iter().map(|verdict| verdict.threshold.chars().count()).max()?.max("threshold".len());
+        let width =
+            self.thresholds.iter().map(|verdict| verdict.threshold.chars().count()).max()?.max("threshold".len());
         let mut table = format!("{:<width$}  {:<7}  measured", "threshold", "verdict");
         for verdict in &self.thresholds {
             // Writing to a String cannot fail.
@@ -148,8 +150,12 @@ mod tests {
         };
         for level in &mut report.levels {
             let accepted = level.books.accepted;
-            level.load.usage =
-                vec![usage("redis", accepted * 30), usage("apiserver", accepted * 20), usage("driver", accepted), usage("host", accepted * 90)];
+            level.load.usage = vec![
+                usage("redis", accepted * 30),
+                usage("apiserver", accepted * 20),
+                usage("driver", accepted),
+                usage("host", accepted * 90),
+            ];
         }
         insta::assert_snapshot!(judged(&report, &[
             "arrival.p50<1ns",
