@@ -1,99 +1,15 @@
 //! Reports made by hand, and what each picture makes of them.
 
+mod fixture;
+
+pub(crate) use fixture::{distribution, level, report_of};
+
 use super::{ChartError, SIZE, arrival, compare, hops};
-use crate::{Books, Comparison, Distribution, Hop, Http, Level, Load, Report};
-use stamp::{Path, Stage};
-use std::collections::BTreeMap;
+use crate::{Comparison, Distribution, Level, Report};
 
 type Render = fn(&Report) -> Result<Vec<u8>, ChartError>;
 
 const PICTURES: [(&str, Render); 2] = [("arrival", arrival::render), ("hops", hops::render)];
-
-/// A report with a level for each concurrency, over the default path.
-pub(crate) fn report_of(levels: &[u32]) -> Report {
-    let path = Path::default().stages().to_vec();
-    Report {
-        schema_version: Report::SCHEMA_VERSION,
-        sweep: "20261121-101500-k3f".to_owned(),
-        started_unix_s: 1_795_255_200,
-        every: 100,
-        settings: BTreeMap::from([("duration".to_owned(), "10s".to_owned())]),
-        stamping: Vec::new(),
-        levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
-        path,
-    }
-}
-
-/// Throughput rises with concurrency towards a ceiling, and latency with both.
-fn level(path: &[Stage], concurrency: u32) -> Level {
-    let requests = 400_000 * u64::from(concurrency) / (u64::from(concurrency) + 4);
-    let slow = i64::from(concurrency);
-    let hop_us = |index: usize| 12 + 9 * i64::try_from(index).unwrap() + slow * [6, 2, 11, 3, 5][index % 5];
-    let hops: Vec<i64> = (0..path.len() - 1).map(hop_us).collect();
-    let user = hops.iter().sum();
-    let passed = |stage: &Stage| (stage.clone(), requests);
-    Level {
-        load: Load {
-            run: format!("20261121-101500-k3f.c{concurrency:02}").parse().unwrap(),
-            concurrency: Some(concurrency),
-            http: Some(http(requests, hops[0])),
-            backlog: Some(u64::from(concurrency)),
-            rate: None,
-            repeat: 1,
-            generator_limited: None,
-            clock_steps: Vec::new(),
-            drain_us: Some(21_000),
-        },
-        arrival: distribution(requests / 100, user - hops[0]),
-        user: distribution(requests / 100, user),
-        hops: path[1..].iter().zip(&hops).map(|(stage, &us)| hop(stage, requests / 100, us)).collect(),
-        books: Books {
-            accepted: requests,
-            arrived: requests,
-            unanswered: 0,
-            lost: 0,
-            duplicates: 0,
-            stamps_dropped: 0,
-            passed: path.iter().map(passed).collect(),
-        },
-        sampled: requests / 100,
-        complete: requests / 100,
-        repeated_stamps: 0,
-        negative: 0,
-        across_steps: 0,
-        unreadable: 0,
-    }
-}
-
-fn hop(stage: &Stage, count: u64, p50_us: i64) -> Hop {
-    Hop { stage: stage.clone(), latency: distribution(count, p50_us) }
-}
-
-fn http(requests: u64, p50_us: i64) -> Http {
-    let p50_us = p50_us.unsigned_abs();
-    Http {
-        duration_us: 10_000_000,
-        requests,
-        accepted: requests,
-        errors: BTreeMap::new(),
-        mean_us: p50_us as f64 * 1.2,
-        p50_us,
-        p99_us: p50_us * 4,
-        max_us: p50_us * 20,
-    }
-}
-
-fn distribution(count: u64, p50_us: i64) -> Distribution {
-    Distribution {
-        count,
-        mean_us: Some(p50_us as f64 * 1.25),
-        p50_us: Some(p50_us),
-        p90_us: Some(p50_us * 2),
-        p99_us: Some(p50_us * 4),
-        p999_us: Some(p50_us * 9),
-        max_us: Some(p50_us * 20),
-    }
-}
 
 /// Turns a level into one of which nothing arrived.
 fn lose(level: &mut Level) {

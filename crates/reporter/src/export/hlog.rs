@@ -141,7 +141,14 @@ mod tests {
         }
         let (begin, intervals) = read(&render(&report).unwrap());
         assert_eq!(begin, 1_700_000_005_000);
-        insta::assert_snapshot!(intervals.join("\n"), @"");
+        insta::assert_snapshot!(intervals.join("\n"), @r#"
+        arrival 0 10500 2x150 1x300
+        apiserver 0 10500 1x20
+        enqueue 0 10500 1x0 1x31
+        arrival 15000 10500 2x150 1x300
+        apiserver 15000 10500 1x20
+        enqueue 15000 10500 1x0 1x31
+        "#);
     }
 
     #[test]

@@ -68,6 +68,15 @@ mod tests {
             verdict("lost==0", true, Some(0.0)),
             verdict("cpu<9us", false, None),
         ];
-        insta::assert_snapshot!(junit(&report), @"");
+        insta::assert_snapshot!(junit(&report), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites tests="3" failures="2" errors="0">
+          <testsuite name="stampede 20261121-101500-k3f" tests="3" failures="2" errors="0" skipped="0">
+            <testcase classname="stampede.thresholds" name="arrival.p99&lt;1ms"><failure type="threshold" message="2.500 ms at c=2">arrival.p99&lt;1ms: 2.500 ms at c=2</failure></testcase>
+            <testcase classname="stampede.thresholds" name="lost==0"><system-out>0 at c=2</system-out></testcase>
+            <testcase classname="stampede.thresholds" name="cpu&lt;9us"><failure type="threshold" message="not measured: the &quot;log&quot; &amp; more">cpu&lt;9us: not measured: the &quot;log&quot; &amp; more</failure></testcase>
+          </testsuite>
+        </testsuites>
+        "#);
     }
 }

@@ -135,7 +135,24 @@ mod tests {
             not_measured: None,
         };
         report.thresholds = vec![verdict("lost==0", true), verdict("late<3", false)];
-        insta::assert_snapshot!(render(&report), @"");
+        insta::assert_snapshot!(render(&report), @r#"
+        ### Stampede: sweep 20261121-101500-k3f
+
+        **It carries 33,333 messages/s.** Then the queue \| gives \*way\*.
+
+        | concurrency | accepted/s | delivered/s | http mean ms | arrival p50 ms | p99 ms | p99, 95 % interval | lost | remarks |
+        |---:|---:|---:|---:|---:|---:|:---:|---:|:---|
+        | 1 | 8000 | 7983 | 0.022 | 0.159 | 0.636 | 0.601 to 0.702 | 0 |  |
+        | 2 | 13333 | 13305 | 0.029 | 0.180 | 0.720 | 0.601 to open | 0 | 12 in flight at the cut-off; 3 late |
+        | 20 | 33333 | 33263 | 0.158 | 0.558 | n/a | n/a | 0 | unstable: the queue grew |
+
+        | threshold | verdict | measured |
+        |:---|:---|:---|
+        | `lost==0` | held | 12 at c=20 |
+        | `late<3` | **missed** | 12 at c=20 |
+
+        Messages: 546666 accepted + 0 unanswered = 546666 arrived + 3 late + 12 in flight + 0 lost. Beside these 0 duplicates and 0 refused. Sampled: 5466, 1 in 100.
+        "#);
     }
 
     #[test]
@@ -144,8 +161,22 @@ mod tests {
         report.findings = Findings::default();
         report.levels[0].load = Load::foreign("monday".parse().unwrap());
         report.levels[0].arrival.ci95.p99 = None;
-        insta::assert_snapshot!(render(&report), @"");
+        insta::assert_snapshot!(render(&report), @r#"
+        ### Stampede: sweep 20261121-101500-k3f
+
+        | concurrency | accepted/s | delivered/s | http mean ms | arrival p50 ms | p99 ms | p99, 95 % interval | lost | remarks |
+        |---:|---:|---:|---:|---:|---:|:---:|---:|:---|
+        | monday | n/a | 7983 | n/a | 0.159 | 0.636 | n/a | 0 |  |
+
+        Messages: 80000 accepted + 0 unanswered = 80000 arrived + 0 late + 0 in flight + 0 lost. Beside these 0 duplicates and 0 refused. Sampled: 800, 1 in 100.
+        "#);
         report.levels.clear();
-        insta::assert_snapshot!(render(&report), @"");
+        insta::assert_snapshot!(render(&report), @r#"
+        ### Stampede: sweep 20261121-101500-k3f
+
+        No level was measured.
+
+        Messages: 0 accepted + 0 unanswered = 0 arrived + 0 late + 0 in flight + 0 lost. Beside these 0 duplicates and 0 refused. Sampled: 0, 1 in 100.
+        "#);
     }
 }

@@ -161,7 +161,62 @@ mod tests {
         let columns: Vec<String> = (0..rows[0].len())
             .map(|column| rows.iter().map(|row| row[column].as_str()).collect::<Vec<_>>().join(" "))
             .collect();
-        insta::assert_snapshot!(columns.join("\n"), @"");
+        insta::assert_snapshot!(columns.join("\n"), @r#"
+        concurrency 1 n/a
+        http_mean_ms 0.022 n/a
+        rps 8000.0 n/a
+        arrival_mean_s 0.000199 n/a
+        arrival_p50_ms 0.159 n/a
+        arrival_p90_ms 0.318 n/a
+        arrival_p95_ms 0.477 n/a
+        arrival_p99_ms 0.636 n/a
+        arrival_p999_ms 1.431 n/a
+        arrival_max_ms 3.180 n/a
+        arrival_p50_low_ms 0.155 n/a
+        arrival_p50_high_ms 0.163 n/a
+        arrival_p99_low_ms 0.600 n/a
+        arrival_p99_high_ms inf n/a
+        delivered_per_sec 7983.2 13305.4
+        apiserver_p50_ms 0.018 0.024
+        apiserver_p99_ms 0.072 0.096
+        apiserver_wait_ms n/a n/a
+        apiserver_service_ms n/a n/a
+        enqueue_p50_ms 0.023 0.025
+        enqueue_p99_ms 0.092 0.100
+        enqueue_wait_ms n/a n/a
+        enqueue_service_ms n/a n/a
+        pushserver_p50_ms 0.041 0.052
+        pushserver_p99_ms 0.164 0.208
+        pushserver_wait_ms n/a n/a
+        pushserver_service_ms n/a n/a
+        publish_p50_ms 0.042 0.045
+        publish_p99_ms 0.168 0.180
+        publish_wait_ms n/a n/a
+        publish_service_ms n/a n/a
+        mqttclient_p50_ms 0.053 0.058
+        mqttclient_p99_ms 0.212 0.232
+        mqttclient_wait_ms n/a n/a
+        mqttclient_service_ms n/a n/a
+        sampled 800 1333
+        incomplete 0 0
+        accepted 80000 133333
+        arrived 80000 133333
+        late 0 0
+        in_flight 0 0
+        lost 0 0
+        duplicates 0 0
+        reordered 0 0
+        negative 0 0
+        beyond_error 0 0
+        stamps_dropped 0 0
+        http_errors 0 n/a
+        backlog 1 n/a
+        drain_s 0.021 n/a
+        rate n/a n/a
+        repeat 1 1
+        generator_limited no no
+        unstable yes no
+        "#);
     }
 
     #[test]

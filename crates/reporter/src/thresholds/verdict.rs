@@ -172,7 +172,23 @@ mod tests {
             "rps>20000@c=20",
             "cpu<60us",
             "delivered<1M",
-        ]), @"");
+        ]), @r#"
+        threshold              verdict  measured
+        arrival.p50<1ns        missed   0.558 ms at c=20
+        arrival.p99<1s         held     2.232 ms at c=20
+        user.mean<1s           held     0.863 ms at c=20
+        pushserver.max<1s@c=2  held     1.040 ms at c=2
+        http.p99>1ns           held     0.072 ms at c=1
+        lost==0                missed   3 at c=2
+        lost==0@c=1            held     0 at c=1
+        lost!=0                missed   0 at c=20
+        unstable==0            missed   1 at c=20
+        errors<1               held     0 at c=20
+        rps>20k                missed   8000 at c=1
+        rps>20000@c=20         held     33333.3 at c=20
+        cpu<60us               held     0.050 ms at c=20
+        delivered<1M           held     33263.4 at c=20
+        "#);
     }
 
     #[test]
@@ -183,13 +199,32 @@ mod tests {
         (arrival.count, arrival.censored, arrival.p99_us) = (40, 0, None);
         report.levels[1].arrival.p999_us = None;
         report.levels[1].arrival.censored = 500_000;
-        insta::assert_snapshot!(judged(&report, &["arrival.p99<1s", "arrival.p999<1s@c=2", "capacity>1", "lost==0@c=3", "lost==0@r=100", "lost==0"]), @"");
+        insta::assert_snapshot!(judged(&report, &["arrival.p99<1s", "arrival.p999<1s@c=2", "capacity>1", "lost==0@c=3", "lost==0@r=100", "lost==0"]), @r#"
+        threshold            verdict  measured
+        arrival.p99<1s       missed   0.720 ms at c=2; not measured: at c=1 p99 takes 368 sampled messages, and there are 40: load for longer, or sample more (--every)
+        arrival.p999<1s@c=2  missed   not measured: at c=2 500000 of 501333 sampled messages had not arrived, and it lies among those
+        capacity>1           missed   not measured: no level was carried with an arrival p99 of at most 50 ms
+        lost==0@c=3          missed   not measured: there is no level c=3: the sweep has c=1, c=2
+        lost==0@r=100        missed   not measured: there is no level r=100: the sweep has c=1, c=2
+        lost==0              held     0 at c=2
+        "#);
         report.levels.truncate(1);
         report.levels[0].load = Load::foreign("monday".parse().unwrap());
         report.levels[0].arrival = crate::Distribution::default();
-        insta::assert_snapshot!(judged(&report, &["arrival.max<1s", "rps>1", "cpu<1ms", "http.mean<1s", "lost==0", "lost==0@c=1"]), @"");
+        insta::assert_snapshot!(judged(&report, &["arrival.max<1s", "rps>1", "cpu<1ms", "http.mean<1s", "lost==0", "lost==0@c=1"]), @r#"
+        threshold       verdict  measured
+        arrival.max<1s  missed   not measured: at monday no sampled message arrived
+        rps>1           missed   not measured: at monday another program made the load
+        cpu<1ms         missed   not measured: at monday nobody told what the pipeline's parts spent
+        http.mean<1s    missed   not measured: at monday another program made the load
+        lost==0         held     0 at monday
+        lost==0@c=1     missed   not measured: there is no level c=1: the sweep has no level that can be named so
+        "#);
         report.levels.clear();
-        insta::assert_snapshot!(judged(&report, &["lost==0"]), @"");
+        insta::assert_snapshot!(judged(&report, &["lost==0"]), @r#"
+        threshold  verdict  measured
+        lost==0    missed   not measured: no level was measured
+        "#);
     }
 
     #[test]
@@ -197,6 +232,10 @@ mod tests {
         let mut report = report_of(&[1, 1, 4]);
         report.levels[1].load.repeat = 2;
         report.levels[1].books.late = 4;
-        insta::assert_snapshot!(judged(&report, &["late==0@c=1", "late==0@c=4"]), @"");
+        insta::assert_snapshot!(judged(&report, &["late==0@c=1", "late==0@c=4"]), @r#"
+        threshold    verdict  measured
+        late==0@c=1  missed   4 at c=1, repetition 2
+        late==0@c=4  held     0 at c=4
+        "#);
     }
 }
