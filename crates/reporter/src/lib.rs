@@ -10,6 +10,8 @@ mod command;
 mod compare;
 mod export;
 mod findings;
+#[cfg(test)]
+mod fixture;
 mod join;
 mod measure;
 mod model;

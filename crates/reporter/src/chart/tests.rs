@@ -1,15 +1,14 @@
 //! Reports made by hand, and what each picture makes of them.
 
-mod fixture;
-
-pub(crate) use fixture::{distribution, level, report_of};
-
 use super::{ChartError, SIZE, arrival, compare, hops};
 use crate::{Comparison, Distribution, Level, Report};
 
 type Render = fn(&Report) -> Result<Vec<u8>, ChartError>;
 
 const PICTURES: [(&str, Render); 2] = [("arrival", arrival::render), ("hops", hops::render)];
+
+pub(crate) use crate::fixture::report_of;
+use crate::fixture::{distribution, level};
 
 /// Turns a level into one of which nothing arrived.
 fn lose(level: &mut Level) {

@@ -54,7 +54,7 @@ fn file_name(report: &Report, level: &Level) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
 
     #[test]
     fn the_format() {

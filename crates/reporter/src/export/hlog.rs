@@ -71,7 +71,7 @@ fn tagged<'a>(report: &'a Report, level: &'a Level) -> impl Iterator<Item = (&'a
 mod tests {
     use super::*;
     use crate::Histograms;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 

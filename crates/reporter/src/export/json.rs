@@ -12,7 +12,7 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
     use crate::{
         Capacity, Cutoff, Interval, Knee, LittleLaw, Load, QueueDepth, Slice, Tail, TailHop, ThresholdVerdict, Usage,
         Usl, Weakest,

@@ -50,7 +50,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
 
     #[test]
     fn a_test_case_for_each_threshold() {

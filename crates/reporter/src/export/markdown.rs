@@ -109,7 +109,7 @@ fn accounting(text: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
     use crate::{Findings, Load, ThresholdVerdict};
 
     #[test]

@@ -120,7 +120,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
 

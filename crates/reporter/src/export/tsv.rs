@@ -144,7 +144,7 @@ fn yes_no(value: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
 
     #[test]
     fn columns_and_rows() {

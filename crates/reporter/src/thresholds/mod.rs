@@ -119,7 +119,7 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
     use clap::Parser;
 
     #[derive(Debug, Parser)]

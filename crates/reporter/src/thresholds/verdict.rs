@@ -17,7 +17,7 @@ pub struct ThresholdVerdict {
     pub measured: Option<f64>,
     /// Whether the value is a time.
     pub is_time: bool,
-    /// The level that had this value: `c=20`, `r=5000`, or a run; absent where the figure is of the whole sweep.
+    /// The level that had this value: `c=20`, `r=5000`, or a run, or `every level`; absent where the figure is of the whole sweep.
     pub at: Option<String>,
     /// What was not measured, and why; absent where everything was.
     pub not_measured: Option<String>,
@@ -36,18 +36,28 @@ impl Threshold {
             let why = value.as_ref().err()?;
             Some(at.as_ref().map_or_else(|| why.clone(), |at| format!("at {at} {why}")))
         });
-        let measured = values.into_iter().filter_map(|(at, value)| Some((at, value.ok()?)));
-        let worst = measured.max_by(|(_, one), (_, other)| self.operator.cmp_badness(*one, *other, self.limit));
-        let holds = worst.as_ref().is_some_and(|(_, value)| self.operator.holds(*value, self.limit));
-        let (at, measured) = worst.map_or((None, None), |(at, value)| (at, Some(value)));
+        let measured: Vec<_> = values.into_iter().filter_map(|(at, value)| Some((at, value.ok()?))).collect();
+        let worst = self.worst(&measured);
+        let holds = worst.is_some_and(|(_, value)| self.operator.holds(*value, self.limit));
+        let everywhere = worst.is_some_and(|(_, worst)| measured.iter().all(|(_, value)| value.total_cmp(worst).is_eq()));
+        let at = worst.and_then(|(at, _)| at.clone());
+        let at = if everywhere && measured.len() > 1 { Some("every level".to_owned()) } else { at };
         ThresholdVerdict {
             threshold: self.to_string(),
             held: holds && not_measured.is_none(),
-            measured,
+            measured: worst.map(|(_, value)| *value),
             is_time: self.metric.is_time(),
             at,
             not_measured,
         }
+    }
+
+    /// The value that is furthest from holding; of several the first.
+    fn worst<'a>(&self, measured: &'a [(Option<String>, f64)]) -> Option<&'a (Option<String>, f64)> {
+        let worse = |worst: &'a (Option<String>, f64), next: &'a (Option<String>, f64)| {
+            if self.operator.cmp_badness(next.1, worst.1, self.limit).is_gt() { next } else { worst }
+        };
+        measured.iter().reduce(worse)
     }
 
     /// The levels at which it must hold.
@@ -127,7 +137,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
     use crate::{Load, Usage};
 
     fn judged(report: &Report, thresholds: &[&str]) -> String {
