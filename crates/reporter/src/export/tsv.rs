@@ -172,31 +172,31 @@ mod tests {
         arrival_p99_ms 0.636 n/a
         arrival_p999_ms 1.431 n/a
         arrival_max_ms 3.180 n/a
-        arrival_p50_low_ms 0.155 n/a
-        arrival_p50_high_ms 0.163 n/a
+        arrival_p50_low_ms 0.146 n/a
+        arrival_p50_high_ms 0.174 n/a
         arrival_p99_low_ms 0.600 n/a
         arrival_p99_high_ms inf n/a
-        delivered_per_sec 7983.2 13305.4
+        delivered_per_sec 8000.0 13333.3
         apiserver_p50_ms 0.018 0.024
         apiserver_p99_ms 0.072 0.096
-        apiserver_wait_ms n/a n/a
-        apiserver_service_ms n/a n/a
+        apiserver_wait_ms 0.019 0.027
+        apiserver_service_ms 0.003 0.003
         enqueue_p50_ms 0.023 0.025
         enqueue_p99_ms 0.092 0.100
-        enqueue_wait_ms n/a n/a
-        enqueue_service_ms n/a n/a
+        enqueue_wait_ms 0.025 0.027
+        enqueue_service_ms 0.004 0.004
         pushserver_p50_ms 0.041 0.052
         pushserver_p99_ms 0.164 0.208
-        pushserver_wait_ms n/a n/a
-        pushserver_service_ms n/a n/a
+        pushserver_wait_ms 0.051 0.065
+        pushserver_service_ms 0.000 0.000
         publish_p50_ms 0.042 0.045
         publish_p99_ms 0.168 0.180
-        publish_wait_ms n/a n/a
-        publish_service_ms n/a n/a
+        publish_wait_ms 0.044 0.048
+        publish_service_ms 0.008 0.008
         mqttclient_p50_ms 0.053 0.058
         mqttclient_p99_ms 0.212 0.232
-        mqttclient_wait_ms n/a n/a
-        mqttclient_service_ms n/a n/a
+        mqttclient_wait_ms 0.056 0.062
+        mqttclient_service_ms 0.010 0.010
         sampled 800 1333
         incomplete 0 0
         accepted 80000 133333

@@ -164,7 +164,8 @@ mod tests {
         judge.conclude(&mut report, &output).unwrap();
         assert_eq!(report.thresholds.iter().map(|verdict| verdict.held).collect::<Vec<_>>(), [false, true]);
         assert!(report.misses_a_threshold());
-        let written: Report = serde_json::from_slice(&std::fs::read(output.folder().join("report.json")).unwrap()).unwrap();
+        let written: Report =
+            serde_json::from_slice(&std::fs::read(output.folder().join("report.json")).unwrap()).unwrap();
         assert_eq!(written.thresholds, report.thresholds);
         assert!(std::fs::read_to_string(&junit).unwrap().contains("failures=\"1\""));
     }

@@ -39,7 +39,8 @@ impl Threshold {
         let measured: Vec<_> = values.into_iter().filter_map(|(at, value)| Some((at, value.ok()?))).collect();
         let worst = self.worst(&measured);
         let holds = worst.is_some_and(|(_, value)| self.operator.holds(*value, self.limit));
-        let everywhere = worst.is_some_and(|(_, worst)| measured.iter().all(|(_, value)| value.total_cmp(worst).is_eq()));
+        let everywhere =
+            worst.is_some_and(|(_, worst)| measured.iter().all(|(_, value)| value.total_cmp(worst).is_eq()));
         let at = worst.and_then(|(at, _)| at.clone());
         let at = if everywhere && measured.len() > 1 { Some("every level".to_owned()) } else { at };
         ThresholdVerdict {
@@ -191,13 +192,13 @@ mod tests {
         http.p99>1ns           held     0.072 ms at c=1
         lost==0                missed   3 at c=2
         lost==0@c=1            held     0 at c=1
-        lost!=0                missed   0 at c=20
+        lost!=0                missed   0 at c=1
         unstable==0            missed   1 at c=20
-        errors<1               held     0 at c=20
+        errors<1               held     0 at every level
         rps>20k                missed   8000 at c=1
         rps>20000@c=20         held     33333.3 at c=20
-        cpu<60us               held     0.050 ms at c=20
-        delivered<1M           held     33263.4 at c=20
+        cpu<60us               held     0.050 ms at every level
+        delivered<1M           held     33333.3 at c=20
         "#);
     }
 
@@ -216,7 +217,7 @@ mod tests {
         capacity>1           missed   not measured: no level was carried with an arrival p99 of at most 50 ms
         lost==0@c=3          missed   not measured: there is no level c=3: the sweep has c=1, c=2
         lost==0@r=100        missed   not measured: there is no level r=100: the sweep has c=1, c=2
-        lost==0              held     0 at c=2
+        lost==0              held     0 at every level
         "#);
         report.levels.truncate(1);
         report.levels[0].load = Load::foreign("monday".parse().unwrap());
