@@ -42,13 +42,13 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
 }
 
 fn rows(report: &Report) -> Vec<Row<'_>> {
-    let of = |level| {
-        let Level { arrival, user, hops, .. } = level;
-        let whole = [("arrival", arrival), ("user", user)];
-        let hops = hops.iter().map(|hop| (hop.stage.as_str(), &hop.latency));
-        whole.into_iter().chain(hops).map(move |(measure, latency)| Row { level, measure, latency })
-    };
-    report.levels.iter().flat_map(of).collect()
+    report.levels.iter().flat_map(rows_of).collect()
+}
+
+fn rows_of(level: &Level) -> impl Iterator<Item = Row<'_>> {
+    let whole = [("arrival", &level.arrival), ("user", &level.user)];
+    let hops = level.hops.iter().map(|hop| (hop.stage.as_str(), &hop.latency));
+    whole.into_iter().chain(hops).map(move |(measure, latency)| Row { level, measure, latency })
 }
 
 fn columns(report: &Report) -> Vec<(String, Values)> {
