@@ -117,7 +117,8 @@ pub struct Traces {
     pub late: u64,
     /// Differences between neighbouring stages, or end to end, that are below zero: they are kept as they are.
     pub negative: u64,
-    /// Those of them that lie below zero by more than the errors of both stamps allow, where these are known.
+    /// Those of them that lie below zero by more than the errors of both stamps allow, where these are known: impossible ones. The hops behind
+    /// `enqueue` and `publish` are left out, as these stages are passed when an answer has come, which the next one may overtake.
     pub beyond_error: u64,
     /// Stamps of one message at one stage beyond the first. They do not enter any latency.
     pub repeated_stamps: u64,

@@ -19,7 +19,7 @@ pub(super) fn ranks(n: u64, p: f64) -> Option<(f64, f64)> {
 }
 
 /// The rank that lies at or below the quantile p with probability 97.5 %.
-fn lower_rank(n: u64, p: f64) -> Option<f64> {
+pub(super) fn lower_rank(n: u64, p: f64) -> Option<f64> {
     let confidence = 1.0 - BEYOND;
     if at_least(1, n, p) < confidence {
         return None;
