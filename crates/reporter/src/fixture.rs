@@ -23,6 +23,7 @@ pub(crate) fn report_of(levels: &[u32]) -> Report {
         stamping: Vec::new(),
         levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
         findings: Findings::default(),
+        thresholds: Vec::new(),
         path,
     };
     report.conclude(Vec::new());

@@ -1,7 +1,7 @@
 //! The report as data: what every output format shows. docs/report.md describes it, field by field.
 
 use crate::findings::Findings;
-use crate::{Accounting, Distribution, Load, Stamping, Sweep};
+use crate::{Accounting, Distribution, Load, Stamping, Sweep, ThresholdVerdict};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
@@ -32,6 +32,9 @@ pub struct Report {
     pub levels: Vec<Level>,
     /// What the levels together tell.
     pub findings: Findings,
+    /// Whether what was demanded of it holds.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdVerdict>,
 }
 
 /// One level: what the load generator saw, and what the stamps tell.
@@ -283,6 +286,7 @@ impl Report {
             stamping: Vec::new(),
             levels: Vec::new(),
             findings: Findings::default(),
+            thresholds: Vec::new(),
         }
     }
 

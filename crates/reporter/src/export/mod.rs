@@ -1,8 +1,17 @@
 //! The files of a report.
 
 pub(crate) mod comparison;
+mod hgrm;
+mod hlog;
 mod json;
+mod junit;
+mod markdown;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod tsv;
+
+pub use hgrm::write_hgrm;
+pub(crate) use junit::junit;
 
 use crate::chart::{self, Picture};
 use crate::{Comparison, Report};
@@ -11,10 +20,14 @@ use std::path::Path;
 /// Renders a report as one file's bytes.
 type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 
-/// Every file of a report and what makes it.
-const FILES: [(&str, Render); 16] = [
+/// Every file of a report and what makes it, but for those of single levels, which are in [`LEVELS`].
+const FILES: &[(&str, Render)] = &[
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
     ("report.json", json::render),
+    ("summary.md", |report| Ok(markdown::render(report).into_bytes())),
+    ("report.hlog", hlog::render),
+    #[cfg(feature = "parquet")]
+    ("latencies.parquet", parquet::render),
     ("arrival.png", png::<chart::Arrival>),
     ("arrival.svg", svg::<chart::Arrival>),
     ("throughput.png", png::<chart::Throughput>),
@@ -31,6 +44,9 @@ const FILES: [(&str, Render); 16] = [
     ("heatmap.svg", svg::<chart::Heatmap>),
 ];
 
+/// The folder of a report that has a file for each level.
+const LEVELS: &str = "levels";
+
 fn png<P: Picture>(report: &Report) -> Result<Vec<u8>, RenderError> {
     chart::png::<P>(report).map_err(RenderError::Chart)
 }
@@ -46,6 +62,13 @@ pub(crate) enum RenderError {
     Json(#[from] serde_json::Error),
     #[error("the picture cannot be drawn: {0}")]
     Chart(chart::ChartError),
+    #[error("the histograms cannot be written: {0}")]
+    Histogram(#[from] std::io::Error),
+    #[error("the log of histograms cannot be written: {0}")]
+    Hlog(String),
+    #[cfg(feature = "parquet")]
+    #[error("the table cannot be written as Parquet: {0}")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
 }
 
 /// A file of a report could not be written.
@@ -64,6 +87,11 @@ const NOT_AVAILABLE: &str = "n/a";
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
     for (name, render) in FILES {
         put(folder, name, &render(report)?)?;
+    }
+    let levels = folder.join(LEVELS);
+    for (name, bytes) in hgrm::levels(report)? {
+        std::fs::create_dir_all(&levels).map_err(ExportError::Write)?;
+        put(&levels, &name, &bytes)?;
     }
     Ok(())
 }

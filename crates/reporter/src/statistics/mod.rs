@@ -45,6 +45,18 @@ impl Percentile {
         }
     }
 
+    /// The size of the smallest sample that bounds it from both sides with 95 % confidence; of a smaller one it is not told.
+    #[must_use]
+    pub fn least_count(self) -> u64 {
+        match self {
+            Self::P50 => 6,
+            Self::P90 => 36,
+            Self::P95 => 72,
+            Self::P99 => 368,
+            Self::P999 => 3688,
+        }
+    }
+
     /// `p50`, `p999`: as it is called in files and options.
     #[must_use]
     pub fn name(self) -> &'static str {
