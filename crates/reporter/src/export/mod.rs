@@ -5,6 +5,7 @@ mod json;
 mod tsv;
 
 use crate::chart;
+use crate::html;
 use crate::{Comparison, Report};
 use std::path::Path;
 
@@ -12,9 +13,10 @@ use std::path::Path;
 type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 
 /// Every file of a report and what makes it.
-const FILES: [(&str, Render); 4] = [
+const FILES: [(&str, Render); 5] = [
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
     ("report.json", json::render),
+    ("report.html", |report| html::render(report).map_err(RenderError::Page)),
     ("arrival.png", |report| chart::arrival::render(report).map_err(RenderError::Chart)),
     ("hops.png", |report| chart::hops::render(report).map_err(RenderError::Chart)),
 ];
@@ -26,6 +28,8 @@ pub(crate) enum RenderError {
     Json(#[from] serde_json::Error),
     #[error("the picture cannot be drawn: {0}")]
     Chart(chart::ChartError),
+    #[error(transparent)]
+    Page(html::PageError),
 }
 
 /// A file of a report could not be written.
@@ -38,7 +42,7 @@ pub(crate) enum ExportError {
 }
 
 /// What stands where there was nothing to measure.
-const NOT_AVAILABLE: &str = "n/a";
+pub(crate) const NOT_AVAILABLE: &str = "n/a";
 
 /// Writes every file into `folder`. Each appears whole or not at all.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
