@@ -111,11 +111,6 @@ impl Join {
         self.ids.len()
     }
 
-    /// How many stages there are.
-    pub(crate) fn stages(&self) -> usize {
-        self.columns.len()
-    }
-
     /// When a message passed a stage, µs, or [`MISSING`].
     pub(crate) fn time(&self, stage: usize, row: usize) -> i64 {
         self.columns[stage].times.get(row).copied().unwrap_or(MISSING)

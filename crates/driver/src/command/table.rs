@@ -88,7 +88,7 @@ pub(super) fn spread_table(report: &Report) -> String {
 
 /// What the stamps of each stage are worth: how late they were written, how large their error may be, and what is missing.
 pub(super) fn stamping_table(report: &Report) -> String {
-    let us = |us: Option<i64>| us.map_or_else(|| "n/a".to_owned(), |us| us.to_string());
+    let us = |us: Option<u64>| us.map_or_else(|| "n/a".to_owned(), |us| us.to_string());
     let mut table = format!(
         "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "stamps of", "number", "plain", "lag p50", "p99 µs", "err p50", "p99 µs", "dropped"

@@ -57,12 +57,12 @@ fn row(level: &Level) -> Vec<String> {
     row.extend([arrival.p50_us, arrival.p90_us, arrival.p99_us, arrival.p999_us, arrival.max_us].map(milliseconds));
     row.extend(hops.iter().flat_map(|hop| [hop.latency.p50_us, hop.latency.p99_us]).map(milliseconds));
     row.extend([
-        level.sampled.to_string(),
+        level.traces.sampled.to_string(),
         books.accepted.to_string(),
         books.arrived.to_string(),
         books.lost.to_string(),
         books.duplicates.to_string(),
-        level.negative.to_string(),
+        level.traces.negative.to_string(),
         count(http.map(crate::Http::failed)),
         count(load.backlog),
         decimal(load.drain_us.map(|drain| drain as f64 / 1e6), 3),

@@ -34,11 +34,6 @@ impl Survival {
         self.sorted.last().copied()
     }
 
-    /// Measured latencies, rising.
-    pub(crate) fn sorted(&self) -> &[i64] {
-        &self.sorted
-    }
-
     /// The smallest latency that at least this part of all messages do not exceed (Hyndman & Fan 1996, definition 1). `None` where it lies
     /// beyond what was measured.
     pub(crate) fn quantile(&self, level: f64) -> Option<i64> {
