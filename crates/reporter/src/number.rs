@@ -38,6 +38,17 @@ pub(crate) fn measured_ms(us: f64) -> String {
     grouped(ms, decimals)
 }
 
+/// A measured time in µs as ms, to the µs, without the unit.
+pub(crate) fn exact_ms(us: i64) -> String {
+    grouped(us as f64 / 1e3, 3)
+}
+
+/// A part of 1 as percent, with its digits: `99.9 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let label = format!("{:.6}", share * 100.0);
+    format!("{} %", label.trim_end_matches('0').trim_end_matches('.'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +90,14 @@ mod tests {
         for (us, expected) in cases {
             assert_eq!(measured_ms(us), expected);
         }
+    }
+
+    #[test]
+    fn shares_are_shown_whole() {
+        let cases = [(0.0, "0 %"), (0.5, "50 %"), (0.999, "99.9 %"), (0.999_999, "99.9999 %"), (1.0, "100 %")];
+        for (share, expected) in cases {
+            assert_eq!(percent(share), expected);
+        }
+        assert_eq!(exact_ms(1_234_567), "1,234.567");
     }
 }

@@ -1,8 +1,8 @@
 //! Points, lines and filled boxes.
 
-use super::palette::{self, Fill};
+use super::palette::{self, Fill, Pattern};
 use super::{Area, DrawError};
-use plotters::element::{DashedPathElement, PathElement, Polygon, Rectangle};
+use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
@@ -14,13 +14,20 @@ const STRIPES_APART: usize = 16;
 /// A point's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
+    /// The line has no points.
+    None,
     Circle,
     Square,
     Diamond,
     Triangle,
+    /// A small circle.
+    Dot,
     /// Points downwards and is hollow: the value lies below the axis.
     Below,
 }
+
+/// Shapes that tell series apart where colours do not.
+pub(super) const SHAPES: [Shape; 4] = [Shape::Circle, Shape::Square, Shape::Diamond, Shape::Triangle];
 
 /// How a series looks.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +62,15 @@ impl Look {
         area.draw(&PathElement::new(ends.to_vec(), self.colour.mix(0.3).stroke_width(SPAN_WIDTH)))
     }
 
+    /// Fills the surface between a line and another one back, faintly.
+    pub(super) fn draw_band<DB: DrawingBackend>(
+        self,
+        area: &Area<DB>,
+        outline: Vec<(i32, i32)>,
+    ) -> Result<(), DrawError<DB>> {
+        area.draw(&Polygon::new(outline, self.colour.mix(0.18)))
+    }
+
     /// Draws a point, with a white rim that sets it off from lines behind it.
     pub(super) fn draw_point<DB: DrawingBackend>(
         self,
@@ -62,20 +78,43 @@ impl Look {
         shape: Shape,
         at: (i32, i32),
     ) -> Result<(), DrawError<DB>> {
-        area.draw(&Polygon::new(outline(shape, at, RADIUS + 4.0), palette::PAPER))?;
-        area.draw(&Polygon::new(outline(shape, at, RADIUS), self.colour))?;
+        let radius = if shape == Shape::Dot { RADIUS / 2.0 } else { RADIUS };
+        draw_shape(area, shape, at, radius + 4.0, palette::PAPER)?;
+        draw_shape(area, shape, at, radius, self.colour)?;
         if shape == Shape::Below {
-            area.draw(&Polygon::new(outline(shape, at, RADIUS - 6.0), palette::PAPER))?;
+            self.hollow(area, shape, at)?;
         }
         Ok(())
     }
+
+    /// The same with paper in it.
+    pub(super) fn draw_hollow_point<DB: DrawingBackend>(
+        self,
+        area: &Area<DB>,
+        shape: Shape,
+        at: (i32, i32),
+    ) -> Result<(), DrawError<DB>> {
+        self.draw_point(area, shape, at)?;
+        self.hollow(area, shape, at)
+    }
+
+    fn hollow<DB: DrawingBackend>(self, area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Result<(), DrawError<DB>> {
+        draw_shape(area, shape, at, RADIUS - 6.0, palette::PAPER)
+    }
 }
 
-/// The corners of a shape.
-fn outline(shape: Shape, (x, y): (i32, i32), radius: f64) -> Vec<(i32, i32)> {
-    // Corners, the angle of the first in degrees, and a factor that makes the shapes look equally large.
+/// Fills a shape around a point.
+fn draw_shape<DB: DrawingBackend>(
+    area: &Area<DB>,
+    shape: Shape,
+    (x, y): (i32, i32),
+    radius: f64,
+    colour: RGBColor,
+) -> Result<(), DrawError<DB>> {
+    // The number of corners, the angle of the first in degrees, and a factor that makes the shapes look equally large.
     let (corners, first, factor) = match shape {
-        Shape::Circle => (32, 0.0, 1.0),
+        Shape::None => return Ok(()),
+        Shape::Circle | Shape::Dot => return area.draw(&Circle::new((x, y), rounded(radius), colour.filled())),
         Shape::Square => (4, 45.0, 1.25),
         Shape::Diamond => (4, 0.0, 1.25),
         Shape::Triangle => (3, -90.0, 1.35),
@@ -86,7 +125,7 @@ fn outline(shape: Shape, (x, y): (i32, i32), radius: f64) -> Vec<(i32, i32)> {
         let along = |share: f64| rounded(share * radius * factor);
         (x + along(angle.cos()), y + along(angle.sin()))
     };
-    (0..corners).map(corner).collect()
+    area.draw(&Polygon::new((0..corners).map(corner).collect::<Vec<_>>(), colour))
 }
 
 /// Fills a box from its upper left to its lower right corner.
@@ -95,16 +134,22 @@ pub(super) fn draw_box<DB: DrawingBackend>(
     fill: Fill,
     [from, to]: [(i32, i32); 2],
 ) -> Result<(), DrawError<DB>> {
-    area.draw(&Rectangle::new([from, to], fill.colour.filled()))?;
-    if !fill.striped {
-        return Ok(());
-    }
-    let style = ShapeStyle::from(palette::PAPER).stroke_width(4);
+    let (ground, stripes) = match fill.pattern {
+        Pattern::Plain => return area.draw(&Rectangle::new([from, to], fill.colour.filled())),
+        Pattern::Striped => (fill.colour, palette::PAPER),
+        Pattern::Hatched => (palette::pale(fill.colour, 0.7), fill.colour),
+    };
+    area.draw(&Rectangle::new([from, to], ground.filled()))?;
+    let style = ShapeStyle::from(stripes).stroke_width(4);
     let (width, height) = (to.0 - from.0, to.1 - from.1);
     for offset in (-height..width).step_by(STRIPES_APART) {
         let (begin, end) = (offset.max(0), (offset + height).min(width));
         if begin < end {
-            let points = vec![(from.0 + begin, to.1 - (begin - offset)), (from.0 + end, to.1 - (end - offset))];
+            let y = |along: i32| match fill.pattern {
+                Pattern::Hatched => from.1 + (along - offset),
+                _ => to.1 - (along - offset),
+            };
+            let points = vec![(from.0 + begin, y(begin)), (from.0 + end, y(end))];
             area.draw(&PathElement::new(points, style))?;
         }
     }

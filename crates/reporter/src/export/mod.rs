@@ -4,7 +4,7 @@ pub(crate) mod comparison;
 mod json;
 mod tsv;
 
-use crate::chart;
+use crate::chart::{self, Picture};
 use crate::html;
 use crate::{Comparison, Report};
 use std::path::Path;
@@ -13,13 +13,33 @@ use std::path::Path;
 type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 
 /// Every file of a report and what makes it.
-const FILES: [(&str, Render); 5] = [
+const FILES: [(&str, Render); 17] = [
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
     ("report.json", json::render),
     ("report.html", |report| html::render(report).map_err(RenderError::Page)),
-    ("arrival.png", |report| chart::arrival::render(report).map_err(RenderError::Chart)),
-    ("hops.png", |report| chart::hops::render(report).map_err(RenderError::Chart)),
+    ("arrival.png", png::<chart::Arrival>),
+    ("arrival.svg", svg::<chart::Arrival>),
+    ("throughput.png", png::<chart::Throughput>),
+    ("throughput.svg", svg::<chart::Throughput>),
+    ("hops.png", png::<chart::Hops>),
+    ("hops.svg", svg::<chart::Hops>),
+    ("percentiles.png", png::<chart::Percentiles>),
+    ("percentiles.svg", svg::<chart::Percentiles>),
+    ("timeline.png", png::<chart::Timeline>),
+    ("timeline.svg", svg::<chart::Timeline>),
+    ("cpu.png", png::<chart::Cpu>),
+    ("cpu.svg", svg::<chart::Cpu>),
+    ("heatmap.png", png::<chart::Heatmap>),
+    ("heatmap.svg", svg::<chart::Heatmap>),
 ];
+
+fn png<P: Picture>(report: &Report) -> Result<Vec<u8>, RenderError> {
+    chart::png::<P>(report).map_err(RenderError::Chart)
+}
+
+fn svg<P: Picture>(report: &Report) -> Result<Vec<u8>, RenderError> {
+    chart::svg::<P>(report).map(String::into_bytes).map_err(RenderError::Chart)
+}
 
 /// A file of a report could not be made.
 #[derive(Debug, thiserror::Error)]
