@@ -56,7 +56,8 @@
     const chip = document.createElement('label');
     const input = row.querySelector('input').cloneNode();
     input.removeAttribute('aria-label');
-    chip.append(input, row.cells[0].title);
+    // The unit stands before all of them.
+    chip.append(input, row.cells[0].title.replace(/ connections?$| connections?,|\/s/, '').replace('repetition ', '· '));
     chips.append(chip);
   }
   function show(level, isOn) {

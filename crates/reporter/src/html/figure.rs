@@ -36,13 +36,13 @@ pub(super) fn interval_explained(interval: &Interval) -> String {
     format!("with 95 % confidence {range}; tells as much as {independent} independent messages")
 }
 
-/// A part of a whole, 0 to 1, as percent: no digit of a part that is there is lost.
+/// A part of a whole, 0 to 1, as percent in about two digits; what is there does not become 0.
 pub(super) fn percent(part: f64) -> String {
     let percent = part * 100.0;
     match percent.abs() {
         0.0 => "0 %".to_owned(),
         ..0.1 => "< 0.1 %".to_owned(),
-        ..9.95 => format!("{} %", grouped(percent, 1)),
+        ..9.95 => format!("{} %", grouped(percent, 1).trim_end_matches(".0")),
         _ => format!("{} %", grouped(percent, 0)),
     }
 }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn small_parts_and_small_numbers_do_not_become_zero() {
-        let percents = [(0.0, "0 %"), (0.0004, "< 0.1 %"), (0.0123, "1.2 %"), (0.784, "78 %"), (1.0, "100 %")];
+        let percents = [(0.0, "0 %"), (0.0004, "< 0.1 %"), (0.0123, "1.2 %"), (0.01, "1 %"), (0.784, "78 %"), (1.0, "100 %")];
         for (part, expected) in percents {
             assert_eq!(percent(part), expected);
         }

@@ -11,7 +11,7 @@ pub(super) fn table(report: &Report) -> Table {
     let position = if report.is_by_rate() { "rate /s" } else { "connections" };
     let mut columns = vec![
         Column::words(position, "what the load generator did at this level"),
-        Column::of("repetition", "which repetition of its setting"),
+        Column::of("repeat", "which repetition of its setting"),
         Column::of("delivered /s", "messages that arrived a second, until the last one had arrived"),
         Column::of("accepted /s", "requests answered with 2xx a second"),
         Column::of("HTTP mean", "mean time from the intended send to the whole answer, ms"),

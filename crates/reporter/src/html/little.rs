@@ -32,7 +32,7 @@ pub(super) fn table(report: &Report) -> Option<Table> {
 fn cell(law: &LittleLaw) -> Cell {
     let product = law.rate_per_sec * law.latency_us / 1e6;
     let cell = Cell::number(law.ratio, figure::significant(law.ratio, 3))
-        .note(format!("{} by {}", figure::significant(law.in_flight, 3), figure::significant(product, 3)))
+        .note(format!("{} / {}", figure::significant(law.in_flight, 3), figure::significant(product, 3)))
         .hint(format!(
             "{} in flight; {} a second × {} ms",
             figure::significant(law.in_flight, 3),

@@ -53,6 +53,8 @@ struct Page<'a> {
     thresholds: Option<Table>,
     levels: Table,
     drawings: Vec<Drawing>,
+    /// Which of them have colours that run from light to dark.
+    ramps: [&'static str; 2],
     details: Vec<Detail>,
     books: Table,
     traces: Table,
@@ -77,6 +79,7 @@ pub(crate) fn render(report: &Report) -> Result<Vec<u8>, PageError> {
         thresholds: threshold::table(&[]),
         levels: levels::table(report),
         drawings: chart::svgs(report)?,
+        ramps: ["percentiles", "heatmap"],
         details: detail::all(report),
         books: books::table(report),
         traces: books::traces(report),

@@ -28,7 +28,7 @@ pub(super) fn table(index: usize, level: &Level) -> Option<Table> {
                 Cell::text(name::component(one)),
                 Cell::number(one.cpu_us as f64, grouped(one.cpu_us as f64 / 1e6, 2)),
                 Cell::number(one.busy(), grouped(one.busy(), 2)),
-                Cell::part(Some(one.utilization())).note(format!("of {}", grouped(one.cores, usize::from(one.cores.fract() != 0.0)))),
+                Cell::part(Some(one.utilization())).hint(format!("of {}", grouped(one.cores, usize::from(one.cores.fract() != 0.0)))),
                 by_message(one.cpu_us, level),
                 one.memory_bytes.map_or_else(Cell::absent, |bytes| Cell::number(bytes as f64, figure::mebibytes(bytes))),
             ],
