@@ -8,6 +8,9 @@ const STRIDES: [usize; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 50
 /// Steps of a linear axis at most.
 const LINEAR_STEPS: u32 = 10;
 
+/// Lines between labels that an axis has at most, for each label that it has room for.
+const LINES_PER_LABEL: usize = 5;
+
 /// Labels on a logarithmic axis of a picture's whole height at most, before it takes fewer digits.
 pub(super) const LOG_LABELS: usize = 10;
 
@@ -110,7 +113,9 @@ pub(super) fn logarithmic(title: &str, values_us: &[f64], labels: usize) -> (Sca
         .into_iter()
         .find(|digits| round(digits).filter(inside).count() <= labels)
         .unwrap_or(&[1]);
-    let ticks = round(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).filter(inside).map(|value| {
+    let all: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let lines = if round(all).filter(inside).count() <= labels * LINES_PER_LABEL { all } else { labelled };
+    let ticks = round(lines).filter(inside).map(|value| {
         let is_labelled = round(labelled).any(|other| (other / value - 1.0).abs() < 1e-9);
         Tick { at: scale.place(value), label: if is_labelled { number::round_ms(value) } else { String::new() } }
     });
@@ -125,7 +130,7 @@ pub(super) fn percentiles(highest: f64) -> (Scale, Axis) {
     let labelled = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999];
     let inside = labelled.into_iter().filter(|&quantile| nines(quantile) <= to + 1e-6);
     let tick = |quantile: f64| Tick { at: scale.place(nines(quantile)), label: number::percent(quantile) };
-    let title = "messages that took at most so long".to_owned();
+    let title = "percentile: each further nine takes as much room as the one before".to_owned();
     (scale, Axis { title, ticks: inside.map(tick).collect() })
 }
 
@@ -228,7 +233,8 @@ mod tests {
     fn each_nine_takes_as_much_room() {
         let (scale, axis) = percentiles(0.9995);
         assert_eq!(labels(&axis), ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
-        let places = [0.9, 0.99, 0.999, 0.9999, 1.0].map(|quantile| (scale.place(nines(quantile)) * 100.0).round().to_string());
+        let places =
+            [0.9, 0.99, 0.999, 0.9999, 1.0].map(|quantile| (scale.place(nines(quantile)) * 100.0).round().to_string());
         assert_eq!(places, ["25", "50", "75", "100", "100"]);
         assert_eq!(labels(&percentiles(0.0).1), ["0 %", "50 %", "90 %", "99 %"]);
     }

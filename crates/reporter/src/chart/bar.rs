@@ -52,6 +52,12 @@ impl Bar {
         self.parts.iter().map(|(_, height)| height).sum()
     }
 
+    /// Its parts as shares of the whole, in per cent.
+    pub(super) fn shares(&self) -> Self {
+        let total = self.total().max(f64::MIN_POSITIVE);
+        Self { parts: self.parts.iter().map(|&(fill, height)| (fill, height * 100.0 / total)).collect() }
+    }
+
     /// Draws it, with a label above it.
     pub(super) fn draw<DB: DrawingBackend>(
         &self,
@@ -79,9 +85,14 @@ impl Bar {
 }
 
 /// Writes above a bar, where it fits, on a white ground that keeps grid lines from crossing it.
-fn draw_label<DB: DrawingBackend>(area: &Area<DB>, label: &str, (x, y): (i32, i32), room: i32) -> Result<(), DrawError<DB>> {
+fn draw_label<DB: DrawingBackend>(
+    area: &Area<DB>,
+    label: &str,
+    (x, y): (i32, i32),
+    room: i32,
+) -> Result<(), DrawError<DB>> {
     let half = Text::NOTE.width(label) / 2 + 3;
-    if 2 * half > room {
+    if label.is_empty() || 2 * half > room {
         return Ok(());
     }
     let height = 2 * Text::NOTE.half_height();

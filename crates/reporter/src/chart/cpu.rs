@@ -49,11 +49,15 @@ impl Picture for Cpu {
         let highest = bars.iter().map(Bar::total).fold(0.0, f64::max);
         let (cost, left) = axis::linear_in(STEPS, "CPU-µs a message", highest * HEADROOM, "");
         let used = report.levels.iter().flat_map(|level| &level.load.usage).map(Usage::utilization);
-        let (percent, lower_left) = axis::linear_in(STEPS, "utilisation", used.fold(1.0, f64::max) * 100.0 * HEADROOM, " %");
+        let (percent, lower_left) =
+            axis::linear_in(STEPS, "utilisation", used.fold(1.0, f64::max) * 100.0 * HEADROOM, " %");
         let panel = |heading: &str, left: Axis| Panel { heading: heading.to_owned(), left, right: None, ground: None };
         let panels = [
             panel("CPU time of each accepted message", left),
-            panel("How busy: the part of the processors that a component can use; of several instances the busiest", lower_left),
+            panel(
+                "How busy: the part of the processors that a component can use; of several instances the busiest",
+                lower_left,
+            ),
         ];
         let captions = frame::captions(report, &sentences(report, &components, &row));
         let head = Head { title: Self::title(report), captions: &captions, legend: &legend(&components) };
@@ -68,7 +72,7 @@ impl Picture for Cpu {
                 lower.not_available(area, lower.x(place))?;
             }
         }
-        marks::draw_limit(area, &lower, percent, (100.0, "100 %"))?;
+        marks::draw_limit(area, &lower, percent, (100.0, "fully used"))?;
         let all: Vec<Series> = components
             .iter()
             .map(|component| Series::new(report, component.look, percent, |level| component.utilization(level)))
@@ -115,7 +119,8 @@ fn legend(components: &[Component]) -> Vec<Entry> {
 fn sentences(report: &Report, components: &[Component], row: &Row) -> Vec<String> {
     let has = |name: &str| components.iter().any(|component| component.name == name);
     let all = [
-        (!components.is_empty()).then(|| "What was spent while the load ran, all instances of a component together.".to_owned()),
+        (!components.is_empty())
+            .then(|| "What was spent while the load ran, all instances of a component together.".to_owned()),
         has(HOST).then(|| "The host holds all of it, and stands in the lower plot alone.".to_owned()),
         series::line_means(row),
         series::hollow_means(report),

@@ -56,7 +56,8 @@ pub(super) struct Plot {
 /// The lines under a title: which sweep this is, and then these sentences, wrapped.
 pub(super) fn captions(report: &Report, sentences: &[String]) -> Vec<String> {
     let sweep = caption::caption(report, |text| Text::CAPTION.width(text) <= text_width());
-    let rest = if sentences.is_empty() { Vec::new() } else { Text::CAPTION.wrapped(&sentences.join(" "), text_width()) };
+    let rest =
+        if sentences.is_empty() { Vec::new() } else { Text::CAPTION.wrapped(&sentences.join(" "), text_width()) };
     std::iter::once(sweep).chain(rest).collect()
 }
 
@@ -178,7 +179,9 @@ impl Axes<'_> {
         for (index, tick) in ticks.iter().enumerate().filter(|(index, _)| shown(*index)) {
             let x = labels[index].0;
             line(area, palette::INK, [(x, plot.bottom), (x, plot.bottom + TICK)])?;
-            text.write(area, &tick.label, (x, plot.bottom + TICK + 36))?;
+            // The last label of an axis that ends with a tick may reach beyond the plot, but not off the canvas.
+            let furthest = CANVAS_WIDTH.cast_signed() - 8 - labels[index].1 / 2;
+            text.write(area, &tick.label, (x.min(furthest), plot.bottom + TICK + 36))?;
         }
         let title = (i32::midpoint(plot.left, plot.right), plot.bottom + TICK + 94);
         text.write(area, &self.bottom.title, title)

@@ -3,16 +3,23 @@
 use super::axis;
 use super::bar::{Bar, HEADROOM, Slot};
 use super::canvas::{Canvas, for_level};
-use super::frame::{self, Axes, Frame, Head};
+use super::frame::{self, Head};
 use super::legend::{Entry, Sample};
 use super::levels::{self, Row};
 use super::palette::{self, Fill};
-use super::{Area, DrawError, Picture, series};
+use super::panels::{self, Panel};
+use super::{Area, DrawError, Picture, SIZE, series};
 use crate::{Hop, Level, Report, number};
 use stamp::Stage;
 
 /// `hops`.
 pub(crate) struct Hops;
+
+/// A bar so many times as high as another one hides what that is made of.
+const FAR: f64 = 12.0;
+
+/// Steps of the axis of shares.
+const SHARES: u32 = 5;
 
 impl Picture for Hops {
     const NAME: &'static str = "hops";
@@ -21,25 +28,46 @@ impl Picture for Hops {
         "Where the time goes, hop by hop"
     }
 
+    fn size(report: &Report) -> (u32, u32) {
+        if hides_bars(&bars(report)) { panels::size(3) } else { SIZE }
+    }
+
     fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
-        let bars: Vec<Bar> = report.levels.iter().map(|level| bar(report, level)).collect();
+        let bars = bars(report);
         let highest = bars.iter().map(Bar::total).fold(0.0, f64::max);
         let row = Row::side_by_side(report);
         let (scale, left) = axis::linear("mean latency (ms)", highest * HEADROOM, " ms");
-        let frame = Frame {
-            head: Head { title: Self::title(report), captions: &captions(report), legend: &legend(report) },
-            axes: Axes { bottom: &row.axis, left: &left, right: None },
-            marks: &[],
-        };
-        let plot = frame.draw(area)?;
-        for (index, (bar, &place)) in bars.iter().zip(&row.places).enumerate() {
-            let slot = Slot::new(&plot, place, bars.len());
-            let label = number::measured_ms(bar.total() * 1e3);
-            for_level(area, index, || bar.draw(area, &plot, &slot, scale, &label))?;
-            slot.spot(index, &plot, told(report, index)).draw(area)?;
+        let (share, share_left) = axis::linear_in(SHARES, "share of the mean", 100.0, " %");
+        let panel = |left| Panel { heading: String::new(), left, right: None, ground: None };
+        let mut panels = vec![panel(left)];
+        if hides_bars(&bars) {
+            panels.push(Panel { heading: "The same as shares".to_owned(), ..panel(share_left) });
         }
-        if bars.is_empty() { plot.remark(area, "no level has been measured yet") } else { Ok(()) }
+        let head = Head { title: Self::title(report), captions: &captions(report), legend: &legend(report) };
+        let plots = panels::draw(area, &head, &row.axis, &panels)?;
+        for (index, (bar, &place)) in bars.iter().zip(&row.places).enumerate() {
+            let slot = Slot::new(&plots[0], place, bars.len());
+            let label = number::measured_ms(bar.total() * 1e3);
+            for_level(area, index, || {
+                bar.draw(area, &plots[0], &slot, scale, &label)?;
+                plots[1..].iter().try_for_each(|plot| bar.shares().draw(area, plot, &slot, share, ""))
+            })?;
+            for plot in &plots {
+                slot.spot(index, plot, told(report, index)).draw(area)?;
+            }
+        }
+        if bars.is_empty() { plots[0].remark(area, "no level has been measured yet") } else { Ok(()) }
     }
+}
+
+fn bars(report: &Report) -> Vec<Bar> {
+    report.levels.iter().map(|level| bar(report, level)).collect()
+}
+
+/// Whether the highest bar leaves others too low to show their parts.
+fn hides_bars(bars: &[Bar]) -> bool {
+    let totals = || bars.iter().map(Bar::total).filter(|&total| total > 0.0);
+    totals().fold(0.0, f64::max) > FAR * totals().fold(f64::INFINITY, f64::min)
 }
 
 fn captions(report: &Report) -> Vec<String> {

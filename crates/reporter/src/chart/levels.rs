@@ -25,9 +25,8 @@ pub(super) struct Row<'a> {
 impl<'a> Setting<'a> {
     /// The settings of a report, in its order. Loads of other programs have none, and each stands alone.
     pub(super) fn all(report: &'a Report) -> Vec<Self> {
-        let same = |one: &Level, other: &Level| {
-            one.load.position().is_some() && one.load.position() == other.load.position()
-        };
+        let same =
+            |one: &Level, other: &Level| one.load.position().is_some() && one.load.position() == other.load.position();
         let mut first = 0;
         let setting = |levels: &'a [Level]| {
             let setting = Self { first, levels };
@@ -66,7 +65,8 @@ impl<'a> Row<'a> {
     pub(super) fn by_position(report: &'a Report) -> Self {
         let settings = Setting::all(report);
         let count = settings.len() as f64;
-        let even = |(index, setting): (usize, &Setting)| Tick { at: (index as f64 + 0.5) / count, label: setting.label() };
+        let even =
+            |(index, setting): (usize, &Setting)| Tick { at: (index as f64 + 0.5) / count, label: setting.label() };
         let ticks = settings.iter().enumerate().map(even).collect();
         let known: Option<Vec<f64>> = settings.iter().map(Setting::position).collect();
         let axis = axis::spread(Axis { title: title(report).to_owned(), ticks }, &known.unwrap_or_default());
@@ -99,9 +99,10 @@ impl<'a> Row<'a> {
         if let Some((_, place)) = known.iter().find(|(known, _)| (known - position).abs() < 1e-9) {
             return Some(*place);
         }
-        let (before, after) = known.windows(2).map(|pair| (pair[0], pair[1])).find(|(before, after)| {
-            (before.0..after.0).contains(&position)
-        })?;
+        let (before, after) = known
+            .windows(2)
+            .map(|pair| (pair[0], pair[1]))
+            .find(|(before, after)| (before.0..after.0).contains(&position))?;
         Some(before.1 + (after.1 - before.1) * (position - before.0) / (after.0 - before.0))
     }
 }

@@ -10,6 +10,7 @@ const LINE_WIDTH: u32 = 5;
 const SPAN_WIDTH: u32 = 10;
 const RADIUS: f64 = 12.0;
 const STRIPES_APART: usize = 16;
+const STRIPE_WIDTH: u32 = 4;
 
 /// A point's shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,16 +141,26 @@ pub(super) fn draw_box<DB: DrawingBackend>(
         Pattern::Hatched => (palette::pale(fill.colour, 0.7), fill.colour),
     };
     area.draw(&Rectangle::new([from, to], ground.filled()))?;
-    let style = ShapeStyle::from(stripes).stroke_width(4);
-    let (width, height) = (to.0 - from.0, to.1 - from.1);
+    draw_stripes(area, stripes, fill.pattern == Pattern::Hatched, [from, to])
+}
+
+/// Draws slanting stripes in a box, falling or rising to the right.
+fn draw_stripes<DB: DrawingBackend>(
+    area: &Area<DB>,
+    colour: RGBColor,
+    falling: bool,
+    [from, to]: [(i32, i32); 2],
+) -> Result<(), DrawError<DB>> {
+    let style = ShapeStyle::from(colour).stroke_width(STRIPE_WIDTH);
+    // The ends of a stripe are as broad as it is: they stay inside.
+    let inset = STRIPE_WIDTH.cast_signed() / 2;
+    let (left, top) = (from.0 + inset, from.1 + inset);
+    let (width, height) = (to.0 - inset - left, to.1 - inset - top);
     for offset in (-height..width).step_by(STRIPES_APART) {
         let (begin, end) = (offset.max(0), (offset + height).min(width));
         if begin < end {
-            let y = |along: i32| match fill.pattern {
-                Pattern::Hatched => from.1 + (along - offset),
-                _ => to.1 - (along - offset),
-            };
-            let points = vec![(from.0 + begin, y(begin)), (from.0 + end, y(end))];
+            let y = |along: i32| top + if falling { along - offset } else { height - (along - offset) };
+            let points = vec![(left + begin, y(begin)), (left + end, y(end))];
             area.draw(&PathElement::new(points, style))?;
         }
     }

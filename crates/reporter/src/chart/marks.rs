@@ -97,7 +97,11 @@ pub(super) fn draw_limit<DB: DrawingBackend>(
     write_on_paper(area, label, (plot.left + 14, baseline))
 }
 
-fn write_on_paper<DB: DrawingBackend>(area: &Area<DB>, text: &str, (left, baseline): (i32, i32)) -> Result<(), DrawError<DB>> {
+fn write_on_paper<DB: DrawingBackend>(
+    area: &Area<DB>,
+    text: &str,
+    (left, baseline): (i32, i32),
+) -> Result<(), DrawError<DB>> {
     let upper = baseline - 2 * STYLE.half_height() - 6;
     let ground = [(left - 6, upper), (left + STYLE.width(text) + 6, baseline + 8)];
     area.draw(&Rectangle::new(ground, palette::PAPER.filled()))?;
@@ -117,10 +121,18 @@ mod tests {
     #[test]
     fn labels_keep_apart_and_inside() {
         super::super::text::register_fonts().unwrap();
-        let marks = [mark(0.52, "a knee in the curve"), mark(0.5, "a peak of the curve"), mark(0.9, "far away"), mark(1.0, "at the very end")];
+        let marks = [
+            mark(0.52, "a knee in the curve"),
+            mark(0.5, "a peak of the curve"),
+            mark(0.9, "far away"),
+            mark(1.0, "at the very end"),
+        ];
         let placed = arrange(&PLOT, &marks);
         let rows: Vec<(&str, i32)> = placed.iter().map(|mark| (mark.label.as_str(), mark.row)).collect();
-        assert_eq!(rows, [("a peak of the curve", 0), ("a knee in the curve", 1), ("far away", 0), ("at the very end", 0)]);
+        assert_eq!(
+            rows,
+            [("a peak of the curve", 0), ("a knee in the curve", 1), ("far away", 0), ("at the very end", 0)]
+        );
         assert!(placed.iter().all(|mark| mark.left + mark.width <= 2800 - MARGIN));
     }
 

@@ -70,6 +70,8 @@ pub(super) fn pale(colour: RGBColor, paper: f64) -> RGBColor {
 pub(super) fn between(one: RGBColor, other: RGBColor, part: f64) -> RGBColor {
     // Between two numbers below 256.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let mix = |one: u8, other: u8| (f64::from(one) + (f64::from(other) - f64::from(one)) * part.clamp(0.0, 1.0)).round() as u8;
+    let mix = |one: u8, other: u8| {
+        (f64::from(one) + (f64::from(other) - f64::from(one)) * part.clamp(0.0, 1.0)).round() as u8
+    };
     RGBColor(mix(one.0, other.0), mix(one.1, other.1), mix(one.2, other.2))
 }

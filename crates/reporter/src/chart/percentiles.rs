@@ -71,8 +71,8 @@ fn look(report: &Report, (number, count): (usize, usize), index: usize) -> Look 
 }
 
 fn sentences(report: &Report, settings: &[Setting]) -> Vec<String> {
-    let scale = "Each further nine takes as much room as the one before.".to_owned();
-    let unstable = || "Dashed: unstable, the pipeline did not keep up, and a longer load gives higher latencies.".to_owned();
+    let unstable =
+        || "Dashed: unstable, the pipeline did not keep up, and a longer load gives higher latencies.".to_owned();
     let repeated = || "Repetitions have a line each, in one colour.".to_owned();
     let lacking: Vec<String> = (0..report.levels.len())
         .filter(|&index| report.levels[index].curve.is_empty())
@@ -86,7 +86,6 @@ fn sentences(report: &Report, settings: &[Setting]) -> Vec<String> {
         all => format!("n/a: {} levels.", all.len()),
     };
     let all = [
-        Some(scale),
         report.levels.iter().any(|level| level.stability.unstable.is_some()).then(unstable),
         settings.iter().any(Setting::is_repeated).then(repeated),
         (!lacking.is_empty()).then(lacking_names),
@@ -121,7 +120,13 @@ struct Curves {
 }
 
 impl Curves {
-    fn draw<DB: Canvas>(&self, area: &Area<DB>, report: &Report, index: usize, look: Look) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(
+        &self,
+        area: &Area<DB>,
+        report: &Report,
+        index: usize,
+        look: Look,
+    ) -> Result<(), DrawError<DB>> {
         let level = &report.levels[index];
         let line: Vec<(i32, i32)> = level.curve.iter().map(|point| self.at(level, *point)).collect();
         for_level(area, index, || match line[..] {

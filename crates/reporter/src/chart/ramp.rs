@@ -49,7 +49,8 @@ impl Classes {
     /// As few as show counts up to this one, with round bounds.
     pub(super) fn up_to(most: u32) -> Self {
         let decades = |mantissas: &'static [u32]| {
-            let bounds = (0..10).flat_map(move |exponent| mantissas.iter().map(move |&m| m.checked_mul(10u32.pow(exponent))));
+            let bounds =
+                (0..10).flat_map(move |exponent| mantissas.iter().map(move |&m| m.checked_mul(10u32.pow(exponent))));
             bounds.map_while(|bound| bound).take_while(move |&bound| bound <= most.max(1)).collect::<Vec<u32>>()
         };
         let fine = [&[1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[1, 2, 5], &[1, 3], &[1]].map(decades);
@@ -94,7 +95,10 @@ mod tests {
         assert_eq!(labels(2_000), ["1–2", "3–9", "10–29", "30–99", "100–299", "300–999", "1,000 or more"]);
         assert!(labels(u32::MAX).len() <= 10);
         let classes = Classes::up_to(90);
-        assert_eq!([0, 1, 4, 5, 50, 90].map(|count| classes.of(count)), [None, Some(0), Some(1), Some(2), Some(5), Some(5)]);
+        assert_eq!(
+            [0, 1, 4, 5, 50, 90].map(|count| classes.of(count)),
+            [None, Some(0), Some(1), Some(2), Some(5), Some(5)]
+        );
     }
 
     #[test]

@@ -38,14 +38,23 @@ impl Series {
     }
 
     /// Fills the surface between the ends of the intervals: over all repetitions of a setting.
-    pub(super) fn draw_band<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot, row: &Row) -> Result<(), DrawError<DB>> {
-        let ends: Vec<Option<(i32, (i32, i32))>> = row.placed().map(|(setting, place)| {
-            let intervals = || self.figures[setting.indices()].iter().flatten().filter_map(|figure| figure.interval);
-            let low = intervals().map(|(low, _)| low).reduce(f64::min)?;
-            let high = intervals().map(|(_, high)| high.unwrap_or(f64::INFINITY)).reduce(f64::max)?;
-            let y = |value: f64| plot.y(self.scale.place(value));
-            Some((plot.x(place), (y(low), y(high))))
-        }).collect();
+    pub(super) fn draw_band<DB: DrawingBackend>(
+        &self,
+        area: &Area<DB>,
+        plot: &Plot,
+        row: &Row,
+    ) -> Result<(), DrawError<DB>> {
+        let ends: Vec<Option<(i32, (i32, i32))>> = row
+            .placed()
+            .map(|(setting, place)| {
+                let intervals =
+                    || self.figures[setting.indices()].iter().flatten().filter_map(|figure| figure.interval);
+                let low = intervals().map(|(low, _)| low).reduce(f64::min)?;
+                let high = intervals().map(|(_, high)| high.unwrap_or(f64::INFINITY)).reduce(f64::max)?;
+                let y = |value: f64| plot.y(self.scale.place(value));
+                Some((plot.x(place), (y(low), y(high))))
+            })
+            .collect();
         for stretch in ends.split(Option::is_none) {
             let stretch: Vec<(i32, (i32, i32))> = stretch.iter().flatten().copied().collect();
             let outline = match stretch[..] {
@@ -64,11 +73,19 @@ impl Series {
     }
 
     /// Draws the line through the medians of the settings, broken where one has no value.
-    pub(super) fn draw_line<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot, row: &Row) -> Result<(), DrawError<DB>> {
-        let points: Vec<Option<(i32, i32)>> = row.placed().map(|(setting, place)| {
-            let values = self.figures[setting.indices()].iter().flatten().map(|figure| figure.value);
-            Some((plot.x(place), plot.y(self.scale.place(Spread::of(values)?.median))))
-        }).collect();
+    pub(super) fn draw_line<DB: DrawingBackend>(
+        &self,
+        area: &Area<DB>,
+        plot: &Plot,
+        row: &Row,
+    ) -> Result<(), DrawError<DB>> {
+        let points: Vec<Option<(i32, i32)>> = row
+            .placed()
+            .map(|(setting, place)| {
+                let values = self.figures[setting.indices()].iter().flatten().map(|figure| figure.value);
+                Some((plot.x(place), plot.y(self.scale.place(Spread::of(values)?.median))))
+            })
+            .collect();
         for stretch in points.split(Option::is_none) {
             let line: Vec<(i32, i32)> = stretch.iter().flatten().copied().collect();
             self.look.draw_line(area, &line)?;
@@ -78,7 +95,13 @@ impl Series {
 
     /// Draws a point for each level: hollow where it is unstable, and in another shape at the lower edge where a logarithmic axis has no
     /// place for it.
-    pub(super) fn draw_points<DB: Canvas>(&self, area: &Area<DB>, plot: &Plot, row: &Row, report: &Report) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_points<DB: Canvas>(
+        &self,
+        area: &Area<DB>,
+        plot: &Plot,
+        row: &Row,
+        report: &Report,
+    ) -> Result<(), DrawError<DB>> {
         for (index, (figure, &place)) in self.figures.iter().zip(&row.places).enumerate() {
             let Some(figure) = figure else { continue };
             let at = (plot.x(place), plot.y(self.scale.place(figure.value)));
@@ -103,7 +126,9 @@ impl Series {
 /// Whether a level of the report is unstable, so that points are hollow.
 pub(super) fn hollow_means(report: &Report) -> Option<String> {
     let unstable = report.levels.iter().any(|level| level.stability.unstable.is_some());
-    unstable.then(|| "Hollow points: unstable, the pipeline did not keep up, and a longer load gives higher latencies.".to_owned())
+    unstable.then(|| {
+        "Hollow points: unstable, the pipeline did not keep up, and a longer load gives higher latencies.".to_owned()
+    })
 }
 
 /// What the star beside a level means, if there is one.

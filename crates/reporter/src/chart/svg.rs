@@ -137,14 +137,17 @@ impl Canvas for SvgBackend<'_> {
             }
             Place::Box([from, to]) => {
                 let (width, height) = (pixels(to.0 - from.0), pixels(to.1 - from.1));
-                let at = format!("x=\"{}\" y=\"{}\" width=\"{width}\" height=\"{height}\"", pixels(from.0), pixels(from.1));
+                let at =
+                    format!("x=\"{}\" y=\"{}\" width=\"{width}\" height=\"{height}\"", pixels(from.0), pixels(from.1));
                 ("rect", at)
             }
         };
         let text = escaped(text);
         put(
             &mut self.0.spots,
-            format_args!("<{name} class=\"spot\" data-level=\"{level}\" {at} fill=\"transparent\"><title>{text}</title></{name}>"),
+            format_args!(
+                "<{name} class=\"spot\" data-level=\"{level}\" {at} fill=\"transparent\"><title>{text}</title></{name}>"
+            ),
         );
     }
 }
@@ -215,7 +218,9 @@ impl DrawingBackend for SvgBackend<'_> {
         let weight = if matches!(style.style(), FontStyle::Bold) { " font-weight=\"bold\"" } else { "" };
         let turned = if upright { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
         let (fill, size, text) = (filled(style.color()), Text::em(style.size()) / 2.0, escaped(text));
-        self.0.element(&format!("<text x=\"{x}\" y=\"{y}\" font-size=\"{size:.1}\" {fill}{anchor}{weight}{turned}>{text}</text>"));
+        self.0.element(&format!(
+            "<text x=\"{x}\" y=\"{y}\" font-size=\"{size:.1}\" {fill}{anchor}{weight}{turned}>{text}</text>"
+        ));
         Ok(())
     }
 }
@@ -278,7 +283,8 @@ mod tests {
         let mut sheet = Sheet::new((200, 100));
         {
             let area = SvgBackend(&mut sheet).into_drawing_area();
-            let line = |points: [(i32, i32); 2]| PathElement::new(points.to_vec(), ShapeStyle::from(BLUE).stroke_width(5));
+            let line =
+                |points: [(i32, i32); 2]| PathElement::new(points.to_vec(), ShapeStyle::from(BLUE).stroke_width(5));
             area.draw(&line([(0, 0), (10, 11)])).unwrap();
             area.draw(&line([(10, 11), (20, 0)])).unwrap();
             area.draw(&line([(30, 0), (40, 0)])).unwrap();
@@ -290,6 +296,16 @@ mod tests {
             let spot = Spot { level: 3, place: Place::Point((5, 5)), text: "p99 < 4 ms & \u{7}more".to_owned() };
             spot.draw(&area).unwrap();
         }
-        insta::assert_snapshot!(sheet.finish("A \"title\"").replace("><", ">\n<"), @r#""#);
+        insta::assert_snapshot!(sheet.finish("A \"title\"").replace("><", ">\n<"), @r##"
+        <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 50" role="img" aria-label="A &quot;title&quot;" font-family="'DejaVu Sans', Verdana, sans-serif" stroke-linejoin="round">
+        <path fill="none" stroke="#0072B2" stroke-width="2.5" d="M0 0L5 5.5L10 0M15 0L20 0"/>
+        <g class="level" data-level="3">
+        <path fill="#0072B2" fill-opacity="0.50" d="M0 0h5v5h-5zM5 0h5v5h-5z"/>
+        </g>
+        <circle class="spot" data-level="3" cx="2.5" cy="2.5" r="11" fill="transparent">
+        <title>p99 &lt; 4 ms &amp; more</title>
+        </circle>
+        </svg>
+        "##);
     }
 }

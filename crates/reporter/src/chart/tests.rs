@@ -28,7 +28,11 @@ fn made<P: Picture>(report: &Report) -> (&'static str, (u32, u32), Result<Vec<u8
 /// Turns a level into one of which nothing arrived.
 fn lose(level: &mut Level) {
     level.curve.clear();
-    level.timeline.slices.iter_mut().for_each(|slice| *slice = crate::Slice { entered: slice.entered, ..crate::Slice::default() });
+    level
+        .timeline
+        .slices
+        .iter_mut()
+        .for_each(|slice| *slice = crate::Slice { entered: slice.entered, ..crate::Slice::default() });
     level.arrival = Distribution::default();
     level.user = Distribution::default();
     level.hops.iter_mut().for_each(|hop| hop.latency = Distribution::default());

@@ -53,7 +53,8 @@ impl Picture for Throughput {
         draw_curve(area, &plot, scale, &curve)?;
         series.iter().try_for_each(|series| series.draw_points(area, &plot, &row, report))?;
         for (setting, place) in row.placed() {
-            if setting.levels.iter().all(|level| accepted_per_sec(level).is_none()) {
+            let has_none = |level: &Level| accepted_per_sec(level).or(level.delivered_per_sec()).is_none();
+            if setting.levels.iter().all(has_none) {
                 plot.not_available(area, plot.x(place))?;
             }
         }
@@ -72,8 +73,14 @@ fn curve(fit: &Fit, row: &Row) -> Vec<(f64, f64)> {
     point(first).into_iter().chain(between).chain(point(last)).collect()
 }
 
-fn draw_curve<DB: DrawingBackend>(area: &Area<DB>, plot: &Plot, scale: Scale, curve: &[(f64, f64)]) -> Result<(), DrawError<DB>> {
-    let points: Vec<(i32, i32)> = curve.iter().map(|&(place, value)| (plot.x(place), plot.y(scale.place(value)))).collect();
+fn draw_curve<DB: DrawingBackend>(
+    area: &Area<DB>,
+    plot: &Plot,
+    scale: Scale,
+    curve: &[(f64, f64)],
+) -> Result<(), DrawError<DB>> {
+    let points: Vec<(i32, i32)> =
+        curve.iter().map(|&(place, value)| (plot.x(place), plot.y(scale.place(value)))).collect();
     LAW.draw_line(area, &points)
 }
 
@@ -105,7 +112,8 @@ fn sentences(report: &Report, row: &Row) -> Vec<String> {
         }
     };
     let delivered = "Delivered: what arrived, over the load and its drain.".to_owned();
-    let all = [Some(law), Some(delivered), series::line_means(row), series::hollow_means(report), series::star_means(report)];
+    let all =
+        [Some(law), Some(delivered), series::line_means(row), series::hollow_means(report), series::star_means(report)];
     all.into_iter().flatten().collect()
 }
 

@@ -49,8 +49,10 @@ impl Picture for TimelinePicture {
         let (upright, left) = axis::logarithmic("arrival (ms, log)", &latencies, LOG_LABELS);
         let (across, bottom) = seconds(&timelines);
         let most = |timeline: &Timeline| timeline.slices.iter().map(|slice| slice.in_flight).max().unwrap_or(0);
-        let (scales, rights): (Vec<Scale>, Vec<Axis>) =
-            timelines.iter().map(|timeline| axis::linear_in(STEPS, "in flight", most(timeline).max(1) as f64, "")).unzip();
+        let (scales, rights): (Vec<Scale>, Vec<Axis>) = timelines
+            .iter()
+            .map(|timeline| axis::linear_in(STEPS, "in flight", most(timeline).max(1) as f64, ""))
+            .unzip();
         let panels = panels_of(&selected, &left, rights);
         let sentences = [
             "A slice holds what was taken in during it: a gap stands where nothing of that arrived.".to_owned(),

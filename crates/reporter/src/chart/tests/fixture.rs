@@ -1,8 +1,8 @@
 //! Reports made by hand.
 
 use crate::{
-    Accounting, CurvePoint, Distribution, Histograms, Hop, Http, Interval, Intervals, Level, Load, Report, Slice, Stability, Timeline, Traces,
-    Usage,
+    Accounting, CurvePoint, Distribution, Histograms, Hop, Http, Interval, Intervals, Level, Load, Report, Slice,
+    Stability, Timeline, Traces, Usage,
 };
 use stamp::{Path, Stage};
 use std::collections::BTreeMap;
@@ -114,7 +114,11 @@ fn http(requests: u64, p50_us: i64) -> Http {
 /// Higher percentiles in fixed proportion to the median, and known less surely.
 pub(crate) fn distribution(count: u64, p50_us: i64) -> Distribution {
     let interval = |us: i64, percent: i64| {
-        Some(Interval { low_us: us - us * percent / 100, high_us: Some(us + us * percent / 100), effective_count: count })
+        Some(Interval {
+            low_us: us - us * percent / 100,
+            high_us: Some(us + us * percent / 100),
+            effective_count: count,
+        })
     };
     Distribution {
         count,
