@@ -88,12 +88,17 @@ pub(super) fn traces(report: &Report) -> Table {
         Column::of("unreadable", "entries of the log store that are no stamps"),
         Column::of("dropped", "stamps that did not fit their writers' buffers"),
     ];
-    let mut table = Table::new("traces", "What the sampled messages and their stamps suffered, level by level", columns);
+    let mut table =
+        Table::new("traces", "What the sampled messages and their stamps suffered, level by level", columns);
     for (index, level) in report.levels.iter().enumerate() {
         let traces = &level.traces;
         let missing: u64 = traces.missing.iter().map(|(_, count)| count).sum();
-        let by_stage: Vec<String> =
-            traces.missing.iter().filter(|(_, count)| *count > 0).map(|(stage, count)| format!("{stage}: {count}")).collect();
+        let by_stage: Vec<String> = traces
+            .missing
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(stage, count)| format!("{stage}: {count}"))
+            .collect();
         table.push(
             Some(index),
             vec![

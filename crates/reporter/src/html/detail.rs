@@ -4,8 +4,8 @@ use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table, Tag};
 use super::usage;
-use crate::{Level, Report, Tail};
 use crate::measure::arrival_begins;
+use crate::{Level, Report, Tail};
 
 /// A level that unfolds.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Figures as texts: in ms unless they say otherwise, in about four digits.
 
+use crate::Interval;
 use crate::export::NOT_AVAILABLE;
 use crate::number::grouped;
-use crate::Interval;
 
 /// A time in µs as ms, without the unit.
 pub(super) fn ms(us: f64) -> String {
@@ -102,11 +102,13 @@ mod tests {
 
     #[test]
     fn small_parts_and_small_numbers_do_not_become_zero() {
-        let percents = [(0.0, "0 %"), (0.0004, "< 0.1 %"), (0.0123, "1.2 %"), (0.01, "1 %"), (0.784, "78 %"), (1.0, "100 %")];
+        let percents =
+            [(0.0, "0 %"), (0.0004, "< 0.1 %"), (0.0123, "1.2 %"), (0.01, "1 %"), (0.784, "78 %"), (1.0, "100 %")];
         for (part, expected) in percents {
             assert_eq!(percent(part), expected);
         }
-        let numbers = [(0.0, "0"), (0.041_23, "0.0412"), (0.000_012_3, "1.23 × 10⁻⁵"), (8615.8, "8,616"), (-2.0, "−2.00")];
+        let numbers =
+            [(0.0, "0"), (0.041_23, "0.0412"), (0.000_012_3, "1.23 × 10⁻⁵"), (8615.8, "8,616"), (-2.0, "−2.00")];
         for (value, expected) in numbers {
             assert_eq!(significant(value, 3), expected);
         }

@@ -2,8 +2,8 @@
 
 use super::figure::counted;
 use crate::Report;
-use crate::number::grouped;
 use crate::logins::without_logins;
+use crate::number::grouped;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A name and what is behind it.
@@ -21,7 +21,8 @@ impl Fact {
 
 /// What a reader wants to know before all else.
 pub(super) fn facts(report: &Report) -> Vec<Fact> {
-    let setting = |name: &str| report.settings.get(name).map(|value| without_logins(value)).filter(|value| !value.is_empty());
+    let setting =
+        |name: &str| report.settings.get(name).map(|value| without_logins(value)).filter(|value| !value.is_empty());
     let target = match (setting("pipeline"), setting("target")) {
         (Some(pipeline), Some(target)) => Some(format!("{pipeline}, {target}")),
         (pipeline, target) => pipeline.or(target),
@@ -43,7 +44,12 @@ fn load(report: &Report) -> String {
         Some(value) if !value.is_empty() => format!("{before}{value}"),
         _ => String::new(),
     };
-    format!("{levels}{}{}{}", named("duration", " of "), named("warmup", " after a warm-up of "), named("generator", ", "))
+    format!(
+        "{levels}{}{}{}",
+        named("duration", " of "),
+        named("warmup", " after a warm-up of "),
+        named("generator", ", ")
+    )
 }
 
 /// Seconds since 1970 as a date and time, in UTC.

@@ -17,9 +17,7 @@ pub(super) fn table(report: &Report) -> Table {
         Column::of("HTTP mean", "mean time from the intended send to the whole answer, ms"),
     ];
     let arrival = "arrival latency of all messages, in flight ones included, ms";
-    columns.extend(
-        ["arrival p50", "p90", "p95", "p99", "p99.9"].map(|percentile| Column::of(percentile, arrival)),
-    );
+    columns.extend(["arrival p50", "p90", "p95", "p99", "p99.9"].map(|percentile| Column::of(percentile, arrival)));
     columns.extend([
         Column::of("max", "the longest arrival latency among the sampled messages, ms"),
         Column::of("lost", "messages taken in that never arrived"),
@@ -30,7 +28,11 @@ pub(super) fn table(report: &Report) -> Table {
         Column::of("drain", "from the end of the load until the last message had arrived, ms"),
         Column::words("stability", "whether the pipeline kept up with the load"),
     ]);
-    let mut table = Table::new("level-table", "Every level: rates, arrival latency in ms, and what became of the messages", columns);
+    let mut table = Table::new(
+        "level-table",
+        "Every level: rates, arrival latency in ms, and what became of the messages",
+        columns,
+    );
     table.switches = true;
     for (index, level) in report.levels.iter().enumerate() {
         table.push(Some(index), row(report, level));
@@ -76,7 +78,10 @@ fn stability(level: &Level) -> Cell {
     let reasons: Vec<&str> =
         [&level.stability.unstable, &level.load.generator_limited].into_iter().flatten().map(String::as_str).collect();
     let growing = match &level.stability.growing {
-        Some(stage) => format!("{} messages/s gather on the way to {stage}", figure::significant(level.stability.growth_per_sec, 3)),
+        Some(stage) => format!(
+            "{} messages/s gather on the way to {stage}",
+            figure::significant(level.stability.growth_per_sec, 3)
+        ),
         None => String::new(),
     };
     let marks = name::marks(level);

@@ -13,10 +13,10 @@ pub(super) fn position(position: f64) -> String {
 
 /// A place on the axis of levels with its unit: `16 connections`, `2,500/s`.
 pub(super) fn setting(report: &Report, at: f64) -> String {
-    match (report.is_by_rate(), at == 1.0) {
+    match (report.is_by_rate(), at) {
         (true, _) => format!("{}/s", position(at)),
-        (false, true) => "1 connection".to_owned(),
-        (false, false) => format!("{} connections", position(at)),
+        (false, 1.0) => "1 connection".to_owned(),
+        (false, _) => format!("{} connections", position(at)),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table};
-use crate::{Estimate, Fit, Report, Spread, Usl};
 use crate::number::grouped;
+use crate::{Estimate, Fit, Report, Spread, Usl};
 
 /// What the levels tell of more load than they had.
 #[derive(Debug)]
@@ -65,8 +65,14 @@ fn knees(report: &Report) -> Vec<String> {
     let knee = |knee: &crate::findings::Knee| {
         let at = name::setting(report, knee.position);
         match knee.of.as_str() {
-            "throughput" => format!("Throughput bends at {at}, {} messages/s: more load brings less and less.", grouped(knee.value, 0)),
-            "arrival_p99" => format!("p99 of arrival latency bends at {at}, {} ms: more load costs more and more.", figure::ms(knee.value)),
+            "throughput" => format!(
+                "Throughput bends at {at}, {} messages/s: more load brings less and less.",
+                grouped(knee.value, 0)
+            ),
+            "arrival_p99" => format!(
+                "p99 of arrival latency bends at {at}, {} ms: more load costs more and more.",
+                figure::ms(knee.value)
+            ),
             other => format!("{other} bends at {at}."),
         }
     };

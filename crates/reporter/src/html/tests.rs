@@ -21,7 +21,10 @@ fn page(name: &str, report: &Report) -> String {
     }
     let xml = as_xml(&html);
     let document = Document::parse(&xml).unwrap();
-    assert_eq!(elements(&document, "script").count() + elements(&document, "style").count(), html.matches("</script>").count() + 1);
+    assert_eq!(
+        elements(&document, "script").count() + elements(&document, "style").count(),
+        html.matches("</script>").count() + 1
+    );
     let ids: Vec<&str> = document.descendants().filter_map(|node| node.attribute("id")).collect();
     let different: BTreeSet<&str> = ids.iter().copied().collect();
     assert_eq!(ids.len(), different.len(), "no id stands twice");
@@ -30,7 +33,11 @@ fn page(name: &str, report: &Report) -> String {
         assert!(different.contains(target), "{link} leads nowhere");
     }
     for attribute in document.descendants().flat_map(|node| node.attributes()) {
-        assert!(!matches!(attribute.name(), "src" | "srcset" | "action" | "data"), "{} loads something", attribute.name());
+        assert!(
+            !matches!(attribute.name(), "src" | "srcset" | "action" | "data"),
+            "{} loads something",
+            attribute.name()
+        );
     }
     let headings: Vec<u8> = document.descendants().filter_map(|node| heading(&node)).collect();
     assert!(headings[0] == 1 && headings.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{headings:?}");
@@ -68,7 +75,12 @@ fn cells(html: &str, table: &str) -> Vec<Vec<String>> {
     let document = Document::parse(&xml).unwrap();
     let table = elements(&document, "table").find(|node| node.attribute("id") == Some(table)).unwrap();
     let rows = table.descendants().filter(|node| node.has_tag_name("tr")).skip(1);
-    let text = |cell: Node<'_, '_>| cell.descendants().filter_map(|node| if node.is_text() { node.text() } else { None }).collect::<Vec<_>>().join(" ");
+    let text = |cell: Node<'_, '_>| {
+        cell.descendants()
+            .filter_map(|node| if node.is_text() { node.text() } else { None })
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     rows.map(|row| row.children().filter(Node::is_element).map(text).collect()).collect()
 }
 
@@ -76,7 +88,8 @@ fn every_level() -> Report {
     let mut report = report_of(&(1..=20).collect::<Vec<_>>());
     report.findings.verdict = vec!["The pipeline sustains much.".to_owned(), "And more.".to_owned()];
     for level in &mut report.levels {
-        level.load.usage = ["redis", "apiserver", "pushserver", "mosquitto", "mqttclient", "driver", "host"].map(usage).into();
+        level.load.usage =
+            ["redis", "apiserver", "pushserver", "mosquitto", "mqttclient", "driver", "host"].map(usage).into();
         level.little = ["http", "pipeline", "queue"].map(little).into();
         level.arrival.ci95.p99 = Some(Interval { low_us: 900, high_us: None, effective_count: 1_200 });
     }
@@ -95,7 +108,14 @@ fn usage(component: &str) -> Usage {
 }
 
 fn little(scope: &str) -> LittleLaw {
-    LittleLaw { scope: scope.to_owned(), in_flight: 8.1, rate_per_sec: 20_000.0, latency_us: 400.0, ratio: 1.012, off: false }
+    LittleLaw {
+        scope: scope.to_owned(),
+        in_flight: 8.1,
+        rate_per_sec: 20_000.0,
+        latency_us: 400.0,
+        ratio: 1.012,
+        off: false,
+    }
 }
 
 /// Turns a level into one that did not keep up.
@@ -140,7 +160,12 @@ fn what_went_wrong_is_marked_with_its_reason() {
     }
     assert!(rows[16][0].contains("unstable"), "also where it is seen without scrolling");
     let books = cells(&html, "books");
-    assert!(books[3][7].contains("off by 1") && books[16][7].contains("balanced") && books[16][6].contains("7 to pushserver"), "{books:?}");
+    assert!(
+        books[3][7].contains("off by 1")
+            && books[16][7].contains("balanced")
+            && books[16][6].contains("7 to pushserver"),
+        "{books:?}"
+    );
     assert!(cells(&html, "little")[16][2].contains("off"));
     assert!(html.contains("unstable: 4 of 20 levels") && html.contains("books do not balance: 1 of 20 levels"));
 }

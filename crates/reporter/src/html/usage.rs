@@ -28,9 +28,11 @@ pub(super) fn table(index: usize, level: &Level) -> Option<Table> {
                 Cell::text(name::component(one)),
                 Cell::number(one.cpu_us as f64, grouped(one.cpu_us as f64 / 1e6, 2)),
                 Cell::number(one.busy(), grouped(one.busy(), 2)),
-                Cell::part(Some(one.utilization())).hint(format!("of {}", grouped(one.cores, usize::from(one.cores.fract() != 0.0)))),
+                Cell::part(Some(one.utilization()))
+                    .hint(format!("of {}", grouped(one.cores, usize::from(one.cores.fract() != 0.0)))),
                 by_message(one.cpu_us, level),
-                one.memory_bytes.map_or_else(Cell::absent, |bytes| Cell::number(bytes as f64, figure::mebibytes(bytes))),
+                one.memory_bytes
+                    .map_or_else(Cell::absent, |bytes| Cell::number(bytes as f64, figure::mebibytes(bytes))),
             ],
         );
     }
@@ -49,7 +51,11 @@ pub(super) fn overview(report: &Report) -> Option<Table> {
         return None;
     }
     let mut columns = vec![Column::words("level", "")];
-    columns.extend(components.iter().map(|component| Column::of(*component, "CPU-µs by accepted message; below it, how busy it was")));
+    columns.extend(
+        components
+            .iter()
+            .map(|component| Column::of(*component, "CPU-µs by accepted message; below it, how busy it was")),
+    );
     let mut table = Table::new("usage", "CPU-µs a message by component, level by level", columns);
     for (index, level) in report.levels.iter().enumerate() {
         let mut row = vec![name_cell(report, level)];

@@ -3,8 +3,8 @@
 use super::figure;
 use super::name;
 use super::table::Tag;
-use crate::{Capacity, Level, Report, Weakest};
 use crate::number::grouped;
+use crate::{Capacity, Level, Report, Weakest};
 
 /// What stands first.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ impl Verdict {
             _ => "The levels do not tell what the pipeline can sustain.".to_owned(),
         });
         let findings = &report.findings;
-        let mut figures = findings.capacity.as_ref().map_or_else(Vec::new, |capacity| capacity_figures(report, capacity));
+        let mut figures =
+            findings.capacity.as_ref().map_or_else(Vec::new, |capacity| capacity_figures(report, capacity));
         figures.extend(findings.weakest.as_ref().map(|weakest| weakest_figure(report, weakest)));
         Self { lead, more: sentences.collect(), figures, flags: flags(report) }
     }
@@ -52,7 +53,8 @@ fn capacity_figures(report: &Report, capacity: &Capacity) -> Vec<Figure> {
         level.load.position() == Some(capacity.position) && level.arrival.p99_us == Some(capacity.p99_us)
     };
     let interval = report.levels.iter().find(highest).and_then(|level| level.arrival.ci95.p99);
-    let sure = interval.map_or_else(String::new, |interval| format!("95 % confidence {} ms, ", figure::interval(&interval)));
+    let sure =
+        interval.map_or_else(String::new, |interval| format!("95 % confidence {} ms, ", figure::interval(&interval)));
     let limit = figure::ms(report.p99_limit_us as f64);
     vec![
         Figure {
@@ -94,7 +96,9 @@ fn flags(report: &Report) -> Vec<Tag> {
     };
     let capacity = report.findings.capacity.as_ref();
     let flags = [
-        capacity.is_some_and(|capacity| capacity.doubtful).then(|| Tag::doubt("doubtful: the interval of p99 reaches beyond the limit")),
+        capacity
+            .is_some_and(|capacity| capacity.doubtful)
+            .then(|| Tag::doubt("doubtful: the interval of p99 reaches beyond the limit")),
         capacity.is_some_and(|capacity| !capacity.bounded).then(|| Tag::doubt("not the limit: no higher level failed")),
         at_levels(Tag::bad, "unstable", |level| level.stability.unstable.is_some()),
         at_levels(Tag::doubt, "generator-limited", |level| level.load.generator_limited.is_some()),
