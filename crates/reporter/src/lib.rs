@@ -10,6 +10,8 @@ mod command;
 mod compare;
 mod export;
 mod findings;
+#[cfg(test)]
+mod fixture;
 mod html;
 mod join;
 mod logins;
@@ -20,10 +22,12 @@ mod output;
 mod stamping;
 mod statistics;
 mod sweep;
+mod thresholds;
 
 pub use accounting::Accounting;
 pub use command::{ReportArgs, parse_path, report};
 pub use compare::{CompareArgs, CompareError, Comparison, Difference, Point, Series, compare};
+pub use export::write_hgrm;
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
 pub use measure::measure;
 pub use model::{
@@ -33,3 +37,6 @@ pub use output::{Output, OutputError};
 pub use stamping::{Margin, StampQuality, Stamping};
 pub use statistics::{Distribution, Interval, Intervals, Percentile};
 pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
+pub use thresholds::{
+    InvalidThreshold, Judge, THRESHOLD_MISSED, Threshold, ThresholdArgs, ThresholdError, ThresholdVerdict,
+};

@@ -1,7 +1,7 @@
 //! The report as data: what every output format shows. docs/report.md describes it, field by field.
 
 use crate::findings::Findings;
-use crate::{Accounting, Distribution, Load, Stamping, Sweep};
+use crate::{Accounting, Distribution, Load, Stamping, Sweep, ThresholdVerdict};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
@@ -32,6 +32,9 @@ pub struct Report {
     pub levels: Vec<Level>,
     /// What the levels together tell.
     pub findings: Findings,
+    /// Whether what was demanded of it holds.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdVerdict>,
 }
 
 /// One level: what the load generator saw, and what the stamps tell.
@@ -114,7 +117,8 @@ pub struct Traces {
     pub late: u64,
     /// Differences between neighbouring stages, or end to end, that are below zero: they are kept as they are.
     pub negative: u64,
-    /// Those of them that lie below zero by more than the errors of both stamps allow, where these are known.
+    /// Those of them that lie below zero by more than the errors of both stamps allow, where these are known: impossible ones. The hops behind
+    /// `enqueue` and `publish` are left out, as these stages are passed when an answer has come, which the next one may overtake.
     pub beyond_error: u64,
     /// Stamps of one message at one stage beyond the first. They do not enter any latency.
     pub repeated_stamps: u64,
@@ -282,6 +286,7 @@ impl Report {
             stamping: Vec::new(),
             levels: Vec::new(),
             findings: Findings::default(),
+            thresholds: Vec::new(),
         }
     }
 

@@ -11,7 +11,7 @@ use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
 use crate::services::check_services;
 use clap::Args;
-use reporter::{Cutoff, Http, Load, Output, Report, StampQuality, Sweep};
+use reporter::{Cutoff, Http, Load, Output, Report, StampQuality, Sweep, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
 use std::collections::BTreeMap;
@@ -117,6 +117,9 @@ pub(crate) struct SweepArgs {
     json: bool,
 
     #[command(flatten)]
+    thresholds: ThresholdArgs,
+
+    #[command(flatten)]
     remote: RemoteArgs,
 
     #[command(flatten)]
@@ -148,6 +151,7 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown_on_signal()?;
     let id = sweep_id();
     let output = Output::open(&args.out, &id)?;
+    let judge = args.thresholds.open(args.path.stages())?;
     let opening = async {
         let pipeline = Pipeline::open(&args.remote, &args.local, args.every).await?;
         let endpoint = args.shape.endpoint(&pipeline.target).await?;
@@ -164,11 +168,19 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
         () = shutdown.cancelled() => None,
     };
     sweeping.progress.finish();
+    let judged = match &swept {
+        Some(Ok(())) => judge.conclude(&mut sweeping.report, &sweeping.output),
+        _ => Ok(()),
+    };
     sweeping.tell_outcome();
     service::close(&sweeping.tracer).await;
     pipeline.close().await;
     match swept {
-        Some(swept) => swept.map(|()| ExitCode::SUCCESS),
+        Some(swept) => {
+            swept?;
+            judged?;
+            Ok(super::reported(&sweeping.report))
+        }
         None => Ok(ExitCode::from(super::INTERRUPTED)),
     }
 }
@@ -350,6 +362,9 @@ impl<'a> Sweeping<'a> {
             return output::note("no level was finished: there is no report");
         }
         output::note(&stamping_table(&self.report));
+        if let Some(table) = self.report.thresholds_table() {
+            output::note(&table);
+        }
         output::note(&format!("report: {}", self.output.folder().display()));
     }
 }

@@ -42,6 +42,19 @@ pub(super) fn row(level: &Level) -> String {
         let across = level.traces.across_steps;
         let _ = write!(row, "  {across} sampled messages left out: stamped in different time scales");
     }
+    let books = &level.books;
+    for (count, what) in [
+        (books.in_flight, "in flight at the cut-off"),
+        (books.late, "late"),
+        (books.shed, "refused: the queue was full"),
+    ] {
+        if count > 0 {
+            let _ = write!(row, "  {count} {what}");
+        }
+    }
+    for (stage, lost) in books.lost_by_hop.iter().filter(|(_, lost)| *lost != 0) {
+        let _ = write!(row, "  {lost} lost on the way to {stage}");
+    }
     if let Some(why) = &level.stability.unstable {
         let _ = write!(row, "  unstable: {why}");
     }
@@ -109,11 +122,12 @@ pub(super) fn stamping_table(report: &Report) -> String {
         );
     }
     let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
-    let (negative, across) = (sum(|level| level.traces.negative), sum(|level| level.traces.across_steps));
+    let (negative, beyond) = (sum(|level| level.traces.negative), sum(|level| level.traces.beyond_error));
+    let across = sum(|level| level.traces.across_steps);
     let steps = sum(|level| level.load.clock_steps.len() as u64);
     let _ = write!(
         table,
-        "\nnegative differences: {negative}; redis clock set: {steps} times, {across} messages left out for it"
+        "\nnegative differences: {negative}, by more than the clock's error: {beyond}; redis clock set: {steps} times, {across} messages left out for it"
     );
     table
 }

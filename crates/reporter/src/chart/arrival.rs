@@ -74,11 +74,15 @@ fn sentences(report: &Report, row: &Row, scale: Scale, latencies: &[f64]) -> Vec
     let outside = || format!("The limit of p99, {}, lies {side} this axis.", number::round_ms(limit));
     let below = || "▽ stands for a latency of 0 or below, which has no place on a logarithmic axis.".to_owned();
     let small = || "p99 is absent where fewer than 368 messages were sampled.".to_owned();
+    let open = |level: &Level| level.arrival.ci95.p99.is_some_and(|interval| interval.high_us.is_none());
+    let open_means =
+        || "A band up to the upper edge has no upper end: too few independent messages tell it.".to_owned();
     let lacks_p99 = |level: &Level| level.arrival.p99_us.is_none() && level.arrival.p50_us.is_some();
     let all = [
         series::line_means(row),
         series::hollow_means(report),
         (!scale.spans(limit)).then(outside),
+        report.levels.iter().any(open).then(open_means),
         report.levels.iter().any(lacks_p99).then(small),
         (!latencies.iter().all(|&us| scale.covers(us))).then(below),
         series::star_means(report),

@@ -94,6 +94,17 @@ pub(super) fn linear_in(most_steps: u32, title: &str, max: f64, unit: &str) -> (
     (Scale { from: 0.0, to: step * steps, logarithmic: false }, Axis { title: title.to_owned(), ticks })
 }
 
+/// A linear axis from 0 that ends at `max`, between two ticks or at one.
+pub(super) fn linear_to(title: &str, max: f64) -> (Scale, Axis) {
+    let (round, mut axis) = linear(title, max, "");
+    let scale = if max > 0.0 { Scale { to: max, ..round } } else { round };
+    axis.ticks.retain_mut(|tick| {
+        tick.at *= round.to / scale.to;
+        tick.at <= 1.0 + 1e-9
+    });
+    (scale, axis)
+}
+
 /// A logarithmic axis of times in µs, labelled in ms. It begins and ends at 1, 2 or 5 times a power of ten and covers all
 /// values above 0, with so many labels at most, unless it spans that many powers of ten.
 pub(super) fn logarithmic(title: &str, values_us: &[f64], labels: usize) -> (Scale, Axis) {
@@ -205,6 +216,15 @@ mod tests {
             assert_eq!(labels(&axis), expected, "{max}");
             assert!(scale.place(max) <= 1.0);
         }
+    }
+
+    #[test]
+    fn an_axis_may_end_between_ticks() {
+        let (scale, axis) = linear_to("", 2.5);
+        assert_eq!(labels(&axis), ["0", "0.5", "1.0", "1.5", "2.0", "2.5"]);
+        assert_eq!((scale.place(1.25).to_string(), axis.ticks[5].at.to_string()), ("0.5".to_owned(), "1".to_owned()));
+        assert_eq!(labels(&linear_to("", 2.02).1), ["0", "0.5", "1.0", "1.5", "2.0"]);
+        assert_eq!(linear_to("", 0.0), linear("", 0.0, ""));
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn components(report: &Report) -> Vec<Component<'_>> {
         _ => 0,
     });
     let look = |(index, name): (usize, &str)| match name {
-        HOST => Look { colour: palette::INK, shape: Shape::None, dashes: Some((6, 10)) },
+        HOST => Look { colour: palette::INK, shape: Shape::None, dashes: None },
         DRIVER => Look { colour: palette::FAINT_INK, shape: Shape::Triangle, dashes: Some((26, 12)) },
         _ => Look { colour: palette::line(index), shape: SHAPES[index % SHAPES.len()], dashes: None },
     };

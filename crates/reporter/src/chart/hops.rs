@@ -73,7 +73,9 @@ fn hides_bars(bars: &[Bar]) -> bool {
 fn captions(report: &Report) -> Vec<String> {
     let stacked = "Each hop's mean, stacked: means add up, percentiles do not.";
     let waiting = "Waiting: what a hop takes longer than for a message that has it to itself; where messages lie in a queue, all of it.";
-    let sentences = [Some(stacked.to_owned()), Some(waiting.to_owned()), series::star_means(report)];
+    let means = || report.levels.iter().flat_map(|level| &level.hops).filter_map(|hop| hop.latency.mean_us);
+    let below = means().any(|mean| mean < 0.0).then(|| "A mean below 0 is drawn as 0.".to_owned());
+    let sentences = [Some(stacked.to_owned()), Some(waiting.to_owned()), below, series::star_means(report)];
     frame::captions(report, &sentences.into_iter().flatten().collect::<Vec<_>>())
 }
 

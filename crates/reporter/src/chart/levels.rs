@@ -140,7 +140,7 @@ fn title(report: &Report) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::chart::tests::{repeated, report_of};
 
     #[test]
     fn settings_stand_at_their_concurrency_unless_it_is_uneven() {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn side_by_side_a_setting_stands_in_the_middle_of_its_levels() {
-        let report = report_of(&[1, 2, 2, 2]);
+        let report = repeated(&[1, 2, 2, 2]);
         let row = Row::side_by_side(&report);
         assert_eq!(row.axis.ticks.iter().map(|tick| tick.at).collect::<Vec<_>>(), [0.125, 0.625]);
         assert_eq!(row.places, [0.125, 0.375, 0.625, 0.875]);

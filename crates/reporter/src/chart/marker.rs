@@ -79,7 +79,7 @@ impl Look {
         shape: Shape,
         at: (i32, i32),
     ) -> Result<(), DrawError<DB>> {
-        let radius = if shape == Shape::Dot { RADIUS / 2.0 } else { RADIUS };
+        let radius = radius(shape);
         draw_shape(area, shape, at, radius + 4.0, palette::PAPER)?;
         draw_shape(area, shape, at, radius, self.colour)?;
         if shape == Shape::Below {
@@ -100,8 +100,12 @@ impl Look {
     }
 
     fn hollow<DB: DrawingBackend>(self, area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Result<(), DrawError<DB>> {
-        draw_shape(area, shape, at, RADIUS - 6.0, palette::PAPER)
+        draw_shape(area, shape, at, radius(shape) / 2.0, palette::PAPER)
     }
+}
+
+fn radius(shape: Shape) -> f64 {
+    if shape == Shape::Dot { RADIUS / 2.0 } else { RADIUS }
 }
 
 /// Fills a shape around a point.

@@ -61,7 +61,7 @@ pub(super) fn selected(report: &Report) -> Vec<Selected> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::chart::tests::{repeated, report_of};
 
     fn headings(report: &Report) -> Vec<String> {
         selected(report).into_iter().map(|selected| selected.heading).collect()
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn few_levels_are_all_shown_and_one_of_each_setting() {
-        let mut report = report_of(&[1, 2, 2, 3, 4]);
+        let mut report = repeated(&[1, 2, 2, 3, 4]);
         report.findings.capacity = None;
         assert_eq!(
             headings(&report),

@@ -1,12 +1,12 @@
 //! What each picture makes of reports.
 
-mod fixture;
 mod svg;
 
-pub(crate) use fixture::{distribution, level, report_of, slice};
+pub(crate) use crate::fixture::report_of;
 
 use super::{Arrival, ChartError, Cpu, Heatmap, Hops, Percentiles, Picture, SIZE, Throughput, Timeline, compare, png};
-use crate::{Comparison, Distribution, Level, Report, Stability};
+use crate::fixture::{distribution, level};
+use crate::{Comparison, Distribution, Level, Report, Slice, Stability};
 
 /// A picture as PNG, its size, and its name.
 type Made = fn(&Report) -> (&'static str, (u32, u32), Result<Vec<u8>, ChartError>);
@@ -25,14 +25,42 @@ fn made<P: Picture>(report: &Report) -> (&'static str, (u32, u32), Result<Vec<u8
     (P::NAME, P::size(report), png::<P>(report))
 }
 
+/// A report in which a concurrency that comes again is a repetition.
+pub(super) fn repeated(levels: &[u32]) -> Report {
+    let mut report = report_of(levels);
+    for index in 1..levels.len() {
+        if levels[index] == levels[index - 1] {
+            report.levels[index].load.repeat = report.levels[index - 1].load.repeat + 1;
+        }
+    }
+    report
+}
+
+/// A slice of which so many messages arrived.
+fn slice(count: u64, p50_us: i64, in_flight: u64) -> Slice {
+    let (p99_us, max_us) = (p50_us * 3, p50_us * 4);
+    let mut slice = Slice {
+        entered: count,
+        count,
+        p50_us: Some(p50_us),
+        p99_us: Some(p99_us),
+        max_us: Some(max_us),
+        in_flight,
+        bins: Vec::new(),
+    };
+    for message in 0..i64::try_from(count).unwrap() {
+        let late = if message % 20 == 0 { 150 } else { 0 };
+        let bin = crate::Timeline::bin_of(p50_us * (60 + message * 37 % 90 + late) / 100);
+        slice.bins.resize(slice.bins.len().max(bin + 1), 0);
+        slice.bins[bin] += 1;
+    }
+    slice
+}
+
 /// Turns a level into one of which nothing arrived.
 fn lose(level: &mut Level) {
     level.curve.clear();
-    level
-        .timeline
-        .slices
-        .iter_mut()
-        .for_each(|slice| *slice = crate::Slice { entered: slice.entered, ..crate::Slice::default() });
+    level.timeline.slices.iter_mut().for_each(|slice| *slice = Slice { entered: slice.entered, ..Slice::default() });
     level.arrival = Distribution::default();
     level.user = Distribution::default();
     level.hops.iter_mut().for_each(|hop| hop.latency = Distribution::default());
@@ -135,7 +163,7 @@ fn any_number_of_levels() {
 #[test]
 fn repeated_and_unstable_levels() {
     let twice: Vec<u32> = (1..=20).flat_map(|concurrency| [concurrency; 2]).collect();
-    let mut report = report_of(&twice);
+    let mut report = repeated(&twice);
     for (index, level) in report.levels.iter_mut().enumerate() {
         let p50_us = level.arrival.p50_us.unwrap() * (10 + i64::try_from(index * 7 % 3).unwrap()) / 10;
         retime(level, p50_us);
@@ -161,7 +189,7 @@ fn an_outage_shows_as_a_gap_and_a_slope() {
         let waited = 2_000_000 - 100_000 * i64::try_from(index).unwrap();
         *made = slice(made.count, waited, 2_000 * index as u64);
         if index >= 15 {
-            *made = crate::Slice { entered: 20, in_flight: made.in_flight, ..crate::Slice::default() };
+            *made = Slice { entered: 20, in_flight: made.in_flight, ..Slice::default() };
         }
     }
     assert_ne!(check("outage", &report)[4], check("no-outage", &whole)[4]);

@@ -17,7 +17,8 @@ use plotters::prelude::DrawingBackend;
 pub(crate) struct Throughput;
 
 const DELIVERED: Look = Look { colour: palette::GREEN, shape: Shape::Circle, dashes: None };
-const ACCEPTED: Look = Look { colour: palette::ORANGE, shape: Shape::Diamond, dashes: Some((26, 12)) };
+/// Mostly it is the same, and lies above it: small, so that both are seen.
+const ACCEPTED: Look = Look { colour: palette::ORANGE, shape: Shape::Dot, dashes: Some((20, 20)) };
 /// It has no points of its own.
 const LAW: Look = Look { colour: palette::INK, shape: Shape::None, dashes: Some((6, 10)) };
 
@@ -46,8 +47,8 @@ impl Picture for Throughput {
         };
         let plot = frame.draw(area)?;
         let series = [
-            Series::new(report, ACCEPTED, scale, |level| figure(accepted_per_sec(level)?, "accepted")),
             Series::new(report, DELIVERED, scale, |level| figure(level.delivered_per_sec()?, "delivered")),
+            Series::new(report, ACCEPTED, scale, |level| figure(accepted_per_sec(level)?, "accepted")),
         ];
         series.iter().try_for_each(|series| series.draw_line(area, &plot, &row))?;
         draw_curve(area, &plot, scale, &curve)?;

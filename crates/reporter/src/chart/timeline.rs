@@ -20,6 +20,9 @@ pub(crate) struct TimelinePicture;
 const LOG_LABELS: usize = 5;
 const STEPS: u32 = 4;
 
+/// A line goes on over so many slices in which no message was sampled: a small sample does not tell.
+const BRIDGED: usize = 8;
+
 const P50: Look = Look { colour: palette::BLUE, shape: Shape::None, dashes: None };
 const P99: Look = Look { colour: palette::VERMILLION, shape: Shape::None, dashes: None };
 /// Dots alone: in a small sample the longest one is the 99th percentile, too.
@@ -75,7 +78,7 @@ impl Picture for TimelinePicture {
 pub(super) fn seconds(timelines: &[&Timeline]) -> (Scale, Axis) {
     let lasted_us = |timeline: &&Timeline| timeline.slice_us as f64 * timeline.slices.len() as f64;
     let longest = timelines.iter().map(lasted_us).fold(0.0, f64::max);
-    axis::linear("time since the load began (s)", longest / 1e6, "")
+    axis::linear_to("time since the load began (s)", longest / 1e6)
 }
 
 /// Why there is nothing to show.
@@ -139,7 +142,7 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// The line, broken where a slice has no value; a stretch of one slice is a dash.
+    /// The line, broken where nothing arrived; a stretch of one slice is a dash.
     fn draw_figure<DB: DrawingBackend>(
         &self,
         area: &Area<DB>,
@@ -147,7 +150,10 @@ impl Scene<'_> {
         figure: fn(&Slice) -> Option<i64>,
     ) -> Result<(), DrawError<DB>> {
         let place = |(index, slice): (usize, &Slice)| Some((self.x(index as f64 + 0.5), self.y(figure(slice)?)));
-        let points: Vec<Option<(i32, i32)>> = self.timeline.slices.iter().enumerate().map(place).collect();
+        let slices: Vec<(usize, &Slice)> = self.timeline.slices.iter().enumerate().collect();
+        let alike = slices.chunk_by(|(_, one), (_, other)| (one.entered == 0) == (other.entered == 0));
+        let told = alike.filter(|chunk| chunk[0].1.entered > 0 || chunk.len() > BRIDGED);
+        let points: Vec<Option<(i32, i32)>> = told.flatten().copied().map(place).collect();
         if look.shape != Shape::None {
             return points.iter().flatten().try_for_each(|&at| look.draw_point(area, look.shape, at));
         }

@@ -1,8 +1,17 @@
 //! The files of a report.
 
 pub(crate) mod comparison;
+mod hgrm;
+mod hlog;
 mod json;
+mod junit;
+mod markdown;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod tsv;
+
+pub use hgrm::write_hgrm;
+pub(crate) use junit::junit;
 
 use crate::chart::{self, Picture};
 use crate::html;
@@ -12,11 +21,15 @@ use std::path::Path;
 /// Renders a report as one file's bytes.
 type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 
-/// Every file of a report and what makes it.
-const FILES: [(&str, Render); 17] = [
+/// Every file of a report and what makes it, but for those of single levels, which are in [`LEVELS`].
+const FILES: &[(&str, Render)] = &[
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
     ("report.json", json::render),
     ("report.html", |report| html::render(report).map_err(RenderError::Page)),
+    ("summary.md", |report| Ok(markdown::render(report).into_bytes())),
+    ("report.hlog", hlog::render),
+    #[cfg(feature = "parquet")]
+    ("latencies.parquet", parquet::render),
     ("arrival.png", png::<chart::Arrival>),
     ("arrival.svg", svg::<chart::Arrival>),
     ("throughput.png", png::<chart::Throughput>),
@@ -32,6 +45,9 @@ const FILES: [(&str, Render); 17] = [
     ("heatmap.png", png::<chart::Heatmap>),
     ("heatmap.svg", svg::<chart::Heatmap>),
 ];
+
+/// The folder of a report that has a file for each level.
+const LEVELS: &str = "levels";
 
 fn png<P: Picture>(report: &Report) -> Result<Vec<u8>, RenderError> {
     chart::png::<P>(report).map_err(RenderError::Chart)
@@ -50,6 +66,13 @@ pub(crate) enum RenderError {
     Chart(chart::ChartError),
     #[error(transparent)]
     Page(html::PageError),
+    #[error("the histograms cannot be written: {0}")]
+    Histogram(#[from] std::io::Error),
+    #[error("the log of histograms cannot be written: {0}")]
+    Hlog(String),
+    #[cfg(feature = "parquet")]
+    #[error("the table cannot be written as Parquet: {0}")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
 }
 
 /// A file of a report could not be written.
@@ -68,6 +91,11 @@ pub(crate) const NOT_AVAILABLE: &str = "n/a";
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
     for (name, render) in FILES {
         put(folder, name, &render(report)?)?;
+    }
+    let levels = folder.join(LEVELS);
+    for (name, bytes) in hgrm::levels(report)? {
+        std::fs::create_dir_all(&levels).map_err(ExportError::Write)?;
+        put(&levels, &name, &bytes)?;
     }
     Ok(())
 }

@@ -82,11 +82,11 @@ impl Usl {
             return Self::Refused("the law is about concurrency, and this is a sweep over rates".to_owned());
         }
         let point = |level: &Level| Some((f64::from(level.load.concurrency?), level.delivered_per_sec()?));
-        Self::fit_to(report.levels.iter().filter_map(point).collect())
+        Self::fit_to(&report.levels.iter().filter_map(point).collect::<Vec<_>>())
     }
 
     /// Fits it to concurrency and throughput.
-    pub(crate) fn fit_to(points: Vec<(f64, f64)>) -> Self {
+    fn fit_to(points: &[(f64, f64)]) -> Self {
         let mut different: Vec<f64> = points.iter().map(|(n, _)| *n).collect();
         different.sort_by(f64::total_cmp);
         different.dedup();
@@ -102,7 +102,7 @@ impl Usl {
                 "concurrency from {first} to {last} is too short a stretch of the curve: sweep at least twice as far as where it begins"
             ));
         }
-        let Some(fit) = least_squares(&points) else {
+        let Some(fit) = least_squares(points) else {
             return Self::Refused("no positive throughput to fit".to_owned());
         };
         if fit.r_squared < LEAST_R_SQUARED {
@@ -190,7 +190,7 @@ fn squares(points: &[(f64, f64)], parameters: [f64; 3]) -> f64 {
     points.iter().map(|&(n, x)| (x - throughput(n, parameters)).powi(2)).sum()
 }
 
-/// JᵀJ and Jᵀr of rows of J with their r.
+/// `JᵀJ` and `Jᵀr` of rows of `J` with their `r`.
 fn normal_equations(rows: impl Iterator<Item = ([f64; 3], f64)>) -> ([[f64; 3]; 3], [f64; 3]) {
     let (mut matrix, mut vector) = ([[0.0; 3]; 3], [0.0; 3]);
     for (row, value) in rows {
@@ -227,11 +227,11 @@ fn solve((matrix, vector): ([[f64; 3]; 3], [f64; 3]), free: [bool; 3]) -> Option
         if rows[column][column].abs() < 1e-12 {
             return None;
         }
-        for below in column + 1..size {
-            let factor = rows[below][column] / rows[column][column];
-            for index in column..=size {
-                rows[below][index] -= factor * rows[column][index];
-            }
+        let (above, below) = rows.split_at_mut(column + 1);
+        let pivot = &above[column];
+        for row in below {
+            let factor = row[column] / pivot[column];
+            row.iter_mut().zip(pivot).skip(column).for_each(|(value, above)| *value -= factor * above);
         }
     }
     let mut solution = [0.0; 3];
@@ -251,7 +251,7 @@ fn describe(points: &[(f64, f64)], parameters: [f64; 3], free: [bool; 3]) -> Fit
     let unexplained = squares(points, parameters);
     let freedom = points.len().saturating_sub(free.iter().filter(|&&free| free).count()).max(1) as f64;
     let (matrix, _) = normal_equations(points.iter().map(|&(n, _)| (gradient(n, parameters), 0.0)));
-    // The diagonal of the inverse of JᵀJ, times the variance of the residuals.
+    // The diagonal of the inverse of `JᵀJ`, times the variance of the residuals.
     let error = |index: usize| {
         let unit: [f64; 3] = std::array::from_fn(|other| if other == index { 1.0 } else { 0.0 });
         let variance =
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_curve_that_made_the_points_is_found() {
-        let usl = Usl::fit_to(points([8000.0, 0.05, 0.002], 1..=32));
+        let usl = Usl::fit_to(&points([8000.0, 0.05, 0.002], 1..=32));
         let fit = usl.fit().unwrap();
         assert!((fit.lambda.value - 8000.0).abs() < 1e-3 && (fit.sigma.value - 0.05).abs() < 1e-8);
         assert!((fit.kappa.value - 0.002).abs() < 1e-9, "{fit:?}");
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn throughput_without_a_peak_has_none() {
-        let amdahl = Usl::fit_to(points([5000.0, 0.1, 0.0], 1..=20));
+        let amdahl = Usl::fit_to(&points([5000.0, 0.1, 0.0], 1..=20));
         let fit = amdahl.fit().unwrap();
         assert!(
             (fit.sigma.value - 0.1).abs() < 1e-6 && fit.kappa.value < 1e-8 && fit.peak_concurrency.is_none(),
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn it_is_refused_where_the_levels_do_not_tell_it() {
-        let why = |points: Vec<(f64, f64)>| match Usl::fit_to(points) {
+        let why = |points: Vec<(f64, f64)>| match Usl::fit_to(&points) {
             Usl::Refused(why) => why,
             Usl::Fitted(fit) => panic!("{fit:?}"),
         };
@@ -325,7 +325,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_curve_is_found_again(lambda in 100.0f64..20_000.0, sigma in 0.0f64..0.5, kappa in 0.0f64..0.01) {
-            let usl = Usl::fit_to(points([lambda, sigma, kappa], 1..=24));
+            let usl = Usl::fit_to(&points([lambda, sigma, kappa], 1..=24));
             let fit = usl.fit().unwrap();
             for &(n, x) in &fit.points {
                 prop_assert!((fit.at(n) / x - 1.0).abs() < 1e-3, "{} instead of {x}: {fit:?}", fit.at(n));

@@ -140,7 +140,7 @@ fn doubts(report: &Report) -> Option<String> {
         doubts.push(format!("messages in flight, rate and latency do not agree at {off} levels (Little's law)"));
     }
     if beyond > 0 {
-        doubts.push(format!("{beyond} differences lie below zero by more than the clock's error"));
+        doubts.push(format!("{beyond} latencies lie below zero by more than the clock's error"));
     }
     if dropped > 0 {
         doubts.push(format!("{dropped} stamps were dropped"));

@@ -38,14 +38,12 @@ impl Weakest {
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);
         let mean =
             |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
-        let (index, overloaded) = match &level.stability.growing {
-            Some(stage) => (hops().find(|(_, hop)| hop.stage == *stage)?.0, true),
-            None => {
-                let growth = |index: usize| {
-                    mean(level, index) - if std::ptr::eq(level, lowest) { 0.0 } else { mean(lowest, index) }
-                };
-                (hops().map(|(index, _)| index).max_by(|&one, &other| growth(one).total_cmp(&growth(other)))?, false)
-            }
+        let growth =
+            |index: usize| mean(level, index) - if std::ptr::eq(level, lowest) { 0.0 } else { mean(lowest, index) };
+        let overloaded = level.stability.growing.as_ref();
+        let index = match overloaded {
+            Some(stage) => hops().find(|(_, hop)| hop.stage == *stage)?.0,
+            None => hops().map(|(index, _)| index).max_by(|&one, &other| growth(one).total_cmp(&growth(other)))?,
         };
         let total = level.arrival.mean_us.filter(|&total| total > 0.0)?;
         let saturated = saturated(&level.load.usage);
@@ -53,7 +51,7 @@ impl Weakest {
             position: level.load.position(),
             hop: report.path[index + 1].clone(),
             from: report.path[index].clone(),
-            overloaded,
+            overloaded: overloaded.is_some(),
             share: (mean(level, index) / total).clamp(0.0, 1.0),
             saturated: saturated.map(|usage| usage.component.clone()),
             utilization: saturated.map(Usage::utilization),

@@ -5,6 +5,7 @@ use crate::join::MISSING;
 use crate::statistics::Survival;
 use crate::{CurvePoint, Distribution};
 use hdrhistogram::Histogram;
+use stamp::Stage;
 
 /// Points of the curve for each halving of the distance to 100 %, as HdrHistogram's own tools have.
 const POINTS_PER_HALF: u32 = 5;
@@ -13,7 +14,7 @@ const POINTS_PER_HALF: u32 = 5;
 #[derive(Debug, Default)]
 pub(super) struct Negative {
     pub(super) all: u64,
-    /// Further than the errors of their stamps allow.
+    /// Further than the errors of their stamps allow, and impossible therefore.
     pub(super) beyond_error: u64,
 }
 
@@ -25,7 +26,9 @@ pub(super) fn between(
     to: usize,
     negative: &mut Negative,
 ) -> (Distribution, Histogram<u64>, Survival) {
-    let Evidence { join, cutoff_us, .. } = *evidence;
+    let Evidence { join, cutoff_us, path, .. } = *evidence;
+    // These stages are passed when somebody has answered; whoever comes next may have been quicker than the answer.
+    let may_be_overtaken = to == from + 1 && (path[from] == Stage::ENQUEUE || path[from] == Stage::PUBLISH);
     let last = evidence.last();
     let mut measured = Vec::with_capacity(evidence.order.iter().len());
     let mut censored = Vec::new();
@@ -39,7 +42,8 @@ pub(super) fn between(
             let latency = end - begin;
             if latency < 0 {
                 negative.all += 1;
-                negative.beyond_error += u64::from(join.error(from, to, row).is_some_and(|error| latency < -error));
+                let impossible = !may_be_overtaken && join.error(from, to, row).is_some_and(|error| latency < -error);
+                negative.beyond_error += u64::from(impossible);
             }
             measured.push(latency);
         } else if let Some(cutoff) = cutoff_us

@@ -35,7 +35,7 @@ pub(super) fn timeline(evidence: &Evidence<'_>) -> Timeline {
         if arrived != MISSING {
             latencies[slice].push(arrived - time);
             // What arrived after the load has left the last slice full.
-            if (arrived - begin) / slice_us < count as i64 {
+            if usize::try_from((arrived - begin) / slice_us).is_ok_and(|slice| slice < count) {
                 moves[slice_of(arrived)] -= 1;
             }
         }

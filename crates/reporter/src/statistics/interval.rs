@@ -19,7 +19,7 @@ pub(super) fn ranks(n: u64, p: f64) -> Option<(f64, f64)> {
 }
 
 /// The rank that lies at or below the quantile p with probability 97.5 %.
-fn lower_rank(n: u64, p: f64) -> Option<f64> {
+pub(super) fn lower_rank(n: u64, p: f64) -> Option<f64> {
     let confidence = 1.0 - BEYOND;
     if at_least(1, n, p) < confidence {
         return None;
@@ -50,7 +50,8 @@ mod tests {
 
     #[test]
     fn the_smallest_samples_that_bound_a_quantile() {
-        for (p, least) in [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3688)] {
+        for percentile in crate::Percentile::ALL {
+            let (p, least) = (percentile.quantile(), percentile.least_count());
             assert!(ranks(least - 1, p).is_none() && ranks(least, p).is_some(), "{p}");
         }
     }

@@ -10,7 +10,7 @@ mod dependence;
 mod interval;
 mod survival;
 
-use interval::ranks;
+use interval::{lower_rank, ranks};
 use serde::{Deserialize, Serialize};
 pub(crate) use survival::Survival;
 
@@ -42,6 +42,18 @@ impl Percentile {
             Self::P95 => 0.95,
             Self::P99 => 0.99,
             Self::P999 => 0.999,
+        }
+    }
+
+    /// The size of the smallest sample that bounds it from both sides with 95 % confidence; of a smaller one it is not told.
+    #[must_use]
+    pub fn least_count(self) -> u64 {
+        match self {
+            Self::P50 => 6,
+            Self::P90 => 36,
+            Self::P95 => 72,
+            Self::P99 => 368,
+            Self::P999 => 3688,
         }
     }
 
@@ -119,8 +131,15 @@ impl Distribution {
     pub(crate) fn with(measured: &[i64], survival: &Survival) -> Self {
         let count = measured.len();
         let sum: i128 = measured.iter().map(|&latency| i128::from(latency)).sum();
-        let estimate = |percentile: Percentile| Self::estimate(measured, survival, percentile.quantile());
-        let [p50, p90, p95, p99, p999] = Percentile::ALL.map(estimate);
+        // Where too few values lie beyond a percentile to see whether neighbours are alike, they are as much so as at the one before.
+        let mut effect = 1.0;
+        let [p50, p90, p95, p99, p999] = Percentile::ALL.map(|percentile| {
+            let quantile = percentile.quantile();
+            ranks(survival.len() as u64, quantile)?;
+            let us = survival.quantile(quantile)?;
+            effect = dependence::design_effect(measured, us, quantile).unwrap_or(effect);
+            Some((us, interval_at(survival, quantile, effect)?))
+        });
         let us = |estimate: Option<(i64, Interval)>| estimate.map(|(us, _)| us);
         let interval = |estimate: Option<(i64, Interval)>| estimate.map(|(_, interval)| interval);
         Self {
@@ -141,22 +160,6 @@ impl Distribution {
                 p999: interval(p999),
             },
         }
-    }
-
-    /// A percentile and its interval, where the sample tells it.
-    fn estimate(measured: &[i64], survival: &Survival, quantile: f64) -> Option<(i64, Interval)> {
-        let count = survival.len();
-        ranks(count as u64, quantile)?;
-        let us = survival.quantile(quantile)?;
-        let effect = dependence::design_effect(measured, us, quantile);
-        // A count divided by a factor of at least 1.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let effective_count = ((count as f64 / effect).round() as u64).max(1);
-        let (low, high) = ranks(effective_count, quantile).unwrap_or((0.0, f64::INFINITY));
-        let level = |rank: f64| rank / effective_count as f64;
-        let low_us = survival.at(level(low), f64::floor)?;
-        let high_us = survival.at(level(high), f64::ceil);
-        Some((us, Interval { low_us, high_us, effective_count }))
     }
 
     /// A percentile, µs.
@@ -182,4 +185,17 @@ impl Distribution {
             Percentile::P999 => self.ci95.p999,
         }
     }
+}
+
+/// The interval of a quantile from a sample that tells as much as one that is `effect` times smaller.
+fn interval_at(survival: &Survival, quantile: f64, effect: f64) -> Option<Interval> {
+    // A count divided by a factor of at least 1.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let effective_count = ((survival.len() as f64 / effect).round() as u64).max(1);
+    let n = effective_count as f64;
+    // Where it tells too little to bound an end, that is the smallest value, or none.
+    let low = lower_rank(effective_count, quantile).map_or(0.0, |rank| rank / n);
+    let high = lower_rank(effective_count, 1.0 - quantile).map_or(f64::INFINITY, |rank| (n + 1.0 - rank) / n);
+    let (low_us, high_us) = (survival.at(low, f64::floor)?, survival.at(high, f64::ceil));
+    Some(Interval { low_us, high_us, effective_count })
 }

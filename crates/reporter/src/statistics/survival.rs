@@ -39,7 +39,7 @@ impl Survival {
     pub(crate) fn quantile(&self, level: f64) -> Option<i64> {
         let index = match &self.arrived {
             // What only rounding has put above a whole rank is that rank.
-            None => self.rank((level * self.sorted.len() as f64 - 1e-9).ceil()),
+            None => index_of((level * self.sorted.len() as f64 - 1e-9).ceil()),
             Some(arrived) => arrived.partition_point(|&part| part < level - 1e-12),
         };
         self.sorted.get(index).copied()
@@ -52,20 +52,20 @@ impl Survival {
             return self.quantile(level);
         }
         let rank = (level * self.sorted.len() as f64).max(1.0);
-        let (below, above) = (self.sorted.get(self.rank(rank.floor()))?, self.sorted.get(self.rank(rank.ceil()))?);
+        let (below, above) = (self.sorted.get(index_of(rank.floor()))?, self.sorted.get(index_of(rank.ceil()))?);
         let rest = round(rank.fract() * (above - below) as f64);
         // Between two values that are there.
         #[allow(clippy::cast_possible_truncation)]
         Some(below + rest as i64)
     }
+}
 
-    /// The index of a rank, which counts from 1.
-    fn rank(&self, rank: f64) -> usize {
-        // Beyond the end of all lists where it is infinite.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let rank = rank.max(1.0) as usize;
-        rank - 1
-    }
+/// The index of a rank, which counts from 1.
+fn index_of(rank: f64) -> usize {
+    // Beyond the end of all lists where it is infinite.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let rank = rank.max(1.0) as usize;
+    rank - 1
 }
 
 fn product_limit(measured: &[i64], censored: &[i64]) -> Vec<f64> {

@@ -50,11 +50,11 @@ impl Rest<'_> {
         let mut value = 0;
         let mut count = 0;
         while let Some(digit @ b'0'..=b'9') = self.0.get(count) {
-            value = value * 10 + i64::from(digit - b'0');
-            count += 1;
-            if count > MOST_DIGITS {
+            if count == MOST_DIGITS {
                 return None;
             }
+            value = value * 10 + i64::from(digit - b'0');
+            count += 1;
         }
         self.0 = &self.0[count..];
         (count > 0).then_some(value)

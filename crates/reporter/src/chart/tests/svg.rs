@@ -102,9 +102,8 @@ fn pictures_stay_small() {
 #[test]
 fn names_that_are_no_xml_are_escaped() {
     let mut report = report_of(&[1, 2]);
-    report.sweep = "<a> & \"b\"\u{1}".to_owned();
-    report.path = ["<one>", "two&two", "three"].map(|name| name.parse().unwrap_or(stamp::Stage::SEND)).into();
+    report.settings.insert("note".to_owned(), "<a> & \"b\"\u{1}".to_owned());
     check("escaped", &report);
     let arrival = &svgs(&report).unwrap()[0].svg;
-    assert!(arrival.contains("&lt;a&gt; &amp; &quot;b&quot; · 1 in 100 sampled"), "{arrival}");
+    assert!(arrival.contains("note &lt;a&gt; &amp; &quot;b&quot;</text>"), "{arrival}");
 }
