@@ -222,6 +222,9 @@ fn a_sweep_of_a_pipeline_that_is_already_there_can_be_reported_again() {
     assert!(report.status.success(), "{}", text(&report.stderr));
     let read = |folder: &Path| fs::read_to_string(folder.join("latest/report.tsv")).unwrap();
     assert_eq!(read(first.path()), read(again.path()));
+    let held = ["report", "latest", "--redis", &stack.at.redis, "--out", paths[1], "--threshold", "lost==0"];
+    assert_eq!(run(&held).status.code(), Some(0));
+    assert_eq!(run(&[&held[..], &["--threshold", "rps>1000M"]].concat()).status.code(), Some(99));
     stack.stop();
 }
 

@@ -12,7 +12,9 @@ mod export;
 mod findings;
 #[cfg(test)]
 mod fixture;
+mod html;
 mod join;
+mod logins;
 mod measure;
 mod model;
 mod number;

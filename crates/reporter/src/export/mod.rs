@@ -14,6 +14,7 @@ pub use hgrm::write_hgrm;
 pub(crate) use junit::junit;
 
 use crate::chart::{self, Picture};
+use crate::html;
 use crate::{Comparison, Report};
 use std::path::Path;
 
@@ -24,6 +25,7 @@ type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 const FILES: &[(&str, Render)] = &[
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
     ("report.json", json::render),
+    ("report.html", |report| html::render(report).map_err(RenderError::Page)),
     ("summary.md", |report| Ok(markdown::render(report).into_bytes())),
     ("report.hlog", hlog::render),
     #[cfg(feature = "parquet")]
@@ -69,6 +71,8 @@ pub(crate) enum RenderError {
     #[cfg(feature = "parquet")]
     #[error("the table cannot be written as Parquet: {0}")]
     Parquet(#[from] ::parquet::errors::ParquetError),
+    #[error(transparent)]
+    Page(html::PageError),
 }
 
 /// A file of a report could not be written.
@@ -81,7 +85,7 @@ pub(crate) enum ExportError {
 }
 
 /// What stands where there was nothing to measure.
-const NOT_AVAILABLE: &str = "n/a";
+pub(crate) const NOT_AVAILABLE: &str = "n/a";
 
 /// Writes every file into `folder`. Each appears whole or not at all.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
