@@ -192,6 +192,8 @@ fn a_sweep_reports_every_level_and_loses_nothing() {
     for picture in ["arrival.png", "hops.png"] {
         assert!(fs::read(latest.join(picture)).unwrap().starts_with(b"\x89PNG"), "{picture}");
     }
+    let page = fs::read_to_string(latest.join("report.html")).unwrap();
+    assert!(page.contains(report["findings"]["verdict"][0].as_str().unwrap()) && page.ends_with("</html>\n"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use anyhow::Context;
 use clap::Args;
 use stamp::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Arguments of `reporter report`.
 #[derive(Debug, Clone, Args)]
@@ -20,6 +21,10 @@ pub struct ReportArgs {
     /// The stages of a run that no sweep describes, in order, parted by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = parse_path)]
     pub path: Option<Path>,
+
+    /// A level is carried when its p99 of arrival latency is at most this [default: as the sweep had it, or 50ms]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub p99_limit: Option<Duration>,
 
     /// The folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports")]
@@ -49,6 +54,9 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
     let (mut stamps, mut sweep) = Stamps::open(&args.sweep, &args.store).await?;
     if let Some(path) = &args.path {
         sweep.path = path.stages().to_vec();
+    }
+    if let Some(limit) = args.p99_limit {
+        sweep.p99_limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
     }
     let output = Output::open(&args.out, &sweep.id)?;
     let judge = args.thresholds.open(&sweep.path)?;

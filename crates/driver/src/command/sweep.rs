@@ -215,16 +215,16 @@ impl<'a> Sweeping<'a> {
             path: path.stages().to_vec(),
             settings: describe(args, pipeline),
             environment: environment(pipeline).await,
+            p99_limit_us: u64::try_from(args.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
         };
-        let p99_limit_us = u64::try_from(args.p99_limit.as_micros()).unwrap_or(u64::MAX);
         let settings = Setting::all(args);
         let levels = u32::try_from(settings.len()).unwrap_or(u32::MAX);
         Self {
             args,
             settings,
             source,
-            report: Report { p99_limit_us, ..Report::new(&sweep) },
+            report: Report::new(&sweep),
             sweep,
             output,
             quality: StampQuality::new(path.stages()),
