@@ -3,6 +3,8 @@
 pub(crate) mod chaos;
 pub(crate) mod clock;
 pub(crate) mod compare;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod load;
 mod load_result;
 pub(crate) mod report;

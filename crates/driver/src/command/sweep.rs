@@ -263,7 +263,7 @@ impl<'a> Sweeping<'a> {
         self.progress.stage(format!("{setting}, level {number} of {}", self.settings.len()));
         let plan = self.plan(&run, setting, pipeline);
         let load = self.load(&run, setting, plan, pipeline).await?;
-        let level = reporter::measure(&pipeline.log, &load, &self.sweep, &mut self.quality).await?;
+        let level = reporter::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
         self.sweep.loads.push(load);
         self.sweep.loads.sort_by(Load::cmp_setting);
