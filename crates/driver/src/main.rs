@@ -4,15 +4,17 @@
 mod chaos;
 mod command;
 mod drain;
+mod live;
 mod load;
 mod output;
 mod pipeline;
 mod progress;
 mod services;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
+use command::deployment::Deployment;
 use command::load::LoadArgs;
 use command::role::Role;
 use command::services::ServicesArgs;
@@ -50,6 +52,8 @@ enum Command {
     Report(ReportArgs),
     /// Set reports side by side: a table, what differs between their settings, and a picture
     Compare(CompareArgs),
+    #[command(flatten)]
+    Deployment(Deployment),
     /// One process of the local stack
     #[command(hide = true)]
     Role {
@@ -69,6 +73,7 @@ async fn main() -> ExitCode {
         Command::Clock(args) => command::clock::run(args).await,
         Command::Report(args) => command::report::run(args).await,
         Command::Compare(args) => command::compare::run(&args),
+        Command::Deployment(command) => command.run(Arguments::command()).await,
         Command::Role { role } => role.run().await,
     };
     done.unwrap_or_else(|error| {

@@ -85,19 +85,33 @@ impl LogStore {
 
     /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        let key = keys::stamps(run, stage);
         let mut from = 0;
         loop {
-            let chunk: Vec<Vec<u8>> =
-                self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
-            for entry in &chunk {
-                take(entry);
-            }
-            if chunk.len() < CHUNK.unsigned_abs() {
+            let taken = self.entries_from(run, stage, from, &mut take).await?;
+            if taken < CHUNK.unsigned_abs() {
                 return Ok(());
             }
-            from += CHUNK;
+            from += taken;
         }
+    }
+
+    /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip
+    /// brings. Gives how many these were: for following a run while it grows.
+    pub async fn entries_from(
+        &self,
+        run: &RunId,
+        stage: &Stage,
+        from: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        let from = isize::try_from(from).unwrap_or(isize::MAX - CHUNK);
+        let key = keys::stamps(run, stage);
+        let chunk: Vec<Vec<u8>> =
+            self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
+        for entry in &chunk {
+            take(entry);
+        }
+        Ok(chunk.len())
     }
 
     /// Which of these messages have arrived, in their order, as a subscriber has recorded it that keeps its arrivals in the

@@ -3,9 +3,13 @@
 pub(crate) mod chaos;
 pub(crate) mod clock;
 pub(crate) mod compare;
+pub(crate) mod deployment;
+mod health;
 mod hgrm;
 pub(crate) mod load;
 mod load_result;
+mod manual;
+mod owner;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod services;
