@@ -98,7 +98,7 @@ impl Level {
         to.gauge("stampede_load_in_flight", in_flight, &[run], self.load.in_flight)?;
         let errors = self.load.errors.iter().map(|(kind, count)| ([run, ("kind", kind.as_str())], *count));
         to.counters("stampede_load_errors", "Requests that were not accepted", errors)?;
-        let negative = "Differences below zero between two stamps, which are in no latency";
+        let negative = "Differences below zero between two stamps, which count as zero in the histograms";
         to.counters("stampede_negative_latencies", negative, [([run], self.join.negative)].into_iter())?;
         let histograms = self.histograms();
         for (name, help) in [
@@ -192,7 +192,7 @@ mod tests {
         # HELP stampede_load_errors Requests that were not accepted
         # TYPE stampede_load_errors counter
         stampede_load_errors_total{run="s.c05",kind="status 503"} 2
-        # HELP stampede_negative_latencies Differences below zero between two stamps, which are in no latency
+        # HELP stampede_negative_latencies Differences below zero between two stamps, which count as zero in the histograms
         # TYPE stampede_negative_latencies counter
         stampede_negative_latencies_total{run="s.c05"} 0
         # HELP stampede_load_response_seconds From the intended send of a request to its answer, of accepted requests

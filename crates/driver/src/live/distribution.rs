@@ -11,9 +11,11 @@ pub(super) const SCHEMA: i32 = 5;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Distribution(Vec<(u64, u64)>);
 
-/// The buckets of a native histogram: runs of neighbours.
+/// The buckets of a native histogram: one for zero, and runs of neighbours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Native {
+    /// Latencies of zero.
+    pub(super) zero: u64,
     /// For each run, the distance from the end of the one before (of the first: its index), and its length.
     pub(super) spans: Vec<(i32, u32)>,
     /// For each bucket, by how much its count exceeds that of the one before.
@@ -47,14 +49,15 @@ impl Distribution {
     /// The same as a native histogram.
     pub(super) fn native(&self) -> Native {
         let mut counts: Vec<(i32, i64)> = Vec::new();
-        for &(us, count) in &self.0 {
+        for &(us, count) in self.0.iter().filter(|(us, _)| *us > 0) {
             let (index, count) = (index(us), i64::try_from(count).unwrap_or(i64::MAX));
             match counts.last_mut() {
                 Some((last, total)) if *last == index => *total += count,
                 _ => counts.push((index, count)),
             }
         }
-        let mut native = Native::default();
+        let zero = self.0.iter().filter(|(us, _)| *us == 0).map(|(_, count)| count).sum();
+        let mut native = Native { zero, ..Native::default() };
         let (mut next, mut before) = (0, 0);
         for (index, count) in counts {
             match native.spans.last_mut() {
@@ -79,9 +82,8 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// Notes one; none takes less than 1 µs here.
     pub(super) fn note(&mut self, us: u64) {
-        self.0.saturating_record(us.max(1));
+        self.0.saturating_record(us);
     }
 
     pub(super) fn distribution(&self) -> Distribution {
@@ -91,7 +93,7 @@ impl Latencies {
 
 /// The bucket `(base^(index - 1), base^index]` of a latency, where base is `2^(2^-SCHEMA)` and the unit the second.
 fn index(us: u64) -> i32 {
-    let position = (us.max(1) as f64 / 1e6).log2() * f64::from(1 << SCHEMA);
+    let position = (us as f64 / 1e6).log2() * f64::from(1 << SCHEMA);
     // From 1 µs (-638) to an hour (378): it fits.
     #[allow(clippy::cast_possible_truncation)]
     let index = position.ceil() as i32;
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn classic_buckets_hold_what_is_no_longer_than_their_bound() {
-        let distribution = Distribution::new(vec![(50, 2), (51, 1), (1_500, 3), (60_000_001, 4)]);
+        let distribution = Distribution::new(vec![(0, 1), (50, 1), (51, 1), (1_500, 3), (60_000_001, 4)]);
         let filled: Vec<_> = distribution.buckets().into_iter().filter(|(_, count)| *count > 0).collect();
         assert_eq!(filled, [(0.000_05, 2), (0.000_1, 1), (0.002, 3), (f64::INFINITY, 4)]);
         assert_eq!((distribution.count(), distribution.buckets().len()), (10, 21));
@@ -115,8 +117,8 @@ mod tests {
     fn native_buckets_of_a_schema() {
         // One second is the upper end of bucket 0, half of one that of bucket -32.
         assert_eq!((index(1_000_000), index(1_000_001), index(500_000)), (0, 1, -32));
-        let native = Distribution::new(vec![(500_000, 2), (505_000, 3), (1_000_000, 7)]).native();
-        assert_eq!(native, Native { spans: vec![(-32, 2), (30, 1)], deltas: vec![2, 1, 4] });
+        let native = Distribution::new(vec![(0, 9), (500_000, 2), (505_000, 3), (1_000_000, 7)]).native();
+        assert_eq!(native, Native { zero: 9, spans: vec![(-32, 2), (30, 1)], deltas: vec![2, 1, 4] });
     }
 
     proptest! {

@@ -19,7 +19,8 @@ pub(super) struct Join {
     pub(super) arrival: Latencies,
     /// From the intended send to the end of the path, where the path begins with it.
     pub(super) user: Option<Latencies>,
-    /// Differences below zero: two clocks' errors are larger than what lies between the events. They are in no latency.
+    /// Differences below zero, which count as latencies of zero: a message may be popped before the answer to its push is in, and clocks
+    /// have errors. A report tells them as they are.
     pub(super) negative: u64,
     waiting: HashMap<u64, Vec<Option<Stamp>>>,
 }
@@ -62,7 +63,10 @@ impl Join {
         };
         let mut note = |latencies: &mut Latencies, us: Option<i64>| match us.map(u64::try_from) {
             Some(Ok(us)) => latencies.note(us),
-            Some(Err(_)) => self.negative += 1,
+            Some(Err(_)) => {
+                self.negative += 1;
+                latencies.note(0);
+            }
             None => {}
         };
         for from in [stage.checked_sub(1), Some(stage)].into_iter().flatten().filter(|from| *from < last) {
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_latency_is_none() {
+    fn a_difference_below_zero_counts_as_zero_and_one_across_steps_not_at_all() {
         let path: Path = "apiserver,mqttclient".parse().unwrap();
         let mut join = Join::new(&path);
         join.take(0, stamp(1, 100, 0));
@@ -118,7 +122,7 @@ mod tests {
         join.take(0, stamp(2, 100, 0));
         join.take(1, stamp(2, 190, 1));
         // Hop and arrival are the same here, and both are counted.
-        assert_eq!((join.negative, recorded(&join.arrival).0, recorded(&join.hops[0]).0), (2, 0, 0));
+        assert_eq!((join.negative, recorded(&join.arrival), recorded(&join.hops[0])), (2, (1, 0.0), (1, 0.0)));
         assert!(join.user.is_none());
     }
 

@@ -60,9 +60,9 @@ fn histogram(count: u64, sum_seconds: f64, native: &Native, time_ms: i64) -> Mes
     message.uint64(1, count);
     message.double(3, sum_seconds);
     message.sint64(4, i64::from(SCHEMA));
-    // Nothing is shorter than a microsecond; the bucket around zero stays empty.
+    // The bucket around zero: nothing else is shorter than a microsecond.
     message.double(5, 1e-9);
-    message.uint64(6, 0);
+    message.uint64(6, native.zero);
     for &(offset, length) in &native.spans {
         let mut span = Message::default();
         span.sint64(1, i64::from(offset));
@@ -145,7 +145,7 @@ mod tests {
     fn a_histogram() {
         let distribution = Distribution::new(vec![(500_000, 2), (505_000, 3)]);
         let request = write_request(&[series(Value::Histogram(distribution))], 300);
-        // Count, sum, schema 5, the empty bucket around zero, one run of two buckets from -32 on, 2 and 1 more than these, the time.
+        // Count, sum, schema 5, the bucket around zero, one run of two buckets from -32 on, 2 and 1 more than these, the time.
         insta::assert_snapshot!(hex(&request), @"0a 37 0a 0e 0a 08 5f 5f 6e 61 6d 65 5f 5f 12 02 75 70 22 25 08 05 19 1f 85 eb 51 b8 1e 04 40 20 0a 29 95 d6 26 e8 0b 2e 11 3e 30 00 5a 04 08 3f 10 02 62 02 04 02 78 ac 02");
     }
 
