@@ -6,6 +6,7 @@ mod command;
 mod drain;
 mod live;
 mod load;
+mod monitor;
 mod output;
 mod pipeline;
 mod progress;

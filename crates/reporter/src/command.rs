@@ -1,6 +1,6 @@
 //! `reporter report`: makes a report again from the log store.
 
-use crate::{Output, Report, StampQuality, Sweep, measure};
+use crate::{Output, Report, StampQuality, Sweep, ThresholdArgs, measure};
 use anyhow::Context;
 use clap::Args;
 use stamp::{LogStore, Path, RedisArgs, RedisUrl};
@@ -34,6 +34,10 @@ pub struct ReportArgs {
     /// The folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub out: PathBuf,
+
+    /// What must hold.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
 }
 
 /// Reads the stages of a path from the command line, or from the file that it names.
@@ -58,13 +62,16 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
         sweep.path = path.stages().to_vec();
     }
     let output = Output::open(&args.out, &sweep.id)?;
+    let judge = args.thresholds.open(&sweep.path)?;
     let mut report = Report::new(&sweep);
     let mut quality = StampQuality::new(&sweep.path);
     for load in &sweep.loads {
-        let level = measure(&log, load, &sweep.path, &mut quality).await;
-        report.levels.push(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
+        let level = measure(&log, load, &sweep, &mut quality).await;
+        report.add(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
     }
-    report.stamping = quality.summary();
+    report.conclude(quality.summary());
+    judge.judge(&mut report);
     output.write(&report)?;
+    judge.save(&report)?;
     Ok((report, output.folder().to_owned()))
 }

@@ -1,7 +1,8 @@
 //! `reporter`: makes reports from the log store.
 
 use clap::{Parser, Subcommand};
-use reporter::{CompareArgs, ReportArgs, compare, report};
+use reporter::{CompareArgs, ReportArgs, THRESHOLD_MISSED, compare, report};
+use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Makes reports from the stamps in the log store")]
@@ -20,11 +21,17 @@ enum Command {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Report(args) => {
-            let (_, folder) = report(&args).await?;
+            let (report, folder) = report(&args).await?;
+            if let Some(table) = report.thresholds_table() {
+                note(&table);
+            }
             print(&folder.display().to_string());
+            if report.misses_a_threshold() {
+                return Ok(ExitCode::from(THRESHOLD_MISSED));
+            }
         }
         Command::Compare(args) => {
             let (table, folder) = compare(&args)?;
@@ -32,7 +39,7 @@ async fn main() -> anyhow::Result<()> {
             note(&format!("comparison: {}", folder.display()));
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 #[allow(clippy::print_stdout)]

@@ -91,6 +91,16 @@ impl Mosquitto {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    /// Its settings that cost latency or messages, as they stand in its configuration.
+    #[must_use]
+    pub fn settings(&self) -> Vec<String> {
+        let configuration = self.options.configuration(self.port, self.process.sandbox().path());
+        let matters = |line: &&str| {
+            ["set_tcp_nodelay", "max_", "persistence ", "autosave"].iter().any(|name| line.starts_with(name))
+        };
+        configuration.lines().filter(matters).map(str::to_owned).collect()
+    }
+
     /// `<sandbox>/mosquitto.sock`, where [`MosquittoOptions::unix_socket`] was asked for.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

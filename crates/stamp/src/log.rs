@@ -31,13 +31,20 @@ impl Counts {
     }
 
     /// Sums fields such as `enqueue@7-1a2b.0` (one writer's total) and `enricher` (a plain HINCRBY of a foreign client).
-    fn sum(fields: BTreeMap<String, u64>) -> Self {
+    fn sum(fields: impl IntoIterator<Item = (String, u64)>) -> Self {
         let mut counts = BTreeMap::new();
         for (field, count) in fields {
             let name = field.split_once('@').map_or(field.as_str(), |(name, _)| name);
             *counts.entry(name.to_owned()).or_default() += count;
         }
         Self(counts)
+    }
+}
+
+impl FromIterator<(String, u64)> for Counts {
+    /// Fields as the hash of a run has them, writers included.
+    fn from_iter<I: IntoIterator<Item = (String, u64)>>(fields: I) -> Self {
+        Self::sum(fields)
     }
 }
 
@@ -71,8 +78,9 @@ impl LogStore {
 
     /// The counters of a run; empty for a run that nobody has seen.
     pub async fn counts(&self, run: &RunId) -> Result<Counts, StoreError> {
-        let fields = self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))?;
-        Ok(Counts::sum(fields))
+        let fields: BTreeMap<String, u64> =
+            self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))?;
+        Ok(fields.into_iter().collect())
     }
 
     /// The runs that have counters, sorted.
@@ -140,6 +148,12 @@ impl LogStore {
         registry::read(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
     }
 
+    /// The present beats of processes that are known: unlike [`services`](Self::services) it does not look through all keys.
+    pub async fn beats_of(&self, known: &[Beat]) -> Result<Vec<Beat>, StoreError> {
+        let keys: Vec<String> = known.iter().map(|beat| keys::service(&beat.service, &beat.instance)).collect();
+        registry::fetch(&mut self.connection.clone(), &keys).await.map_err(|e| self.url.failed(e))
+    }
+
     /// The times that the log store's clock was set, from the one with the given number (counted from 0) on.
     pub async fn clock_steps(&self, from: usize) -> Result<Vec<ClockStep>, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX);
@@ -157,6 +171,30 @@ impl LogStore {
             length => length,
         };
         length.map_err(|error| self.url.failed(error))
+    }
+
+    /// The server's clock, µs since 1970-01-01 UTC. The answer is late by its way back: this is for marks of whole loads, not for latencies.
+    pub async fn time_us(&self) -> Result<i64, StoreError> {
+        let (seconds, micros): (i64, i64) =
+            redis::cmd("TIME").query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))?;
+        Ok(seconds * 1_000_000 + micros)
+    }
+
+    /// What the server tells about itself (INFO), by name. Sections are asked for by theirs: `server`, `cpu`, `memory`.
+    pub async fn info(&self, sections: &[&str]) -> Result<BTreeMap<String, String>, StoreError> {
+        let text: String = redis::cmd("INFO")
+            .arg(sections)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(|e| self.url.failed(e))?;
+        let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        Ok(text.lines().filter_map(field).collect())
+    }
+
+    /// Settings of the server (CONFIG GET), by name; those that it does not know are left out.
+    pub async fn settings(&self, names: &[&str]) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg(names).query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
     }
 
     /// Keeps a document under `key` for `time_to_live`.
@@ -184,7 +222,7 @@ mod tests {
     #[test]
     fn writers_are_summed() {
         let fields = [("enqueue@1-a.0", 3), ("enqueue@2-b.0", 4), ("enricher", 5)];
-        let counts = Counts::sum(fields.map(|(name, count)| (name.to_owned(), count)).into());
+        let counts: Counts = fields.map(|(name, count)| (name.to_owned(), count)).into_iter().collect();
         assert_eq!((counts.get("enqueue"), counts.get("enricher"), counts.get("publish")), (7, 5, 0));
     }
 }

@@ -263,7 +263,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         service::close(&tracer).await;
     }
     if let Some(file) = hgrm {
-        super::hgrm::write(&tally.response, file).context("cannot write --hgrm")?;
+        reporter::write_hgrm(&tally.response, file).context("cannot write --hgrm")?;
     }
     let result = if args.json { as_json(&tally, args.rate).to_string() } else { as_table(&tally, args.rate) };
     output::result(&result);

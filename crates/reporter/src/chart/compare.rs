@@ -3,7 +3,7 @@
 use super::axis::{self, Axis, Scale};
 use super::frame::{self, Axes, Head, Plot};
 use super::legend::{Entry, Sample};
-use super::marker::{Look, Shape};
+use super::marker::{Look, SHAPES, Shape};
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
 use crate::{Comparison, Point, Series, Spread};
@@ -20,9 +20,6 @@ const LOG_LABELS: usize = 6;
 
 /// From a series' points to those of the next, in units: what is the same for both does not lie on top of each other.
 const APART: i32 = 34;
-
-/// Shapes tell series apart where colours do not.
-const SHAPES: [Shape; 4] = [Shape::Circle, Shape::Square, Shape::Diamond, Shape::Triangle];
 
 /// One of the plots.
 struct Panel {

@@ -1,6 +1,7 @@
 //! The settings in which sweeps differ. Pure.
 
 use crate::Report;
+use crate::logins::without_logins;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One setting that is not the same everywhere.
@@ -30,7 +31,7 @@ pub(super) fn between(groups: &[(&str, Vec<&Report>)]) -> Vec<Difference> {
     names.into_iter().filter(|name| differs(name)).map(difference).collect()
 }
 
-/// The settings of one report, with what it tells about them elsewhere.
+/// The settings of one report, as they may be shown, with what it tells about them elsewhere.
 fn settings(report: &Report) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> =
         report.settings.iter().map(|(name, value)| (name.clone(), without_logins(value))).collect();
@@ -42,19 +43,6 @@ fn settings(report: &Report) -> BTreeMap<String, String> {
     let path: Vec<String> = report.path.iter().map(ToString::to_string).collect();
     settings.insert("path".to_owned(), path.join(","));
     settings
-}
-
-/// A comparison is made to be shown: logins that stand in addresses are left out.
-fn without_logins(value: &str) -> String {
-    let word = |word: &str| match word.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
-            format!("{scheme}://{host}{path}")
-        }
-        None => word.to_owned(),
-    };
-    value.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -89,11 +77,5 @@ mod tests {
                 ("seed", vec![text("7"), text("7; 8")]),
             ]
         );
-    }
-
-    #[test]
-    fn logins_are_not_shown() {
-        let shown = super::without_logins("--mqtt mqtt://me:p@w@broker:1883/x --qos 1 --redis redis://host/2");
-        assert_eq!(shown, "--mqtt mqtt://…@broker:1883/x --qos 1 --redis redis://host/2");
     }
 }

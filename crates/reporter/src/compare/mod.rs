@@ -8,7 +8,7 @@ pub use command::{CompareArgs, compare};
 pub use differences::Difference;
 pub use source::CompareError;
 
-use crate::{Http, Level, Report};
+use crate::{Http, Level, Report, Spread};
 use std::collections::BTreeSet;
 
 /// Several series over the same kind of level.
@@ -50,17 +50,6 @@ pub struct Point {
     pub lost: i64,
     /// Whether the load generator, and not the pipeline, limited any repetition.
     pub generator_limited: bool,
-}
-
-/// One figure over the repetitions that have it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// The smallest.
-    pub least: f64,
-    /// The middle one; between two middle ones their mean.
-    pub median: f64,
-    /// The largest.
-    pub most: f64,
 }
 
 impl Comparison {
@@ -150,17 +139,6 @@ impl Point {
             lost: levels.iter().fold(0, |lost, (_, level)| lost.saturating_add(level.books.lost)),
             generator_limited: levels.iter().any(|(_, level)| level.load.generator_limited.is_some()),
         }
-    }
-}
-
-impl Spread {
-    /// The spread of these values; `None` where there are none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let (&least, &most) = (sorted.first()?, sorted.last()?);
-        let (lower, upper) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
-        Some(Self { least, median: f64::midpoint(lower, upper), most })
     }
 }
 

@@ -150,8 +150,8 @@ mod tests {
         };
         insta::assert_snapshot!(told(None), @"FOLDER is no report: it has no report.json; name a folder that driver sweep wrote, such as reports/latest");
         insta::assert_snapshot!(told(Some("a picture")), @"FOLDER/report.json is not a report that Stampede wrote: expected value at line 1 column 1");
-        insta::assert_snapshot!(told(Some(r#"{"schema_version":1}"#)), @"FOLDER/report.json is not a report that Stampede wrote: missing field `sweep` at line 1 column 20");
-        insta::assert_snapshot!(told(Some(r#"{"schema_version":9}"#)), @"FOLDER/report.json has version 9 of the report's shape, and this program reads version 1: make the report again with driver report, or use the program that wrote it");
+        insta::assert_snapshot!(told(Some(r#"{"schema_version":2}"#)), @"FOLDER/report.json is not a report that Stampede wrote: missing field `sweep` at line 1 column 20");
+        insta::assert_snapshot!(told(Some(r#"{"schema_version":9}"#)), @"FOLDER/report.json has version 9 of the report's shape, and this program reads version 2: make the report again with driver report, or use the program that wrote it");
     }
 
     #[test]

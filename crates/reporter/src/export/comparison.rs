@@ -144,7 +144,7 @@ fn about(comparison: &Comparison) -> String {
 }
 
 /// A cell of a Markdown table ends at a bar, wherever that stands.
-fn escaped(cell: &str) -> String {
+pub(super) fn escaped(cell: &str) -> String {
     plain(cell).replace('|', "\\|").replace('*', "\\*")
 }
 

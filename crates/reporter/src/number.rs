@@ -1,7 +1,7 @@
 //! Numbers as labels.
 
 /// A number with commas between thousands.
-pub(super) fn grouped(value: f64, decimals: usize) -> String {
+pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
     let mut label = String::new();
@@ -22,13 +22,13 @@ pub(super) fn grouped(value: f64, decimals: usize) -> String {
 }
 
 /// A round number of µs, such as a tick's, as ms: no digit more than it takes.
-pub(super) fn round_ms(us: f64) -> String {
+pub(crate) fn round_ms(us: f64) -> String {
     let label = grouped(us / 1e3, 4);
     format!("{} ms", label.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A measured time in µs as ms, without the unit, in about three digits.
-pub(super) fn measured_ms(us: f64) -> String {
+pub(crate) fn measured_ms(us: f64) -> String {
     let ms = us / 1e3;
     let decimals = match ms.abs() {
         ..9.995 => 2,
@@ -36,6 +36,17 @@ pub(super) fn measured_ms(us: f64) -> String {
         _ => 0,
     };
     grouped(ms, decimals)
+}
+
+/// A measured time in µs as ms, to the µs, without the unit.
+pub(crate) fn exact_ms(us: i64) -> String {
+    grouped(us as f64 / 1e3, 3)
+}
+
+/// A part of 1 as percent, with its digits: `99.9 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let label = format!("{:.6}", share * 100.0);
+    format!("{} %", label.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]
@@ -79,5 +90,14 @@ mod tests {
         for (us, expected) in cases {
             assert_eq!(measured_ms(us), expected);
         }
+    }
+
+    #[test]
+    fn shares_are_shown_whole() {
+        let cases = [(0.0, "0 %"), (0.5, "50 %"), (0.999, "99.9 %"), (0.999_999, "99.9999 %"), (1.0, "100 %")];
+        for (share, expected) in cases {
+            assert_eq!(percent(share), expected);
+        }
+        assert_eq!(exact_ms(1_234_567), "1,234.567");
     }
 }
