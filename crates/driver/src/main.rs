@@ -4,6 +4,7 @@
 mod chaos;
 mod command;
 mod drain;
+mod live;
 mod load;
 mod monitor;
 mod output;
@@ -11,9 +12,10 @@ mod pipeline;
 mod progress;
 mod services;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
+use command::deployment::Deployment;
 use command::load::LoadArgs;
 use command::role::Role;
 use command::services::ServicesArgs;
@@ -55,6 +57,8 @@ enum Command {
     Export(ExportArgs),
     /// Put the raw stamps of a file back into a log store
     Import(ImportArgs),
+    #[command(flatten)]
+    Deployment(Deployment),
     /// One process of the local stack
     #[command(hide = true)]
     Role {
@@ -76,6 +80,7 @@ async fn main() -> ExitCode {
         Command::Compare(args) => command::compare::run(args).await,
         Command::Export(args) => command::export::run(args).await,
         Command::Import(args) => command::import::run(args).await,
+        Command::Deployment(command) => command.run(Arguments::command()).await,
         Command::Role { role } => role.run().await,
     };
     done.unwrap_or_else(|error| {

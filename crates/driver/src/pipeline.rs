@@ -27,7 +27,7 @@ pub(crate) struct LocalArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RemoteArgs {
     /// The API under load [default: a private local stack]
-    #[arg(long, value_name = "URL", requires = "redis")]
+    #[arg(long, value_name = "URL", env = "STAMPEDE_TARGET", requires = "redis")]
     pub(crate) target: Option<Target>,
 
     /// The Redis server that holds the queue

@@ -188,3 +188,24 @@ const ACL: &str = "mosquitto.acl";
 fn write(path: PathBuf, text: &str) -> Result<(), StackError> {
     std::fs::write(&path, text).map_err(|source| StackError::Folder { path, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Settings without those that say where it listens and as whom it runs.
+    fn settings(text: &str) -> BTreeSet<&str> {
+        let is_setting =
+            |line: &&str| !line.is_empty() && !["#", "listener", "user"].iter().any(|no| line.starts_with(no));
+        text.lines().filter(is_setting).collect()
+    }
+
+    #[test]
+    fn the_broker_in_containers_has_the_same_settings() {
+        let ours = MosquittoOptions::default().configuration(1883, Path::new("/"));
+        let of_containers = include_str!("../../../mosquitto/mosquitto.conf");
+        assert_eq!(settings(of_containers), settings(&ours));
+        assert!(settings(&ours).contains("set_tcp_nodelay true"), "{ours}");
+    }
+}

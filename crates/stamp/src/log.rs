@@ -125,6 +125,25 @@ impl LogStore {
         Ok(())
     }
 
+    /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip
+    /// brings. Gives how many these were: for following a run while it grows.
+    pub async fn entries_from(
+        &self,
+        run: &RunId,
+        stage: &Stage,
+        from: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        let from = isize::try_from(from).unwrap_or(isize::MAX - CHUNK);
+        let key = keys::stamps(run, stage);
+        let chunk: Vec<Vec<u8>> =
+            self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
+        for entry in &chunk {
+            take(entry);
+        }
+        Ok(chunk.len())
+    }
+
     /// Which of these messages have arrived, in their order, as a subscriber has recorded it that keeps its arrivals in the
     /// log store (`mqttclient --arrivals log-store`).
     pub async fn has_arrived(

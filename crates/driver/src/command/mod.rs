@@ -3,10 +3,14 @@
 pub(crate) mod chaos;
 pub(crate) mod clock;
 pub(crate) mod compare;
+pub(crate) mod deployment;
 pub(crate) mod export;
+mod health;
 pub(crate) mod import;
 pub(crate) mod load;
 mod load_result;
+mod manual;
+mod owner;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod services;

@@ -4,6 +4,7 @@ use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
 use super::setting::Setting;
 use super::table::{heading, row, spread_table, stamping_table};
 use crate::drain::{Drained, End, Patience, drain, settled};
+use crate::live::{LiveArgs, LiveFigures};
 use crate::load::{Endpoint, LoadPlan, RequestOptions, Template, Tracing, Wrk, WrkResult};
 use crate::monitor::{Monitor, environment};
 use crate::output;
@@ -117,6 +118,9 @@ pub(crate) struct SweepArgs {
     json: bool,
 
     #[command(flatten)]
+    live: LiveArgs,
+
+    #[command(flatten)]
     thresholds: ThresholdArgs,
 
     #[command(flatten)]
@@ -173,6 +177,7 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
         _ => Ok(()),
     };
     sweeping.tell_outcome();
+    sweeping.live.close().await;
     service::close(&sweeping.tracer).await;
     pipeline.close().await;
     match swept {
@@ -203,6 +208,7 @@ struct Sweeping<'a> {
     quality: StampQuality,
     tracer: Tracer,
     progress: Progress,
+    live: LiveFigures,
 }
 
 impl<'a> Sweeping<'a> {
@@ -230,10 +236,12 @@ impl<'a> Sweeping<'a> {
             quality: StampQuality::new(path.stages()),
             tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
             progress: Progress::new((args.shape.duration + args.warmup) * levels),
+            live: LiveFigures::default(),
         }
     }
 
     async fn run(&mut self, pipeline: &mut Pipeline) -> anyhow::Result<()> {
+        self.live = LiveFigures::open(&self.args.live, &self.tracer, &pipeline.log, &self.args.path).await?;
         if !self.args.skip_service_check {
             check_services(&pipeline.log, &self.args.path, self.args.every).await?;
         }
@@ -262,7 +270,9 @@ impl<'a> Sweeping<'a> {
         }
         self.progress.stage(format!("{setting}, level {number} of {}", self.settings.len()));
         let plan = self.plan(&run, setting, pipeline);
+        self.live.level_begins(&run, number, setting);
         let load = self.load(&run, setting, plan, pipeline).await?;
+        self.live.level_ends().await;
         let level = reporter::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
         self.sweep.loads.push(load);
@@ -295,7 +305,8 @@ impl<'a> Sweeping<'a> {
         let begin_us = pipeline.log.time_us().await?;
         let (mut http, connections, limited_by) = match &self.source.wrk {
             None => {
-                let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
+                let tally =
+                    watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress, Some(&self.live)).await?;
                 (tally.http(), tally.connections, tally.limited_by())
             }
             Some(wrk) => {
