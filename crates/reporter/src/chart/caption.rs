@@ -25,8 +25,10 @@ fn settings(report: &Report) -> impl Iterator<Item = String> {
     let first = FIRST.iter().filter_map(|&name| report.settings.get_key_value(name));
     let others = report.settings.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
     // The sampling is told already, and the command line is the other settings once more.
-    let told = |name: &str| name == "every" || name == "command";
-    let shown = first.chain(others).filter(|(name, value)| !told(name) && !value.is_empty() && !value.contains("://"));
+    let told = ["every", "command"];
+    let shown = first
+        .chain(others)
+        .filter(move |(name, value)| !told.contains(&name.as_str()) && !value.is_empty() && !value.contains("://"));
     shown.map(|(name, value)| format!("{name} {value}"))
 }
 
