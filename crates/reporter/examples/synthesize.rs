@@ -125,6 +125,7 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
         path: path.to_vec(),
         settings: BTreeMap::new(),
         environment: BTreeMap::new(),
+        p99_limit_us: reporter::Report::P99_LIMIT_US,
         loads: vec![load],
     }
 }

@@ -52,6 +52,7 @@ impl Fixture {
             path: path.stages().to_vec(),
             settings: BTreeMap::from([("duration".to_owned(), "1s".to_owned())]),
             environment: BTreeMap::new(),
+            p99_limit_us: reporter::Report::P99_LIMIT_US,
             loads: runs.into_iter().zip([25_000, 400]).map(|(run, messages)| load(run, messages)).collect(),
         };
         sweep.save(&LogStore::connect(&fixture.url).await.unwrap(), Duration::from_secs(60)).await.unwrap();
@@ -83,6 +84,7 @@ impl Fixture {
             store: self.store(),
             path: None,
             out,
+            p99_limit: None,
             thresholds: ThresholdArgs::default(),
         };
         Ok(report(&args).await?.0)

@@ -34,6 +34,7 @@ fn header(runs: &[Run]) -> RawHeader {
         path: stamp::Path::default().stages().to_vec(),
         settings: BTreeMap::new(),
         environment: BTreeMap::new(),
+        p99_limit_us: crate::Report::P99_LIMIT_US,
         loads: runs.iter().map(|run| Load::foreign(run.id.clone())).collect(),
     };
     let stages = |run: &Run| run.stages.iter().map(|(stage, _)| stage.clone()).collect();
@@ -98,7 +99,7 @@ fn two_runs() -> Vec<Run> {
 #[test]
 fn the_file_is_text_that_anybody_can_read() {
     insta::assert_snapshot!(text(&bytes(&two_runs())), @r#"
-    {"format":"stampede-raw","version":1,"sweep":{"id":"s","started_unix_s":1,"every":1,"path":["send","apiserver","enqueue","pushserver","publish","mqttclient"],"settings":{},"environment":{},"loads":[{"run":"a","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]},{"run":"b","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]}]},"clock_steps":[],"runs":[{"run":"a","stages":["send","publish"]},{"run":"b","stages":["send","publish"]}]}
+    {"format":"stampede-raw","version":1,"sweep":{"id":"s","started_unix_s":1,"every":1,"path":["send","apiserver","enqueue","pushserver","publish","mqttclient"],"settings":{},"environment":{},"p99_limit_us":50000,"loads":[{"run":"a","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]},{"run":"b","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]}]},"clock_steps":[],"runs":[{"run":"a","stages":["send","publish"]},{"run":"b","stages":["send","publish"]}]}
     {"run":"a","counts":{"send@1-a.0":7}}
     {"run":"a","stage":"send","entries":3,"hex":[2]}
     {"id":1,"time":"1.000000"}
