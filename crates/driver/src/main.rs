@@ -21,7 +21,7 @@ use command::role::Role;
 use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
-use reporter::{CompareArgs, ReportArgs};
+use reporter::{CompareArgs, ExportArgs, ImportArgs, ReportArgs};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -49,10 +49,14 @@ enum Command {
     Services(ServicesArgs),
     /// Tell how well Redis time is known here: offset, drift, round trip, error
     Clock(ClockArgs),
-    /// Make the report of a sweep, or of a single run, from the log store
+    /// Make the report of a sweep, or of a single run, from the log store or a file of raw stamps
     Report(ReportArgs),
-    /// Set reports side by side: a table, what differs between their settings, and a picture
+    /// Set sweeps side by side: what differs between them, how sure that is, and a picture
     Compare(CompareArgs),
+    /// Keep the raw stamps of a sweep, or of a single run, in a file
+    Export(ExportArgs),
+    /// Put the raw stamps of a file back into a log store
+    Import(ImportArgs),
     #[command(flatten)]
     Deployment(Deployment),
     /// One process of the local stack
@@ -73,7 +77,9 @@ async fn main() -> ExitCode {
         Command::Services(args) => command::services::run(args).await,
         Command::Clock(args) => command::clock::run(args).await,
         Command::Report(args) => command::report::run(args).await,
-        Command::Compare(args) => command::compare::run(&args),
+        Command::Compare(args) => command::compare::run(args).await,
+        Command::Export(args) => command::export::run(args).await,
+        Command::Import(args) => command::import::run(args).await,
         Command::Deployment(command) => command.run(Arguments::command()).await,
         Command::Role { role } => role.run().await,
     };

@@ -192,6 +192,8 @@ fn a_sweep_reports_every_level_and_loses_nothing() {
     for picture in ["arrival.png", "hops.png"] {
         assert!(fs::read(latest.join(picture)).unwrap().starts_with(b"\x89PNG"), "{picture}");
     }
+    let page = fs::read_to_string(latest.join("report.html")).unwrap();
+    assert!(page.contains(report["findings"]["verdict"][0].as_str().unwrap()) && page.ends_with("</html>\n"));
 }
 
 #[test]
@@ -222,6 +224,9 @@ fn a_sweep_of_a_pipeline_that_is_already_there_can_be_reported_again() {
     assert!(report.status.success(), "{}", text(&report.stderr));
     let read = |folder: &Path| fs::read_to_string(folder.join("latest/report.tsv")).unwrap();
     assert_eq!(read(first.path()), read(again.path()));
+    let held = ["report", "latest", "--redis", &stack.at.redis, "--out", paths[1], "--threshold", "lost==0"];
+    assert_eq!(run(&held).status.code(), Some(0));
+    assert_eq!(run(&[&held[..], &["--threshold", "rps>1000M"]].concat()).status.code(), Some(99));
     stack.stop();
 }
 

@@ -48,7 +48,7 @@ fn a_sweep_that_holds_ends_with_0_and_its_report_has_every_file() {
     for tag in ["arrival", "user", "apiserver", "mqttclient"] {
         assert_eq!(log.matches(&format!("Tag={tag},")).count(), 2, "one interval a level: {tag}");
     }
-    assert!(written("summary.md").contains("| `lost==0` | held | 0 at c="), "{}", written("summary.md"));
+    assert!(written("summary.md").contains("| `lost==0` | held | 0 at every level |"), "{}", written("summary.md"));
 }
 
 #[test]

@@ -9,6 +9,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// A stage that a message has no stamp of.
 pub(crate) const MISSING: i64 = i64::MIN;
 
+/// Rows in which a message is looked for before all are: where several processes write a stage's stamps, each in its order, those of the others
+/// lie between two of one.
+const AHEAD: usize = 16;
+
 /// The error of a stamp that tells none.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -90,10 +94,11 @@ impl Join {
     }
 
     fn row(&mut self, stage: usize, stamp: &Stamp) -> usize {
-        // Messages mostly pass the stages in one order: looking at the next row first spares most look-ups.
+        // Messages mostly pass the stages in one order: looking at the next rows first spares most look-ups.
         let next = self.columns[stage].next;
-        if self.ids.get(next) == Some(&stamp.id) {
-            return next;
+        let ahead = self.ids.get(next..).unwrap_or_default().iter().take(AHEAD);
+        if let Some(further) = ahead.enumerate().find_map(|(further, &id)| (id == stamp.id).then_some(further)) {
+            return next + further;
         }
         let new = self.ids.len();
         // A row takes more than 100 bytes: memory ends before 2^32 of them.

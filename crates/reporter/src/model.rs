@@ -282,7 +282,7 @@ impl Report {
             path: sweep.path.clone(),
             settings: sweep.settings.clone(),
             environment: sweep.environment.clone(),
-            p99_limit_us: Self::P99_LIMIT_US,
+            p99_limit_us: sweep.p99_limit_us,
             stamping: Vec::new(),
             levels: Vec::new(),
             findings: Findings::default(),

@@ -21,6 +21,9 @@ pub struct Sweep {
     /// Where it was measured: kernel, processor, versions, settings of the servers.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// A level is within the limit when its 99th percentile of arrival latency is at most this, µs.
+    #[serde(default = "usual_limit")]
+    pub p99_limit_us: u64,
     /// One load for each level that is finished.
     pub loads: Vec<Load>,
 }
@@ -179,6 +182,10 @@ fn once() -> u32 {
     1
 }
 
+fn usual_limit() -> u64 {
+    crate::Report::P99_LIMIT_US
+}
+
 impl Load {
     /// A load of another program, of which only the run is known.
     #[must_use]
@@ -252,6 +259,7 @@ impl Sweep {
             path: stamp::Path::default().without_send().stages().to_vec(),
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),
+            p99_limit_us: usual_limit(),
             loads: vec![load],
         }
     }

@@ -1,11 +1,14 @@
 //! Reading the log store: stamps, counts, and the documents kept beside them.
 
+mod copy;
+
 use crate::registry::{self, Beat};
 use crate::{MsgId, RedisUrl, RunId, Stage, StoreError, Wait, keys};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Entries fetched in one round trip.
@@ -78,9 +81,12 @@ impl LogStore {
 
     /// The counters of a run; empty for a run that nobody has seen.
     pub async fn counts(&self, run: &RunId) -> Result<Counts, StoreError> {
-        let fields: BTreeMap<String, u64> =
-            self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))?;
-        Ok(fields.into_iter().collect())
+        Ok(self.count_fields(run).await?.into_iter().collect())
+    }
+
+    /// The fields of a run's hash of counters as they are, each of one writer.
+    pub async fn count_fields(&self, run: &RunId) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))
     }
 
     /// The runs that have counters, sorted.
@@ -91,16 +97,32 @@ impl LogStore {
         Ok(keys.iter().filter_map(run).collect())
     }
 
-    /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time.
+    /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time. While one chunk is taken, the log store
+    /// works on the next.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
+        let key = keys::stamps(run, stage);
+        let ask = |from: isize| {
+            let (mut connection, key) = (self.connection.clone(), key.clone());
+            tokio::spawn(async move { connection.lrange::<_, Vec<Vec<u8>>>(key, from, from + CHUNK - 1).await })
+        };
         let mut from = 0;
-        loop {
-            let taken = self.entries_from(run, stage, from, &mut take).await?;
-            if taken < CHUNK.unsigned_abs() {
-                return Ok(());
+        let mut asked = Some(ask(from));
+        while let Some(answer) = asked.take() {
+            // It ends without an answer only when the runtime does.
+            let answer = answer.await.unwrap_or_else(|_| Err(std::io::Error::from(ErrorKind::Interrupted).into()));
+            let chunk = answer.map_err(|e| self.url.failed(e))?;
+            if chunk.len() >= CHUNK.unsigned_abs() {
+                from += CHUNK;
+                asked = Some(ask(from));
+                // A turn for the question, and one for the connection that sends it.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
             }
-            from += taken;
+            for entry in &chunk {
+                take(entry);
+            }
         }
+        Ok(())
     }
 
     /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip

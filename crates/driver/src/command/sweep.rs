@@ -221,16 +221,16 @@ impl<'a> Sweeping<'a> {
             path: path.stages().to_vec(),
             settings: describe(args, pipeline),
             environment: environment(pipeline).await,
+            p99_limit_us: u64::try_from(args.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
         };
-        let p99_limit_us = u64::try_from(args.p99_limit.as_micros()).unwrap_or(u64::MAX);
         let settings = Setting::all(args);
         let levels = u32::try_from(settings.len()).unwrap_or(u32::MAX);
         Self {
             args,
             settings,
             source,
-            report: Report { p99_limit_us, ..Report::new(&sweep) },
+            report: Report::new(&sweep),
             sweep,
             output,
             quality: StampQuality::new(path.stages()),
@@ -273,7 +273,7 @@ impl<'a> Sweeping<'a> {
         self.live.level_begins(&run, number, setting);
         let load = self.load(&run, setting, plan, pipeline).await?;
         self.live.level_ends().await;
-        let level = reporter::measure(&pipeline.log, &load, &self.sweep, &mut self.quality).await?;
+        let level = reporter::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
         self.sweep.loads.push(load);
         self.sweep.loads.sort_by(Load::cmp_setting);

@@ -9,6 +9,7 @@ use plotters::style::{Color, RGBColor, ShapeStyle};
 const LINE_WIDTH: u32 = 5;
 const SPAN_WIDTH: u32 = 10;
 const RADIUS: f64 = 12.0;
+const RIM: f64 = 4.0;
 const STRIPES_APART: usize = 16;
 const STRIPE_WIDTH: u32 = 4;
 
@@ -80,10 +81,13 @@ impl Look {
         at: (i32, i32),
     ) -> Result<(), DrawError<DB>> {
         let radius = radius(shape);
-        draw_shape(area, shape, at, radius + 4.0, palette::PAPER)?;
+        // A dot may lie on a point of another series, which is to be seen around it.
+        if shape != Shape::Dot {
+            draw_shape(area, shape, at, radius + RIM, palette::PAPER)?;
+        }
         draw_shape(area, shape, at, radius, self.colour)?;
         if shape == Shape::Below {
-            self.hollow(area, shape, at)?;
+            hollow(area, shape, at)?;
         }
         Ok(())
     }
@@ -96,12 +100,13 @@ impl Look {
         at: (i32, i32),
     ) -> Result<(), DrawError<DB>> {
         self.draw_point(area, shape, at)?;
-        self.hollow(area, shape, at)
+        hollow(area, shape, at)
     }
+}
 
-    fn hollow<DB: DrawingBackend>(self, area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Result<(), DrawError<DB>> {
-        draw_shape(area, shape, at, radius(shape) / 2.0, palette::PAPER)
-    }
+/// Puts paper into a point.
+fn hollow<DB: DrawingBackend>(area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Result<(), DrawError<DB>> {
+    draw_shape(area, shape, at, radius(shape) / 2.0, palette::PAPER)
 }
 
 fn radius(shape: Shape) -> f64 {

@@ -1,7 +1,7 @@
 //! The pictures.
 //!
 //! Each is drawn by a function that is generic over plotters' backends, on a canvas that is [`CANVAS_WIDTH`] units wide. [`picture`]
-//! chooses the backend, a bitmap or [`svg`], and makes the file. What to show is worked out apart from drawing: [`axis`], [`caption`],
+//! chooses the backend, a bitmap or [`mod@svg`], and makes the file. What to show is worked out apart from drawing: [`axis`], [`caption`],
 //! [`levels`], [`ramp`] and [`selection`] are pure.
 
 mod arrival;

@@ -138,7 +138,11 @@ fn check_comparison(name: &str, title: &str, reports: &[(&str, Report)]) -> usiz
             ((*label).to_owned(), Report { sweep: format!("sweep-{index}"), ..report.clone() })
         })
         .collect();
-    let bytes = compare::render(&Comparison::new(&reports).unwrap(), title).unwrap();
+    let comparison = Comparison::new(&reports).unwrap();
+    let drawing = compare::svg(&comparison, title).unwrap();
+    svg::sound("compare", &drawing, title);
+    keep(&format!("compare-{name}.svg"), drawing.as_bytes());
+    let bytes = compare::png(&comparison, title).unwrap();
     keep(&format!("compare-{name}.png"), &bytes);
     let (size, inked) = decoded(bytes);
     assert_eq!(size.0, SIZE.0);

@@ -92,7 +92,7 @@ impl Text {
         rounded(size * 0.306)
     }
 
-    /// The size of a text as CSS has it: the height of DejaVu Sans from its highest to its lowest letter is 1.164 em.
+    /// The size of a text as CSS has it: the height of the font from its highest to its lowest letter is 1.164 em.
     pub(super) fn em(size: f64) -> f64 {
         size / 1.164
     }

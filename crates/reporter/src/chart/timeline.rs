@@ -149,18 +149,14 @@ impl Scene<'_> {
         look: Look,
         figure: fn(&Slice) -> Option<i64>,
     ) -> Result<(), DrawError<DB>> {
-        let place = |(index, slice): (usize, &Slice)| Some((self.x(index as f64 + 0.5), self.y(figure(slice)?)));
-        let slices: Vec<(usize, &Slice)> = self.timeline.slices.iter().enumerate().collect();
-        let alike = slices.chunk_by(|(_, one), (_, other)| (one.entered == 0) == (other.entered == 0));
-        let told = alike.filter(|chunk| chunk[0].1.entered > 0 || chunk.len() > BRIDGED);
-        let points: Vec<Option<(i32, i32)>> = told.flatten().copied().map(place).collect();
-        if look.shape != Shape::None {
-            return points.iter().flatten().try_for_each(|&at| look.draw_point(area, look.shape, at));
-        }
+        let place = |&(index, us): &(usize, i64)| (self.x(index as f64 + 0.5), self.y(us));
         let half = (self.x(0.5) - self.x(0.0)).max(4);
-        for stretch in points.split(Option::is_none) {
-            let line: Vec<(i32, i32)> = stretch.iter().flatten().copied().collect();
+        for stretch in stretches(&self.timeline.slices, figure) {
+            let line: Vec<(i32, i32)> = stretch.iter().map(place).collect();
             match line[..] {
+                _ if look.shape != Shape::None => {
+                    line.iter().try_for_each(|&at| look.draw_point(area, look.shape, at))?;
+                }
                 [(x, y)] => look.draw_line(area, &[(x - half, y), (x + half, y)])?,
                 _ => look.draw_line(area, &line)?,
             }
@@ -191,4 +187,36 @@ pub(super) fn told(name: &str, timeline: &Timeline, index: usize, slice: &Slice)
     );
     let in_flight = number::grouped(slice.in_flight as f64, 0);
     format!("{name}, {at} s: {} sampled, {figures}, {in_flight} in flight at its end", slice.entered)
+}
+
+/// The slices that a line joins, with their values, µs: it is broken where nothing arrived, and where no message was sampled for long.
+fn stretches(slices: &[Slice], figure: fn(&Slice) -> Option<i64>) -> Vec<Vec<(usize, i64)>> {
+    let indexed: Vec<(usize, &Slice)> = slices.iter().enumerate().collect();
+    let alike = indexed.chunk_by(|(_, one), (_, other)| (one.entered == 0) == (other.entered == 0));
+    let told = alike.filter(|chunk| chunk[0].1.entered > 0 || chunk.len() > BRIDGED);
+    let values: Vec<Option<(usize, i64)>> =
+        told.flatten().map(|&(index, slice)| Some((index, figure(slice)?))).collect();
+    let stretches = values.split(Option::is_none).filter(|stretch| !stretch.is_empty());
+    stretches.map(|stretch| stretch.iter().flatten().copied().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_broken_where_nothing_arrived_and_not_where_little_was_sampled() {
+        let slice = |entered, p50_us| Slice { entered, p50_us, ..Slice::default() };
+        let (arrived, lost, unsampled) = (slice(3, Some(7)), slice(3, None), slice(0, None));
+        let indices = |slices: &[&Slice]| -> Vec<Vec<usize>> {
+            let slices: Vec<Slice> = slices.iter().map(|&slice| slice.clone()).collect();
+            let stretches = stretches(&slices, |slice| slice.p50_us).into_iter();
+            stretches.map(|stretch| stretch.into_iter().map(|(index, _)| index).collect()).collect()
+        };
+        assert_eq!(indices(&[&arrived, &unsampled, &arrived, &lost, &arrived]), [vec![0, 2], vec![4]]);
+        let mut long = vec![&unsampled; BRIDGED + 3];
+        (long[0], long[BRIDGED + 2]) = (&arrived, &arrived);
+        assert_eq!(indices(&long), [vec![0], vec![BRIDGED + 2]]);
+        assert_eq!(indices(&[]), [[0; 0]; 0]);
+    }
 }

@@ -102,10 +102,13 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
 
 /// Writes the files of a comparison into `folder`, in the same way.
 pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Path) -> Result<(), ExportError> {
-    let picture = chart::compare::render(comparison, title).map_err(RenderError::Chart)?;
+    let png = chart::compare::png(comparison, title).map_err(RenderError::Chart)?;
+    let svg = chart::compare::svg(comparison, title).map_err(RenderError::Chart)?;
     put(folder, "compare.tsv", comparison::tsv(comparison).as_bytes())?;
     put(folder, "compare.md", comparison::markdown(comparison).as_bytes())?;
-    put(folder, "compare.png", &picture)
+    put(folder, "compare.json", &comparison::json(comparison).map_err(RenderError::Json)?)?;
+    put(folder, "compare.svg", svg.as_bytes())?;
+    put(folder, "compare.png", &png)
 }
 
 /// Writes a file beside its place and then moves it there, so that nobody reads half of it.

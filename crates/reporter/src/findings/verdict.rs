@@ -37,10 +37,18 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
             } else {
                 " No higher level was measured that it did not carry: it may do more."
             };
+            let lower = |level: &&Level| level.load.position().is_some_and(|position| position < capacity.position);
+            let failed = |level: &&Level| level.is_within(report.p99_limit_us) == Some(false);
+            let below = match report.levels.iter().filter(lower).filter(failed).count() {
+                0 => String::new(),
+                count => format!(
+                    " Of the lower levels {count} were not carried, though: repeat the sweep (--repeat) to see what is chance."
+                ),
+            };
             let doubt =
                 if capacity.doubtful { " The confidence interval of that p99 reaches beyond the limit." } else { "" };
             format!(
-                "The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{beyond}{doubt}",
+                "The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{below}{beyond}{doubt}",
                 ms(capacity.p99_us as f64)
             )
         }

@@ -84,7 +84,7 @@ fn hops(report: &Report, index: usize, level: &Level) -> Table {
         Column::of("service", "of the mean: the time of a message that has the hop to itself, ms"),
         Column::of("waiting", "of the mean: the rest, ms"),
         Column::of("share", "of mean arrival latency"),
-        Column::of(format!("of slowest {}", figure::percent(slowest)), "share of the time of the slowest messages"),
+        Column::of(format!("slowest {}", figure::percent(slowest)), "share of the time of the slowest messages"),
         Column::of("in flight at end", "messages on this hop when the load ended"),
         Column::of("counted", "all messages that passed the stage at its end, sampled or not"),
         Column::of("below zero", "latencies below zero, as the clocks told them"),
@@ -116,7 +116,7 @@ fn hops(report: &Report, index: usize, level: &Level) -> Table {
                 Cell::part(slow.map(|hop| hop.share)),
                 Cell::count(measured.in_flight_at_end),
                 counted.map_or_else(Cell::absent, Cell::count),
-                Cell::count(measured.negative).bad_unless_zero(),
+                Cell::count(measured.negative),
             ],
         );
     }

@@ -40,7 +40,7 @@ fn json(report: &Report) -> Result<String, serde_json::Error> {
 mod tests {
     use super::*;
     use crate::Slice;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
 
     #[test]
     fn nothing_ends_the_element_and_no_login_is_told() {

@@ -16,10 +16,11 @@ pub(super) fn ms(us: f64) -> String {
     grouped(ms, decimals)
 }
 
-/// A confidence interval as ms: `1.200–1.450`, or `≥ 1.200` where it has no upper end.
+/// A confidence interval as ms: `1.200–1.450`, or `≥ 1.200` where it has no upper end. A dash between negative numbers would be taken for a minus.
 pub(super) fn interval(interval: &Interval) -> String {
     let low = ms(interval.low_us as f64);
     match interval.high_us {
+        Some(high) if interval.low_us < 0 => format!("{low} to {}", ms(high as f64)),
         Some(high) => format!("{low}–{}", ms(high as f64)),
         None => format!("≥ {low}"),
     }
@@ -36,14 +37,14 @@ pub(super) fn interval_explained(interval: &Interval) -> String {
     format!("with 95 % confidence {range}; tells as much as {independent} independent messages")
 }
 
-/// A part of a whole, 0 to 1, as percent in about two digits; what is there does not become 0.
+/// A part of a whole, 0 to 1, as percent in about two digits; what is there does not become 0. No line breaks before the sign.
 pub(super) fn percent(part: f64) -> String {
     let percent = part * 100.0;
     match percent.abs() {
-        0.0 => "0 %".to_owned(),
-        ..0.1 => "< 0.1 %".to_owned(),
-        ..9.95 => format!("{} %", grouped(percent, 1).trim_end_matches(".0")),
-        _ => format!("{} %", grouped(percent, 0)),
+        0.0 => "0\u{a0}%".to_owned(),
+        ..0.1 => "<\u{a0}0.1\u{a0}%".to_owned(),
+        ..9.95 => format!("{}\u{a0}%", grouped(percent, 1).trim_end_matches(".0")),
+        _ => format!("{}\u{a0}%", grouped(percent, 0)),
     }
 }
 
@@ -94,6 +95,7 @@ mod tests {
     fn an_interval_may_have_no_upper_end() {
         let mut one = Interval { low_us: 1200, high_us: Some(1450), effective_count: 2000 };
         assert_eq!(interval(&one), "1.200–1.450");
+        assert_eq!(interval(&Interval { low_us: -383, high_us: Some(-295), ..one }), "−0.383 to −0.295");
         one.high_us = None;
         assert_eq!(interval(&one), "≥ 1.200");
         let sentence = "with 95 % confidence at least 1.200 ms; tells as much as 2,000 independent messages";
@@ -105,7 +107,7 @@ mod tests {
         let percents =
             [(0.0, "0 %"), (0.0004, "< 0.1 %"), (0.0123, "1.2 %"), (0.01, "1 %"), (0.784, "78 %"), (1.0, "100 %")];
         for (part, expected) in percents {
-            assert_eq!(percent(part), expected);
+            assert_eq!(percent(part).replace('\u{a0}', " "), expected);
         }
         let numbers =
             [(0.0, "0"), (0.041_23, "0.0412"), (0.000_012_3, "1.23 × 10⁻⁵"), (8615.8, "8,616"), (-2.0, "−2.00")];

@@ -62,7 +62,7 @@ fn moment(unix_s: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
+    use crate::fixture::report_of;
 
     #[test]
     fn who_when_and_what() {

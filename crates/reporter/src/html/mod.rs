@@ -76,7 +76,7 @@ pub(crate) fn render(report: &Report) -> Result<Vec<u8>, PageError> {
         version: env!("CARGO_PKG_VERSION"),
         facts: header::facts(report),
         verdict: Verdict::of(report),
-        thresholds: threshold::table(&[]),
+        thresholds: threshold::table(&report.thresholds),
         levels: levels::table(report),
         drawings: chart::svgs(report)?,
         ramps: ["percentiles", "heatmap"],

@@ -33,7 +33,7 @@ fn parameters(fit: &Fit) -> Table {
     let columns = vec![
         Column::words("parameter", ""),
         Column::of("value", ""),
-        Column::of("± standard error", ""),
+        Column::of("±\u{a0}standard error", ""),
         Column::words("what it is", ""),
     ];
     let mut table = Table::new("law", "Parameters of the Universal Scalability Law", columns);

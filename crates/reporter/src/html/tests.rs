@@ -1,8 +1,8 @@
 //! The page as a whole, for reports made by hand.
 
 use super::render;
-use crate::chart::tests::report_of;
-use crate::{Distribution, Estimate, Fit, Interval, Level, LittleLaw, Load, Report, Usage, Usl};
+use crate::fixture::report_of;
+use crate::{Distribution, Estimate, Fit, Interval, Level, LittleLaw, Load, Report, Threshold, Usage, Usl};
 use roxmltree::{Document, Node};
 use std::collections::BTreeSet;
 
@@ -145,6 +145,8 @@ fn every_level_has_its_row_its_details_and_its_books() {
     let verdict = html.find("The pipeline sustains much.").unwrap();
     assert!(verdict < html.find("<table").unwrap() && verdict < html.find("And more.").unwrap());
     assert!(cells(&html, "level-table")[0][8].contains("≥ 0.900"));
+    // Five of the seven belong to the pipeline: 4.2 s each for 80,000 messages.
+    assert_eq!(cells(&html, "usage")[0].last().unwrap(), "262.50");
 }
 
 #[test]
@@ -171,6 +173,19 @@ fn what_went_wrong_is_marked_with_its_reason() {
 }
 
 #[test]
+fn thresholds_stand_between_the_verdict_and_the_levels() {
+    let mut report = every_level();
+    let thresholds = ["lost==0", "arrival.p50<1ns"].map(|text| text.parse::<Threshold>().unwrap().judge(&report));
+    report.thresholds = thresholds.into();
+    let html = page("thresholds", &report);
+    let rows = cells(&html, "thresholds");
+    assert!(rows[0][2].contains("held") && rows[1][2].contains("missed") && rows[1][1].contains("c=20"), "{rows:?}");
+    let at = |id: &str| html.find(&format!("<section id=\"{id}\"")).unwrap();
+    assert!(at("verdict") < at("threshold-verdicts") && at("threshold-verdicts") < at("levels"));
+    assert!(!page("twenty", &every_level()).contains("threshold-verdicts"));
+}
+
+#[test]
 fn texts_of_others_stay_texts() {
     let mut report = every_level();
     report.sweep = HOSTILE.to_owned();
@@ -180,6 +195,9 @@ fn texts_of_others_stay_texts() {
     report.environment = report.settings.clone();
     report.findings.verdict = vec![HOSTILE.to_owned(); 2];
     report.findings.usl = Usl::Refused(HOSTILE.to_owned());
+    let mut missed = "lost==0".parse::<Threshold>().unwrap().judge(&report);
+    (missed.threshold, missed.not_measured) = (HOSTILE.to_owned(), Some(HOSTILE.to_owned()));
+    report.thresholds = vec![missed];
     for level in &mut report.levels {
         level.stability.unstable = Some(HOSTILE.to_owned());
         level.load.generator_limited = Some(HOSTILE.to_owned());

@@ -56,10 +56,12 @@ pub(super) fn overview(report: &Report) -> Option<Table> {
             .iter()
             .map(|component| Column::of(*component, "CPU-µs by accepted message; below it, how busy it was")),
     );
+    columns.push(Column::of("pipeline", "CPU-µs by accepted message of all of them but the driver and the host"));
     let mut table = Table::new("usage", "CPU-µs a message by component, level by level", columns);
     for (index, level) in report.levels.iter().enumerate() {
         let mut row = vec![name_cell(report, level)];
         row.extend(components.iter().map(|component| together(level, component)));
+        row.push(pipeline(level));
         table.push(Some(index), row);
     }
     Some(table)
@@ -76,6 +78,13 @@ fn together(level: &Level, component: &str) -> Cell {
     let memory: u64 = all.iter().filter_map(|usage| usage.memory_bytes).sum();
     let hint = if memory > 0 { format!("memory {}", figure::mebibytes(memory)) } else { String::new() };
     cell.note(format!("{} busy", figure::percent(busiest))).hint(hint)
+}
+
+/// What the pipeline itself spent: neither who loads it, nor the host, which holds everything.
+fn pipeline(level: &Level) -> Cell {
+    let parts = level.load.usage.iter().filter(|usage| !matches!(usage.component.as_str(), "driver" | "host"));
+    let spent: Vec<u64> = parts.map(|usage| usage.cpu_us).collect();
+    if spent.is_empty() { Cell::absent() } else { by_message(spent.iter().sum(), level) }
 }
 
 fn by_message(cpu_us: u64, level: &Level) -> Cell {

@@ -11,20 +11,20 @@ mod timeline;
 mod truth;
 
 use crate::join::Join;
-use crate::{Accounting, Histograms, Level, Load, StampQuality, Sweep, Traces};
+use crate::{Accounting, Histograms, Level, Load, StampQuality, Stamps, StampsError, Sweep, Traces};
 use order::Order;
-use stamp::{Counts, LogStore, Stage, Stamp, StoreError};
+use stamp::{Counts, Stage, Stamp};
 
 /// Reads the stamps and counts of a load's run and computes the level; what the stamps are worth goes into `quality`.
 ///
 /// # Errors
-/// When the log store fails.
+/// When the log store fails, or the file is cut off or damaged.
 pub async fn measure(
-    log: &LogStore,
+    stamps: &mut Stamps,
     load: &Load,
     sweep: &Sweep,
     quality: &mut StampQuality,
-) -> Result<Level, StoreError> {
+) -> Result<Level, StampsError> {
     let mut join = Join::new(sweep.path.len());
     let mut unreadable = 0;
     for (index, stage) in sweep.path.iter().enumerate() {
@@ -35,9 +35,9 @@ pub async fn measure(
             }
             Err(_) => unreadable += 1,
         };
-        log.entries(&load.run, stage, take).await?;
+        stamps.entries(&load.run, stage, take).await?;
     }
-    let counts = log.counts(&load.run).await?;
+    let counts = stamps.counts(&load.run).await?;
     for (index, stage) in sweep.path.iter().enumerate() {
         quality.add_dropped(index, counts.get(&format!("dropped.{stage}")));
     }

@@ -4,7 +4,7 @@
 //! means over the thirds of the load are compared, so that a moment's pause in the middle is no instability, and neither is the way up at the start.
 
 use super::Evidence;
-use crate::Stability;
+use crate::{Stability, number};
 
 /// Moments of the load at which messages in flight are counted.
 const MOMENTS: usize = 90;
@@ -42,7 +42,8 @@ fn why(evidence: &Evidence<'_>, [begin, middle, end]: [f64; 3], growth_per_sec: 
     let steady = end > middle * GROWS && middle > begin * GROWS;
     let many = growth_per_sec > PART * taken_in_per_sec && end - middle > LEAST_SAMPLED * evidence.every as f64;
     if steady && many {
-        return Some(format!("messages in flight grew by {growth_per_sec:.0} a second to the end of the load"));
+        let growth = number::grouped(growth_per_sec, 0);
+        return Some(format!("messages in flight grew by {growth} a second to the end of the load"));
     }
     if books.in_flight > 0 {
         return Some(format!("{} messages were still under way when the drain was given up", books.in_flight));

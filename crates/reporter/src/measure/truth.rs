@@ -116,6 +116,7 @@ fn reported(messages: &[Message]) -> Level {
         path,
         settings: BTreeMap::new(),
         environment: BTreeMap::new(),
+        p99_limit_us: 50_000,
         loads: Vec::new(),
     };
     level(&load, &sweep, &join, 0, &counts.into_iter().collect::<Counts>())

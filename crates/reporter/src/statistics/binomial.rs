@@ -11,7 +11,7 @@ pub(super) fn at_least(k: u64, n: u64, p: f64) -> f64 {
 
 /// `I_x(a, b)` by its continued fraction (Abramowitz & Stegun 26.5.8), evaluated by Lentz's method as in W. H. Press et al., "Numerical Recipes",
 /// 3rd edition (2007), section 6.4.
-fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
+pub(super) fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     let front = (a * x.ln() + b * (-x).ln_1p() + ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b)).exp();
     // The fraction converges fast on this side of the mean only.
     if x < (a + 1.0) / (a + b + 2.0) {

@@ -8,6 +8,8 @@ mod binomial;
 mod coverage;
 mod dependence;
 mod interval;
+pub(crate) mod ratio;
+mod student;
 mod survival;
 
 use interval::{lower_rank, ranks};

@@ -273,6 +273,7 @@ fn names() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parsed(text: &str) -> Threshold {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -336,5 +337,20 @@ mod tests {
         insta::assert_snapshot!(told("lost==0@20"), @r#""@20" names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second"#);
         insta::assert_snapshot!(told("lost==0@c=many"), @r#""@c=many" names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second"#);
         insta::assert_snapshot!(told("capacity>1k@c=20"), @"capacity is a figure of the whole sweep and not of one level: leave the @ and what follows it out");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_refused_or_shown_so_that_it_means_the_same(
+            text in r"(arrival\.p99|user.mean|lost|rps|cpu|\PC{0,6}) ?[<>=!]{0,2} ?[0-9]{0,4}(ms|s|m|µs|k| |\PC)?(@ ?[cr]=[0-9]{0,3})?",
+        ) {
+            if let Ok(threshold) = text.parse::<Threshold>() {
+                let shown = threshold.to_string();
+                let again = parsed(&shown);
+                prop_assert_eq!(&again.to_string(), &shown);
+                prop_assert_eq!((again.operator, again.place), (threshold.operator, threshold.place));
+                prop_assert!(again.limit.total_cmp(&threshold.limit).is_eq());
+            }
+        }
     }
 }

@@ -31,25 +31,30 @@ pub(super) fn check(name: &str, report: &Report) {
     assert_eq!(names, ["arrival", "throughput", "hops", "percentiles", "timeline", "cpu", "heatmap"]);
     for drawing in drawings {
         keep(&format!("{}-{name}.svg", drawing.name), drawing.svg.as_bytes());
-        let document = Document::parse(&drawing.svg).unwrap();
-        let root = document.root_element();
-        assert!(root.has_tag_name(("http://www.w3.org/2000/svg", "svg")));
-        assert_eq!((root.attribute("role"), root.attribute("aria-label")), (Some("img"), Some(drawing.title)));
-        assert!(
-            root.attribute("viewBox").is_some()
-                && root.attribute("width").is_none()
-                && root.attribute("height").is_none()
-        );
-        for element in root.descendants().filter(Node::is_element) {
-            let numbers = element.attributes().filter(|attribute| NUMBERS.contains(&attribute.name()));
-            numbers.for_each(|attribute| check_numbers(drawing.name, attribute.name(), attribute.value()));
-            for colour in ["fill", "stroke"].into_iter().filter_map(|name| element.attribute(name)) {
-                assert!(colour.starts_with('#') || ["none", "transparent"].contains(&colour), "{colour}");
-            }
-        }
+        let document = sound(drawing.name, &drawing.svg, drawing.title);
         let levels = levels(&document, "level").into_iter().chain(levels(&document, "spot"));
         assert!(levels.into_iter().all(|index| index < report.levels.len()), "{}", drawing.name);
     }
+}
+
+/// Checks one picture and returns it as XML.
+#[track_caller]
+pub(super) fn sound<'a>(name: &str, svg: &'a str, title: &str) -> Document<'a> {
+    let document = Document::parse(svg).unwrap();
+    let root = document.root_element();
+    assert!(root.has_tag_name(("http://www.w3.org/2000/svg", "svg")));
+    assert_eq!((root.attribute("role"), root.attribute("aria-label")), (Some("img"), Some(title)));
+    assert!(
+        root.attribute("viewBox").is_some() && root.attribute("width").is_none() && root.attribute("height").is_none()
+    );
+    for element in root.descendants().filter(Node::is_element) {
+        let numbers = element.attributes().filter(|attribute| NUMBERS.contains(&attribute.name()));
+        numbers.for_each(|attribute| check_numbers(name, attribute.name(), attribute.value()));
+        for colour in ["fill", "stroke"].into_iter().filter_map(|name| element.attribute(name)) {
+            assert!(colour.starts_with('#') || ["none", "transparent"].contains(&colour), "{colour}");
+        }
+    }
+    document
 }
 
 /// The levels of the elements of this class.
