@@ -2,6 +2,7 @@
 
 pub(crate) mod chaos;
 pub(crate) mod clock;
+mod command_line;
 pub(crate) mod compare;
 pub(crate) mod deployment;
 pub(crate) mod export;

@@ -1,5 +1,6 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
+use super::command_line::command_line;
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
 use super::setting::Setting;
 use super::table::{heading, row, spread_table, stamping_table};
@@ -429,6 +430,7 @@ fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
     let time = |duration: Duration| humantime::format_duration(duration).to_string();
     let rates = !args.rates.is_empty() || args.rate_from.is_some();
     let mut settings = BTreeMap::from([
+        ("command".to_owned(), command_line(std::env::args())),
         ("duration".to_owned(), time(args.shape.duration)),
         ("warmup".to_owned(), time(args.warmup)),
         ("every".to_owned(), args.every.to_string()),

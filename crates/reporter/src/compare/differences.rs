@@ -36,6 +36,8 @@ pub(super) fn between(groups: &[(&str, Vec<&Report>)]) -> Vec<Difference> {
 fn settings(report: &Report) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> =
         report.settings.iter().map(|(name, value)| (name.clone(), without_logins(value))).collect();
+    // It says in one line what the others say one by one.
+    settings.remove("command");
     // A local stack takes whatever port is free.
     if settings.get("pipeline").is_some_and(|pipeline| pipeline == "local stack") {
         settings.remove("target");
