@@ -133,7 +133,8 @@ fn check_latencies(level: &Value) {
     let hops = level["hops"].as_array().unwrap().iter().map(|hop| &hop["latency"]);
     for latency in hops.chain([&level["arrival"], &level["user"]]) {
         assert!(latency["count"].as_u64().unwrap() > 0, "{latency}");
-        for value in ["p50_us", "p99_us", "max_us"] {
+        // The sample is too small for a p99; the longest says more.
+        for value in ["p50_us", "max_us"] {
             assert!(latency[value].as_i64().unwrap().abs() < MINUTE_US, "{value}: {latency}");
         }
     }
