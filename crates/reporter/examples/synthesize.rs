@@ -118,7 +118,6 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
         ..Load::foreign(run.clone())
     };
     Sweep {
-        p99_limit_us: 50_000,
         id: run.clone(),
         started_unix_s: START_US.unsigned_abs() / 1_000_000,
         every: 1,

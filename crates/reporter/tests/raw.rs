@@ -45,7 +45,6 @@ impl Fixture {
         commands.set("trace:s.c02:other", "x").ignore();
         let (): () = commands.query_async(&mut fixture.connection().await).await.unwrap();
         let sweep = Sweep {
-            p99_limit_us: 50_000,
             id: "s".parse().unwrap(),
             started_unix_s: 1_795_255_200,
             every: 1,
@@ -79,7 +78,6 @@ impl Fixture {
     async fn report(&self, sweep: &str) -> anyhow::Result<Report> {
         let out = self.folder.path().join("reports");
         let args = ReportArgs {
-            p99_limit: None,
             sweep: sweep.to_owned(),
             store: self.store(),
             path: None,

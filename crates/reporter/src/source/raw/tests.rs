@@ -27,7 +27,6 @@ fn run(id: &str, stages: &[(&str, &[&str])]) -> Run {
 
 fn header(runs: &[Run]) -> RawHeader {
     let sweep = Sweep {
-        p99_limit_us: 50_000,
         id: "s".parse().unwrap(),
         started_unix_s: 1,
         every: 1,
