@@ -2,7 +2,7 @@
 
 use crate::pipeline::Pipeline;
 use stamp::{Counts, Path, RunId, Stage, clock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// How often the counters are read.
@@ -11,17 +11,38 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// How long an intake must stand still to have ended: services write their counts every 100 ms.
 const STILL: Duration = Duration::from_millis(400);
 
-/// How a drain ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Drained {
-    /// How long it took: to the last movement, where it was given up.
-    pub(crate) took: Duration,
-    /// Every accepted message has passed every stage.
-    pub(crate) complete: bool,
+/// How long a drain may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// It is given up when no counter has moved for so long.
+    pub(crate) still: Duration,
+    /// And after so long in any case.
+    pub(crate) whole: Duration,
 }
 
-/// Waits until `accepted` messages of the run have passed every stage after the load generator's own, or until no
-/// counter has moved for `patience`.
+/// How a drain ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Drained {
+    /// How long it took: to the last movement, where nothing moved any more.
+    pub(crate) took: Duration,
+    pub(crate) end: End,
+    /// Messages that had arrived by then, duplicates apart.
+    pub(crate) arrived: u64,
+}
+
+/// Why a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Every accepted message has passed every stage.
+    Complete,
+    /// Nothing moved any more.
+    Still,
+    /// It took too long, and messages still moved.
+    Moving,
+}
+
+/// Waits until `accepted` messages of the run have passed every stage after the load generator's own, or until
+/// `patience` ends.
 ///
 /// # Errors
 /// When the log store fails, or a part of the local stack ends.
@@ -30,7 +51,7 @@ pub(crate) async fn drain(
     run: &RunId,
     path: &Path,
     accepted: u64,
-    patience: Duration,
+    patience: Patience,
 ) -> anyhow::Result<Drained> {
     let begin = clock::now();
     let mut moved = begin;
@@ -39,15 +60,20 @@ pub(crate) async fn drain(
         pipeline.ended()?;
         let counts = pipeline.log.counts(run).await?;
         let now = clock::now();
+        let arrived = arrived(&counts, path);
+        let drained = |until: Instant, end| Ok(Drained { took: until.duration_since(begin), end, arrived });
         // What was enqueued although its answer was lost on the way arrives, too.
         if is_complete(&counts, path, accepted.max(counts.get(Stage::ENQUEUE.as_str()))) {
-            return Ok(Drained { took: now.duration_since(begin), complete: true });
+            return drained(now, End::Complete);
         }
         if counts != last {
             (last, moved) = (counts, now);
         }
-        if now.duration_since(moved) >= patience {
-            return Ok(Drained { took: moved.duration_since(begin), complete: false });
+        if now.duration_since(moved) >= patience.still {
+            return drained(moved, End::Still);
+        }
+        if now.duration_since(begin) >= patience.whole {
+            return drained(now, End::Moving);
         }
         sleep(PERIOD).await;
     }
@@ -77,6 +103,11 @@ fn is_complete(counts: &Counts, path: &Path, accepted: u64) -> bool {
     let stages = path.stages();
     let passed =
         stages.iter().filter(|stage| **stage != Stage::SEND).all(|stage| counts.get(stage.as_str()) >= accepted);
-    let arrived = stages.last().map_or(0, |last| counts.get(last.as_str()));
-    passed && arrived.saturating_sub(counts.get("duplicates")) >= accepted
+    passed && arrived(counts, path) >= accepted
+}
+
+/// Messages that have arrived, duplicates apart.
+fn arrived(counts: &Counts, path: &Path) -> u64 {
+    let last = path.stages().last().map_or(0, |last| counts.get(last.as_str()));
+    last.saturating_sub(counts.get("duplicates"))
 }

@@ -1,9 +1,10 @@
 //! The pipeline under load: a private local one, or one that is already there.
 
 use crate::load::Target;
+use crate::monitor::Process;
 use anyhow::Context;
 use clap::Args;
-use stack::{Stack, StackOptions};
+use stack::{Part, Stack, StackOptions};
 use stamp::{LogStore, RedisArgs, RedisUrl, SampleEvery};
 
 /// Arguments that shape the local stack.
@@ -26,7 +27,7 @@ pub(crate) struct LocalArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RemoteArgs {
     /// The API under load [default: a private local stack]
-    #[arg(long, value_name = "URL", requires = "redis")]
+    #[arg(long, value_name = "URL", env = "STAMPEDE_TARGET", requires = "redis")]
     pub(crate) target: Option<Target>,
 
     /// The Redis server that holds the queue
@@ -72,8 +73,9 @@ pub(crate) struct Pipeline {
     pub(crate) log_store: RedisUrl,
     /// For reading what the services write.
     pub(crate) log: LogStore,
-    queue_redis: LogStore,
-    queue: String,
+    pub(crate) queue_redis: LogStore,
+    pub(crate) queue: String,
+    shares_redis: bool,
     stack: Option<Stack>,
 }
 
@@ -96,12 +98,34 @@ impl Pipeline {
         };
         let log = LogStore::connect(&log_store).await?;
         let queue_redis = LogStore::connect(&redis).await?;
-        Ok(Self { target, log_store, log, queue_redis, queue: remote.queue.clone(), stack })
+        let shares_redis = log_store.to_string() == redis.to_string();
+        Ok(Self { target, log_store, log, queue_redis, queue: remote.queue.clone(), shares_redis, stack })
     }
 
     /// Messages that wait in the Redis queue right now.
     pub(crate) async fn backlog(&self) -> anyhow::Result<u64> {
         Ok(self.queue_redis.length(&self.queue).await?)
+    }
+
+    /// Whether the Redis server of the queue is the log store, too.
+    pub(crate) fn shares_redis(&self) -> bool {
+        self.shares_redis
+    }
+
+    /// The processes of this pipeline that run on this host as children of this one, and this one.
+    pub(crate) fn processes(&self) -> Vec<(String, Process)> {
+        let own = ("driver".to_owned(), Process { pid: std::process::id() });
+        let part = |stack: &Stack, part: Part| (part.to_string(), Process { pid: stack.pid(part) });
+        let parts = self.stack.iter().flat_map(|stack| Part::all().map(|one| part(stack, one)));
+        parts.chain([own]).collect()
+    }
+
+    /// The broker and the settings of it that cost latency, where it is ours.
+    pub(crate) fn broker(&self) -> Option<String> {
+        let stack = self.stack.as_ref()?;
+        let log = stack.log(Part::Mosquitto);
+        let version = log.split_once("mosquitto version ").and_then(|(_, rest)| rest.split_whitespace().next());
+        Some(format!("mosquitto {}, {}", version.unwrap_or("of unknown version"), stack.broker_settings().join(", ")))
     }
 
     /// An error when a part of the local stack is no longer there.

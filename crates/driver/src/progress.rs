@@ -30,7 +30,7 @@ impl Progress {
     }
 
     /// Shows the last moments of the load and advances by `period`.
-    pub(crate) fn live(&self, live: Live, period: Duration) {
+    pub(crate) fn live(&self, live: &Live, period: Duration) {
         self.bar.inc(milliseconds(period));
         let [p50, p99] = [live.p50_us, live.p99_us].map(|us| us as f64 / 1e3);
         let label = &self.label;

@@ -133,7 +133,8 @@ fn check_latencies(level: &Value) {
     let hops = level["hops"].as_array().unwrap().iter().map(|hop| &hop["latency"]);
     for latency in hops.chain([&level["arrival"], &level["user"]]) {
         assert!(latency["count"].as_u64().unwrap() > 0, "{latency}");
-        for value in ["p50_us", "p99_us", "max_us"] {
+        // The sample is too small for a p99; the longest says more.
+        for value in ["p50_us", "max_us"] {
             assert!(latency[value].as_i64().unwrap().abs() < MINUTE_US, "{value}: {latency}");
         }
     }
@@ -145,7 +146,10 @@ async fn hosts_may_be_hours_apart() {
     let pipeline = Pipeline::start(7 * HOUR_NS, [3 * HOUR_NS, -2 * HOUR_NS, 90 * HOUR_NS]).await;
     let level = level(&pipeline.sweep("1s", &[]).wait_with_output().unwrap());
     check_latencies(&level);
-    assert_eq!((&level["across_steps"], &level["load"]["clock_steps"]), (&0.into(), &Value::Array(Vec::new())));
+    assert_eq!(
+        (&level["traces"]["across_steps"], &level["load"]["clock_steps"]),
+        (&0.into(), &Value::Array(Vec::new()))
+    );
     // The services know how wrong their own clocks are, and that is all they do with it.
     let url = pipeline.redis.url().parse().unwrap();
     let beats = stamp::LogStore::connect(&url).await.unwrap().services().await.unwrap();
@@ -184,7 +188,10 @@ async fn a_step_of_the_redis_clock_is_reported_and_tears_no_latency() {
     }
     // No message is missing: those that were on their way during a step are counted, and left out of the latencies.
     let count = |value: &Value| value.as_u64().unwrap();
-    assert_eq!(count(&level["arrival"]["count"]) + count(&level["across_steps"]), count(&level["sampled"]));
+    assert_eq!(
+        count(&level["arrival"]["count"]) + count(&level["traces"]["across_steps"]),
+        count(&level["traces"]["sampled"])
+    );
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("redis clock set: 2 times"), "{told}");
 }

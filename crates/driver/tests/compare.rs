@@ -38,6 +38,25 @@ fn a_list_and_a_stream_side_by_side() {
     let found: Vec<String> = rows.iter().map(|row| [&row[..3], &row[lost..=lost]].concat().join(" ")).collect();
     assert_eq!(found, ["1 list 1 0", "1 stream 1 0", "3 list 1 0", "3 stream 1 0"]);
     assert!(fs::read(folder.join("compare.png")).unwrap().starts_with(b"\x89PNG"));
+    assert!(fs::read_to_string(folder.join("compare.svg")).unwrap().starts_with("<svg"));
+    let json: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("compare.json")).unwrap()).unwrap();
+    assert_eq!(json["schema_version"], 1);
+    let changes = json["changes"].as_array().unwrap();
+    let positions: Vec<f64> = changes.iter().filter_map(|change| change["position"].as_f64()).collect();
+    assert_eq!(positions, [1.0, 3.0]);
+    assert!(
+        changes.iter().all(|change| change["series"] == "stream" && change["figures"][0]["from"].as_f64() > Some(0.0))
+    );
+}
+
+#[test]
+fn what_is_neither_here_nor_in_the_log_store_is_told() {
+    let output = driver(&["compare", "nothing", "latest", "--redis", "redis://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let expected =
+        "error: nothing is no folder and no file here, and cannot be had from the log store either: redis at";
+    assert!(told.starts_with(expected), "{told}");
 }
 
 #[test]

@@ -41,11 +41,11 @@ fn topics() -> String {
 }
 
 fn password(user: &str) -> String {
-    format!("hidden-{user}")
+    format!("concealed-{user}")
 }
 
 fn mqtt_password(user: &str) -> String {
-    format!("hidden-mqtt-{user}")
+    format!("concealed-mqtt-{user}")
 }
 
 /// How the services of a pipeline are set up.
@@ -187,18 +187,18 @@ impl Pipeline {
     async fn tells_nothing(&self) {
         for page in &self.pages {
             let page = reqwest::get(page).await.unwrap().text().await.unwrap();
-            assert!(page.contains("stampede_ready 1") && !page.contains("hidden"), "{page}");
+            assert!(page.contains("stampede_ready 1") && !page.contains("concealed"), "{page}");
         }
         for process in &self.services {
-            assert!(!process.log().contains("hidden"), "{}", process.log());
+            assert!(!process.log().contains("concealed"), "{}", process.log());
             #[cfg(target_os = "linux")]
             {
                 let line = std::fs::read(format!("/proc/{}/cmdline", process.pid())).unwrap();
-                assert!(!line.is_empty() && !String::from_utf8_lossy(&line).contains("hidden"));
+                assert!(!line.is_empty() && !String::from_utf8_lossy(&line).contains("concealed"));
             }
         }
         for server in [&self.redis.process, &self.mosquitto.process] {
-            assert!(!server.log().contains("hidden"), "{}", server.log());
+            assert!(!server.log().contains("concealed"), "{}", server.log());
         }
     }
 
@@ -220,7 +220,7 @@ fn done(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let text = text(&output);
     assert!(output.status.success(), "{text}");
-    assert!(!text.contains("hidden"), "{text}");
+    assert!(!text.contains("concealed"), "{text}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -270,7 +270,7 @@ async fn a_sweep_runs_over_tls_with_a_user_for_each_program() {
         assert!(["apiserver", "pushserver", "mqttclient"].iter().all(|name| services.contains(name)), "{services}");
         done(pipeline.driver("reporter").args(["report", "latest", "--out"]).arg(out.path()));
         done(pipeline.driver("reporter").args(["clock", "--duration", "50ms"]));
-        assert!(!all_text(out.path()).contains("hidden"));
+        assert!(!all_text(out.path()).contains("concealed"));
         pipeline.tells_nothing().await;
         pipeline.stop().await;
     }
@@ -281,7 +281,7 @@ async fn a_sweep_runs_over_tls_with_one_password_for_all_programs() {
     let pipeline = Pipeline::start(Setting { users: false, version: "5", queue: "stream", ..AT_MOST_ONCE }).await;
     let out = tempfile::tempdir().unwrap();
     pipeline.sweep(out.path());
-    assert!(!all_text(out.path()).contains("hidden"));
+    assert!(!all_text(out.path()).contains("concealed"));
     pipeline.tells_nothing().await;
     pipeline.stop().await;
 }
@@ -342,12 +342,12 @@ async fn who_is_not_let_in_is_told_what_to_do() {
                 command.env(name, value);
                 let mut process = Process::spawn(&format!("{role}-{name}"), command, &pipeline.sandbox).unwrap();
                 process.wait_for(|line| line.contains(told).then_some(())).await.unwrap();
-                assert!(!process.log().contains("hidden"), "{}", process.log());
+                assert!(!process.log().contains("concealed"), "{}", process.log());
             };
             let told = format!(
                 "mqtt broker at {url} refuses the client with code {code}: user or password are missing or wrong"
             );
-            expect("STAMPEDE_MQTT_PASSWORD", "hidden-and-wrong", &told).await;
+            expect("STAMPEDE_MQTT_PASSWORD", "concealed-and-wrong", &told).await;
             let told = format!("the certificate of the mqtt broker at {url} is not trusted");
             expect("STAMPEDE_MQTT_CA", foreign.authority.to_str().unwrap(), &told).await;
         }
@@ -377,7 +377,7 @@ async fn a_message_that_the_broker_may_not_take_is_kept_and_the_log_says_why() {
 #[tokio::test]
 async fn a_password_comes_from_a_file_too_and_a_wrong_file_is_bad_usage() {
     let sandbox = Arc::new(Sandbox::new().unwrap());
-    let options = RedisOptions { password: Some("hidden".to_owned()), ..RedisOptions::default() };
+    let options = RedisOptions { password: Some("concealed".to_owned()), ..RedisOptions::default() };
     let redis = Redis::start_as(&sandbox, options).await.unwrap();
     let services = |file: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
@@ -391,12 +391,16 @@ async fn a_password_comes_from_a_file_too_and_a_wrong_file_is_bad_usage() {
     let absent = services(&file).output().unwrap();
     assert_eq!(absent.status.code(), Some(2));
     assert!(text(&absent).contains("cannot read"), "{}", text(&absent));
-    std::fs::write(&file, "hidden\n").unwrap();
+    std::fs::write(&file, "concealed\n").unwrap();
     done(&mut services(&file));
-    std::fs::write(&file, "hidden no more\n").unwrap();
+    std::fs::write(&file, "concealed no more\n").unwrap();
     let wrong = services(&file).output().unwrap();
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(text(&wrong).contains("wants other credentials") && !text(&wrong).contains("hidden"), "{}", text(&wrong));
+    assert!(
+        text(&wrong).contains("wants other credentials") && !text(&wrong).contains("concealed"),
+        "{}",
+        text(&wrong)
+    );
 }
 
 /// The machine's own variables name another pipeline; the private stack must not look there.
@@ -405,7 +409,9 @@ fn a_private_stack_does_not_see_the_environment() {
     let out = tempfile::tempdir().unwrap();
     let mut sweep = Command::new(env!("CARGO_BIN_EXE_driver"));
     for server in ["REDIS", "MQTT"] {
-        sweep.env(format!("STAMPEDE_{server}_USER"), "somebody").env(format!("STAMPEDE_{server}_PASSWORD"), "hidden");
+        sweep
+            .env(format!("STAMPEDE_{server}_USER"), "somebody")
+            .env(format!("STAMPEDE_{server}_PASSWORD"), "concealed");
     }
     sweep.args(["sweep", "--every", "10", "--to", "1", "--warmup", "0s", "--duration", "200ms", "--json", "--out"]);
     let level: Value = serde_json::from_str(&done(sweep.arg(out.path()))).unwrap();

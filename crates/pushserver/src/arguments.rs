@@ -38,9 +38,10 @@ pub struct PushserverArgs {
     #[arg(long, value_enum, default_value = "channel")]
     pub handoff: Handoff,
 
-    /// Connections to the broker, shared by the workers, with --handoff channel; at most one for each worker is used
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub publishers: u16,
+    /// Connections to the broker, shared by the workers, with --handoff channel; at most one for each worker is used [default: 4, or 1 at
+    /// quality of service 1 and 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub publishers: Option<u16>,
 
     /// Connections that take messages from the queue
     #[arg(long, default_value = "4", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -74,6 +75,21 @@ pub enum Handoff {
 }
 
 impl PushserverArgs {
+    /// How many connections to the broker there are to be.
+    ///
+    /// A broker such as Mosquitto takes one packet from each connection in turn: over several of them it takes more with each look at its
+    /// sockets. Where the subscriber acknowledges, its packets take turns with those of all publishers, and under load fall behind.
+    pub(crate) fn connections(&self, qos: QoS) -> u16 {
+        match self.handoff {
+            // Each worker has one of its own.
+            Handoff::Inline => self.workers,
+            Handoff::Channel => {
+                let usual = if qos == QoS::AtMostOnce { 4 } else { 1 };
+                self.publishers.unwrap_or(usual).min(self.workers)
+            }
+        }
+    }
+
     /// The quality of service that was asked for, or follows from the rest.
     ///
     /// # Errors

@@ -60,9 +60,7 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let names = Names::default();
     let mut workers = JoinSet::new();
     let mut publishers = JoinSet::new();
-    // Inline, a worker has a publisher of its own. A broker such as Mosquitto takes one packet from each connection in turn:
-    // over several of them it takes more with each look at its sockets.
-    let publishing = if args.handoff == Handoff::Inline { args.workers } else { args.publishers.min(args.workers) };
+    let publishing = args.connections(crew.qos);
     let spawn = |_| {
         let (messages, handed_over) = mpsc::channel(HANDED_OVER);
         publishers.spawn(crew.publisher().run(handed_over, given_up.clone()));

@@ -52,7 +52,7 @@ async fn one_worker_keeps_the_order() {
 #[tokio::test]
 async fn several_connections_to_the_broker_share_the_work() {
     let app = TestApp::start(&["--workers", "3", "--publishers", "2", "--batch", "1"]).await;
-    let connected = |log: String| log.lines().filter(|line| line.contains("as stampede-pushserver-")).count();
+    let connected = |log: String| log.lines().filter(|line| line.contains("as pushserver-")).count();
     timeout(PATIENCE, async {
         while connected(app.mosquitto.process.log()) < 2 {
             tokio::task::yield_now().await;

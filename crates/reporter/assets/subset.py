@@ -12,9 +12,9 @@ from fontTools.pens.recordingPen import DecomposingRecordingPen
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from fontTools.ttLib import TTFont
 
-# ASCII, Latin-1, Greek mu; dashes, quotes, bullet, dots, primes; arrows; minus and comparisons; triangles.
+# ASCII, Latin-1, Greek kappa, lambda, mu and sigma; dashes, quotes, bullet, dots, primes; arrows; minus and comparisons; triangles.
 CHARACTERS = [
-    *range(0x20, 0x7F), *range(0xA0, 0x100), 0x3BC,
+    *range(0x20, 0x7F), *range(0xA0, 0x100), 0x3BA, 0x3BB, 0x3BC, 0x3C3,
     *range(0x2010, 0x2016), *range(0x2018, 0x2020), 0x2022, 0x2026, 0x2032, 0x2033,
     *range(0x2190, 0x2196), 0x2212, 0x2248, 0x2260, 0x2264, 0x2265, 0x25B3, 0x25BD,
 ]

@@ -1,39 +1,38 @@
-//! `reporter report`: makes a report again from the log store.
+//! `reporter report`: makes a report again from the log store, or from a file of raw stamps.
 
-use crate::{Output, Report, StampQuality, Sweep, measure};
+use crate::{LogStoreArgs, Output, Report, StampQuality, Stamps, Sweep, ThresholdArgs, measure};
 use anyhow::Context;
 use clap::Args;
-use stamp::{LogStore, Path, RedisArgs, RedisUrl};
+use stamp::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Arguments of `reporter report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// The sweep's id, the id of a single run, or `latest`
+    /// The sweep's id, the id of a single run, or `latest`; or a file that `export` wrote
     #[arg(default_value = "latest")]
     pub sweep: String,
 
-    /// The Redis server that holds the stamps
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STAMPEDE_LOG_STORE",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    pub redis: RedisUrl,
-
-    /// How to reach it.
+    /// Where the log store is.
     #[command(flatten)]
-    pub redis_args: RedisArgs,
+    pub store: LogStoreArgs,
 
     /// The stages of a run that no sweep describes, in order, parted by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = parse_path)]
     pub path: Option<Path>,
 
+    /// A level is carried when its p99 of arrival latency is at most this [default: as the sweep had it, or 50ms]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub p99_limit: Option<Duration>,
+
     /// The folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub out: PathBuf,
+
+    /// What must hold.
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
 }
 
 /// Reads the stages of a path from the command line, or from the file that it names.
@@ -50,21 +49,34 @@ pub fn parse_path(text: &str) -> Result<Path, String> {
 /// Makes the report and returns it with the folder that it was written to.
 ///
 /// # Errors
-/// When the log store is away or does not know the sweep, or the folder cannot be written.
+/// When the log store is away or does not know the sweep, the file is cut off or damaged, or the folder cannot be written.
 pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
-    let log = LogStore::connect(&args.redis_args.reach(&args.redis)).await?;
-    let mut sweep = Sweep::find(&log, &args.sweep).await?;
+    let (mut stamps, mut sweep) = Stamps::open(&args.sweep, &args.store).await?;
     if let Some(path) = &args.path {
         sweep.path = path.stages().to_vec();
     }
-    let output = Output::open(&args.out, &sweep.id)?;
-    let mut report = Report::new(&sweep);
-    let mut quality = StampQuality::new(&sweep.path);
-    for load in &sweep.loads {
-        let level = measure(&log, load, &sweep.path, &mut quality).await;
-        report.levels.push(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
+    if let Some(limit) = args.p99_limit {
+        sweep.p99_limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
     }
-    report.stamping = quality.summary();
+    let output = Output::open(&args.out, &sweep.id)?;
+    let judge = args.thresholds.open(&sweep.path)?;
+    let mut report = make(&mut stamps, &sweep).await?;
+    judge.judge(&mut report);
     output.write(&report)?;
+    judge.save(&report)?;
     Ok((report, output.folder().to_owned()))
+}
+
+/// Makes the report of a sweep.
+pub(crate) async fn make(stamps: &mut Stamps, sweep: &Sweep) -> anyhow::Result<Report> {
+    let mut report = Report::new(sweep);
+    let mut quality = StampQuality::new(&sweep.path);
+    // In their order, which is that of a file.
+    for load in &sweep.loads {
+        let level = measure(stamps, load, sweep, &mut quality).await;
+        report.add(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
+    }
+    stamps.finish()?;
+    report.conclude(quality.summary());
+    Ok(report)
 }

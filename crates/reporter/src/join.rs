@@ -1,92 +1,147 @@
 //! The join: brings the stamps of one message together. Pure; it knows no log store.
+//!
+//! A column of event times for each stage, and a row for each message: a hop's latencies are the differences of two columns.
 
-use crate::Distribution;
 use stamp::Stamp;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// A stage that a message has no stamp of.
-const MISSING: i64 = i64::MIN;
+pub(crate) const MISSING: i64 = i64::MIN;
+
+/// Rows in which a message is looked for before all are: where several processes write a stage's stamps, each in its order, those of the others
+/// lie between two of one.
+const AHEAD: usize = 16;
+
+/// The error of a stamp that tells none.
+const UNKNOWN: u32 = u32::MAX;
 
 /// Stamps joined by message id.
 #[derive(Debug)]
-pub struct Join {
-    stages: usize,
-    rows: HashMap<u64, usize>,
-    /// Event times in µs, `stages` of them for each message.
-    times: Vec<i64>,
+pub(crate) struct Join {
+    rows: HashMap<u64, u32, BuildHasherDefault<IdHasher>>,
+    /// The message of each row.
+    ids: Vec<u64>,
+    columns: Vec<Column>,
     /// The time scale of each message's first stamp.
     scales: Vec<u32>,
-    /// Messages whose stamps are told in different time scales.
-    torn: HashSet<usize>,
+    /// Whether its stamps are told in different time scales.
+    torn: Vec<bool>,
     repeated: u64,
+}
+
+/// The stamps of one stage.
+#[derive(Debug, Default)]
+struct Column {
+    /// Event times in µs by row. Rows behind the end are missing.
+    times: Vec<i64>,
+    errors: Vec<u32>,
+    /// The row that the next stamp belongs to if messages come here in the order in which they came first.
+    next: usize,
+}
+
+/// Ids are laid out as `worker | connection | sequence`: a multiplication spreads them well enough, and fast.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        let mixed = (self.0 ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
 }
 
 impl Join {
     /// An empty join over this many stages.
-    #[must_use]
-    pub fn new(stages: usize) -> Self {
-        Self { stages, rows: HashMap::new(), times: Vec::new(), scales: Vec::new(), torn: HashSet::new(), repeated: 0 }
+    pub(crate) fn new(stages: usize) -> Self {
+        Self {
+            rows: HashMap::default(),
+            ids: Vec::new(),
+            columns: std::iter::repeat_with(Column::default).take(stages).collect(),
+            scales: Vec::new(),
+            torn: Vec::new(),
+            repeated: 0,
+        }
     }
 
     /// Adds a stamp of the stage with this index. Of several stamps of one message at one stage the earliest counts: the
     /// first time that the message passed.
-    pub fn add(&mut self, stage: usize, stamp: &Stamp) {
-        let next = self.rows.len();
-        let row = *self.rows.entry(stamp.id).or_insert(next);
-        if row == next {
-            self.times.resize(self.times.len() + self.stages, MISSING);
+    pub(crate) fn add(&mut self, stage: usize, stamp: &Stamp) {
+        let row = self.row(stage, stamp);
+        self.torn[row] |= self.scales[row] != stamp.step;
+        let column = &mut self.columns[stage];
+        column.next = row + 1;
+        if column.times.len() <= row {
+            column.times.resize(row + 1, MISSING);
+            column.errors.resize(row + 1, UNKNOWN);
+        }
+        let known = column.times[row];
+        self.repeated += u64::from(known != MISSING);
+        if known == MISSING || stamp.event_us() < known {
+            column.times[row] = stamp.event_us();
+            column.errors[row] = stamp.err_us.unwrap_or(UNKNOWN);
+        }
+    }
+
+    fn row(&mut self, stage: usize, stamp: &Stamp) -> usize {
+        // Messages mostly pass the stages in one order: looking at the next rows first spares most look-ups.
+        let next = self.columns[stage].next;
+        let ahead = self.ids.get(next..).unwrap_or_default().iter().take(AHEAD);
+        if let Some(further) = ahead.enumerate().find_map(|(further, &id)| (id == stamp.id).then_some(further)) {
+            return next + further;
+        }
+        let new = self.ids.len();
+        // A row takes more than 100 bytes: memory ends before 2^32 of them.
+        let row = *self.rows.entry(stamp.id).or_insert(u32::try_from(new).unwrap_or(u32::MAX)) as usize;
+        if row == new {
+            self.ids.push(stamp.id);
             self.scales.push(stamp.step);
+            self.torn.push(false);
         }
-        if self.scales[row] != stamp.step {
-            self.torn.insert(row);
-        }
-        let time = &mut self.times[row * self.stages + stage];
-        if *time == MISSING {
-            *time = stamp.event_us();
-        } else {
-            self.repeated += 1;
-            *time = stamp.event_us().min(*time);
-        }
+        row
+    }
+
+    /// All messages that have any stamp.
+    pub(crate) fn messages(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// When a message passed a stage, µs, or [`MISSING`].
+    pub(crate) fn time(&self, stage: usize, row: usize) -> i64 {
+        self.columns[stage].times.get(row).copied().unwrap_or(MISSING)
+    }
+
+    /// By how much the difference between these stages may be wrong, µs; absent where a stamp does not tell.
+    pub(crate) fn error(&self, from: usize, to: usize, row: usize) -> Option<i64> {
+        let error = |stage: usize| self.columns[stage].errors.get(row).copied().filter(|&error| error != UNKNOWN);
+        Some(i64::from(error(from)?) + i64::from(error(to)?))
+    }
+
+    /// Whether the message was on its way while the log store's clock was set: its stamps are told in different time
+    /// scales, so that no latency is computed from them.
+    pub(crate) fn is_torn(&self, row: usize) -> bool {
+        self.torn[row]
+    }
+
+    /// The event times of one stage, in no order, of messages told in one time scale.
+    pub(crate) fn times(&self, stage: usize) -> impl Iterator<Item = i64> {
+        let column = self.columns[stage].times.iter().zip(&self.torn);
+        column.filter(|&(&time, &torn)| time != MISSING && !torn).map(|(&time, _)| time)
     }
 
     /// Stamps beyond the first of one message at one stage.
-    #[must_use]
-    pub fn repeated(&self) -> u64 {
+    pub(crate) fn repeated(&self) -> u64 {
         self.repeated
-    }
-
-    /// Messages with a stamp of this stage.
-    #[must_use]
-    pub fn stamped(&self, stage: usize) -> u64 {
-        self.messages().filter(|times| times[stage] != MISSING).count() as u64
-    }
-
-    /// Messages with a stamp of every stage.
-    #[must_use]
-    pub fn complete(&self) -> u64 {
-        self.messages().filter(|times| !times.contains(&MISSING)).count() as u64
-    }
-
-    /// Messages that were on their way while the log store's clock was set: their stamps are told in different time
-    /// scales, so that no latency is computed from them.
-    #[must_use]
-    pub fn across_steps(&self) -> u64 {
-        self.torn.len() as u64
-    }
-
-    /// The time from one stage to another, of the messages that have both stamps, in one time scale; and how many of those
-    /// times are below zero.
-    #[must_use]
-    pub fn latency(&self, from: usize, to: usize) -> (Distribution, u64) {
-        let whole = self.messages().enumerate().filter(|(row, _)| !self.torn.contains(row)).map(|(_, times)| times);
-        let both = whole.filter(|times| times[from] != MISSING && times[to] != MISSING);
-        let latencies: Vec<i64> = both.map(|times| times[to] - times[from]).collect();
-        let negative = latencies.iter().filter(|&&latency| latency < 0).count() as u64;
-        (Distribution::of(latencies), negative)
-    }
-
-    fn messages(&self) -> impl Iterator<Item = &[i64]> {
-        self.times.chunks_exact(self.stages)
     }
 }
 
@@ -99,56 +154,58 @@ mod tests {
         Stamp { id, time_us, lag_us: None, err_us: None, step: 0 }
     }
 
-    #[test]
-    fn incomplete_repeated_and_negative_are_kept_apart() {
-        let mut join = Join::new(3);
-        for (stage, id, time) in
-            [(0, 1, 100), (1, 1, 150), (2, 1, 400), (0, 2, 200), (1, 2, 190), (0, 1, 90), (2, 3, 5)]
-        {
-            join.add(stage, &stamp(id, time));
-        }
-        assert_eq!((join.stamped(0), join.stamped(2), join.complete(), join.repeated()), (2, 2, 1, 1));
-        let (hop, negative) = join.latency(0, 1);
-        assert_eq!((hop.count, hop.p50_us, hop.max_us, negative), (2, Some(-10), Some(60), 1));
-        assert_eq!(join.latency(0, 2).0.max_us, Some(310));
+    fn row_of(join: &Join, id: u64) -> usize {
+        join.ids.iter().position(|&known| known == id).unwrap()
     }
 
     #[test]
-    fn times_of_different_scales_are_not_subtracted() {
+    fn the_earliest_stamp_of_a_stage_counts() {
         let mut join = Join::new(2);
-        for (stage, id, time, step) in
-            [(0, 1, 100, 0), (1, 1, 3_600_000_150, 1), (0, 2, 200, 0), (1, 2, 230, 0), (0, 3, 9000, 1), (1, 3, 9040, 1)]
-        {
-            join.add(stage, &Stamp { step, ..stamp(id, time) });
+        for (stage, id, time) in [(0, 1, 100), (1, 1, 150), (0, 2, 200), (0, 1, 90), (1, 3, 5), (1, 1, 170)] {
+            join.add(stage, &stamp(id, time));
         }
-        let (latency, negative) = join.latency(0, 1);
-        assert_eq!((latency.count, latency.p50_us, latency.max_us, negative), (2, Some(30), Some(40), 0));
-        assert_eq!((join.across_steps(), join.complete()), (1, 3));
+        let times = |id| [0, 1].map(|stage| join.time(stage, row_of(&join, id)));
+        assert_eq!((times(1), times(2), times(3)), ([90, 150], [200, MISSING], [MISSING, 5]));
+        assert_eq!((join.messages(), join.repeated()), (3, 2));
+    }
+
+    #[test]
+    fn messages_in_two_time_scales_are_torn() {
+        let mut join = Join::new(2);
+        for (stage, id, step) in [(0, 1, 0), (1, 1, 1), (0, 2, 1), (1, 2, 1)] {
+            join.add(stage, &Stamp { step, ..stamp(id, 100) });
+        }
+        assert!(join.is_torn(row_of(&join, 1)) && !join.is_torn(row_of(&join, 2)));
+        assert_eq!(join.times(0).count(), 1);
+    }
+
+    #[test]
+    fn an_error_is_known_where_both_stamps_tell_theirs() {
+        let mut join = Join::new(3);
+        for (stage, err_us) in [(0, Some(7)), (1, Some(5)), (2, None)] {
+            join.add(stage, &Stamp { err_us, ..stamp(1, 100) });
+        }
+        assert_eq!((join.error(0, 1, 0), join.error(1, 2, 0)), (Some(12), None));
     }
 
     proptest! {
-        /// Whatever the order in which stamps come, the join gives back the latencies that made them.
+        /// Whatever the order in which stamps come, the join gives back the times that made them.
         #[test]
-        fn order_does_not_matter(messages in prop::collection::btree_map(any::<u64>(), prop::collection::vec(-50i64..1000, 4), 1..50), seed in any::<u64>()) {
-            let mut stamps = Vec::new();
-            for (&id, hops) in &messages {
-                let mut time = 1_000_000;
-                for (stage, hop) in hops.iter().enumerate() {
-                    time += hop;
-                    stamps.push((stage, stamp(id, time)));
-                }
-            }
+        fn order_does_not_matter(messages in prop::collection::btree_map(any::<u64>(), prop::array::uniform4(0i64..1_000_000), 1..50), seed in any::<u64>()) {
+            let mut stamps: Vec<(usize, Stamp)> = messages
+                .iter()
+                .flat_map(|(&id, times)| times.iter().enumerate().map(move |(stage, &time)| (stage, stamp(id, time))))
+                .collect();
             stamps.sort_by_key(|(stage, stamp)| (stamp.id ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(7 * u32::try_from(*stage).unwrap()));
             let mut join = Join::new(4);
             for (stage, stamp) in &stamps {
                 join.add(*stage, stamp);
             }
-            for stage in 1..4 {
-                let expected: Vec<i64> = messages.values().map(|hops| hops[stage]).collect();
-                let negative = expected.iter().filter(|&&hop| hop < 0).count() as u64;
-                prop_assert_eq!(join.latency(stage - 1, stage), (Distribution::of(expected), negative));
+            prop_assert_eq!((join.messages(), join.repeated()), (messages.len(), 0));
+            for (&id, times) in &messages {
+                let row = row_of(&join, id);
+                prop_assert_eq!([0, 1, 2, 3].map(|stage| join.time(stage, row)), *times);
             }
-            prop_assert_eq!(join.complete(), messages.len() as u64);
         }
     }
 }

@@ -1,6 +1,8 @@
-//! The report as data: what every output format shows.
+//! The report as data: what every output format shows. docs/report.md describes it, field by field.
 
-use crate::{Distribution, Load, Stamping, Sweep};
+use crate::findings::Findings;
+use crate::{Accounting, Distribution, Load, Stamping, Sweep, ThresholdVerdict};
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
 use std::collections::BTreeMap;
@@ -20,10 +22,19 @@ pub struct Report {
     pub path: Vec<Stage>,
     /// Every setting that matters.
     pub settings: BTreeMap<String, String>,
+    /// Where it was measured: kernel, processor, versions, settings of the servers.
+    pub environment: BTreeMap<String, String>,
+    /// A level is within the limit when its 99th percentile of arrival latency is at most this, µs.
+    pub p99_limit_us: u64,
     /// What the stamps of each stage are worth, over all levels.
     pub stamping: Vec<Stamping>,
-    /// The levels in the order in which they ran.
+    /// The levels, by their setting and then by repetition.
     pub levels: Vec<Level>,
+    /// What the levels together tell.
+    pub findings: Findings,
+    /// Whether what was demanded of it holds.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdVerdict>,
 }
 
 /// One level: what the load generator saw, and what the stamps tell.
@@ -37,20 +48,36 @@ pub struct Level {
     pub user: Distribution,
     /// One for each stage but the first.
     pub hops: Vec<Hop>,
-    /// The exact books of all messages, sampled or not.
-    pub books: Books,
-    /// Messages that were stamped at the stage where arrival latency begins.
-    pub sampled: u64,
-    /// Sampled messages that have a stamp of every stage.
-    pub complete: u64,
-    /// Stamps of one message at one stage beyond the first. They do not enter any latency.
-    pub repeated_stamps: u64,
-    /// Differences between neighbouring stages, or end to end, that are below zero: they are kept as they are.
-    pub negative: u64,
-    /// Sampled messages that were on their way while the log store's clock was set: they enter no latency.
-    pub across_steps: u64,
-    /// Entries of the log store that are no stamps.
-    pub unreadable: u64,
+    /// What became of every message, sampled or not.
+    pub books: Accounting,
+    /// From the beginning of the load until its end or the last arrival by the cut-off, whichever came later, µs.
+    pub carried_us: u64,
+    /// What the sampled messages and their stamps suffered.
+    pub traces: Traces,
+    /// Whether the pipeline kept up with the load.
+    pub stability: Stability,
+    /// Whether messages in flight, rate and latency agree, as Little's law demands.
+    pub little: Vec<LittleLaw>,
+    /// Where the slowest messages spent their time; absent where too few arrived.
+    pub tail: Option<Tail>,
+    /// Arrival latency by percentile, rising.
+    pub curve: Vec<CurvePoint>,
+    /// Arrival latency over the time of the load.
+    pub timeline: Timeline,
+    /// The histograms behind it, for exports; not in `report.json`.
+    #[serde(skip)]
+    pub histograms: Histograms,
+}
+
+/// Histograms of latencies in µs, to three significant digits. What is below zero counts as zero in them.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Histograms {
+    /// Of arrival latency.
+    pub arrival: Option<Histogram<u64>>,
+    /// Of user latency.
+    pub user: Option<Histogram<u64>>,
+    /// Of each hop, in path order.
+    pub hops: Vec<Histogram<u64>>,
 }
 
 /// The way from the stage before to this one.
@@ -60,31 +87,189 @@ pub struct Hop {
     pub stage: Stage,
     /// How long it took.
     pub latency: Distribution,
+    /// Whether messages lie in a queue on this hop until somebody takes them.
+    pub queued: bool,
+    /// The time of a message that has the hop to itself, µs: the 10th percentile at the level of this sweep where that is least; 0 on a
+    /// hop that is [`queued`](Self::queued). Absent where nothing was measured.
+    pub service_us: Option<f64>,
+    /// The rest of the mean, µs: time spent waiting.
+    pub wait_us: Option<f64>,
+    /// Messages on this hop when the load ended, by the stamps.
+    pub in_flight_at_end: u64,
+    /// Latencies below zero.
+    pub negative: u64,
 }
 
-/// Exact counts: accepted + unanswered = arrived + lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Books {
-    /// Messages that the load generator got a 2xx for; where another program made the load, those that were enqueued.
-    pub accepted: u64,
-    /// Messages that reached the last stage, duplicates apart.
-    pub arrived: u64,
-    /// Messages that the queue got although the load generator never got its 2xx, as when Redis or a connection fails in the
-    /// middle of a request.
-    pub unanswered: u64,
-    /// accepted + unanswered - arrived. Below zero only where a pipeline has no stage `enqueue` that would tell the unanswered.
-    pub lost: i64,
-    /// Arrivals of messages that had arrived before.
-    pub duplicates: u64,
+/// What the sampled messages and their stamps suffered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traces {
+    /// Messages that were stamped at the stage where arrival latency begins.
+    pub sampled: u64,
+    /// Those of them that have a stamp of every stage.
+    pub complete: u64,
+    /// Messages that lack the stamp of a stage although they have one of a later stage, by the stage that is missing.
+    pub missing: Vec<(Stage, u64)>,
+    /// Messages that began to be measured and have no stamp of the last stage.
+    pub unfinished: u64,
+    /// Messages that overtook another one: they arrived earlier than one that had been taken in before them.
+    pub reordered: u64,
+    /// Sampled messages that arrived after the cut-off; they enter no latency.
+    pub late: u64,
+    /// Differences between neighbouring stages, or end to end, that are below zero: they are kept as they are.
+    pub negative: u64,
+    /// Those of them that lie below zero by more than the errors of both stamps allow, where these are known: impossible ones. The hops behind
+    /// `enqueue` and `publish` are left out, as these stages are passed when an answer has come, which the next one may overtake.
+    pub beyond_error: u64,
+    /// Stamps of one message at one stage beyond the first. They do not enter any latency.
+    pub repeated_stamps: u64,
+    /// Sampled messages that were on their way while the log store's clock was set: they enter no latency.
+    pub across_steps: u64,
+    /// Entries of the log store that are no stamps.
+    pub unreadable: u64,
     /// Stamps that did not fit the buffers of their writers.
     pub stamps_dropped: u64,
-    /// Messages counted at each stage, in path order, duplicates included.
-    pub passed: Vec<(Stage, u64)>,
+}
+
+/// Whether the pipeline kept up with the load.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stability {
+    /// Why the level is unstable: its percentiles then tell of this duration alone, and a longer load gives higher ones. Absent where
+    /// the pipeline kept up.
+    pub unstable: Option<String>,
+    /// By how many messages a second those in flight grew in the second half of the load.
+    pub growth_per_sec: f64,
+    /// The stage at the end of the hop where most of them gathered; absent where nothing grew.
+    pub growing: Option<Stage>,
+}
+
+/// Little's law for one part of the system: messages in flight = rate × latency (J. D. C. Little, 1961).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LittleLaw {
+    /// `http` (connections in use), `pipeline` (arrival) or `queue`.
+    pub scope: String,
+    /// Mean number in flight.
+    pub in_flight: f64,
+    /// Messages a second.
+    pub rate_per_sec: f64,
+    /// Mean latency, µs.
+    pub latency_us: f64,
+    /// In flight / (rate × latency): 1 where all is well.
+    pub ratio: f64,
+    /// Whether it is further from 1 than chance and the edges of the load explain.
+    pub off: bool,
+}
+
+/// Where the slowest messages spent their time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Which part of the messages is meant: 0.01 for the slowest 1 %.
+    pub slowest: f64,
+    /// How many messages that is.
+    pub messages: u64,
+    /// The arrival latency that the fastest of them had, µs.
+    pub from_us: i64,
+    /// One for each hop of the arrival latency, in path order.
+    pub hops: Vec<TailHop>,
+}
+
+/// One hop of the slowest messages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TailHop {
+    /// The stage at its end.
+    pub stage: Stage,
+    /// Its share of the time that the slowest messages took, 0 to 1; the shares of all hops add up to 1.
+    pub share: f64,
+    /// Its share of the time that all messages took.
+    pub share_of_all: f64,
+}
+
+/// A point of the curve of latency by percentile.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// From 0 to 1.
+    pub quantile: f64,
+    /// The latency there, µs.
+    pub us: i64,
+}
+
+/// Arrival latency over the time of the load, in slices by the moment when messages were taken in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timeline {
+    /// How long a slice is, µs.
+    pub slice_us: i64,
+    /// From the beginning of the load on, without gaps.
+    pub slices: Vec<Slice>,
+}
+
+/// The messages that were taken in during one slice of time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Slice {
+    /// Sampled messages taken in.
+    pub entered: u64,
+    /// Those of them that arrived and are measured.
+    pub count: u64,
+    /// Median of their arrival latency, µs.
+    pub p50_us: Option<i64>,
+    /// 99th percentile of it, µs: the longest where there are fewer than 100.
+    pub p99_us: Option<i64>,
+    /// The longest, µs.
+    pub max_us: Option<i64>,
+    /// Messages in flight at its end: sampled ones times N.
+    pub in_flight: u64,
+    /// How many took how long: bin *i* holds latencies from [`Timeline::bin_from_us`] of *i* to that of *i* + 1. Bins at the end that are
+    /// empty are left out.
+    pub bins: Vec<u32>,
+}
+
+impl Timeline {
+    /// Bins for each power of ten.
+    pub const BINS_PER_DECADE: u32 = 8;
+
+    /// The shortest latency that falls into this bin, µs; the first one also holds what is shorter than 10 µs, negative latencies included.
+    #[must_use]
+    pub fn bin_from_us(bin: usize) -> f64 {
+        10f64.powf(1.0 + bin as f64 / f64::from(Self::BINS_PER_DECADE))
+    }
+
+    /// The bin of a latency.
+    #[must_use]
+    pub fn bin_of(us: i64) -> usize {
+        let place = ((us.max(10) as f64).log10() - 1.0) * f64::from(Self::BINS_PER_DECADE);
+        // Of an i64, that is below 200.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let bin = (place + 1e-9) as usize;
+        bin
+    }
+}
+
+impl Level {
+    /// Messages that arrived a second, from the beginning of the load until the last one had arrived: what the pipeline carried, however
+    /// much it took in. Absent where none did.
+    #[must_use]
+    pub fn delivered_per_sec(&self) -> Option<f64> {
+        (self.books.arrived > 0 && self.carried_us > 0)
+            .then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
+    }
+
+    /// Whether the pipeline carried this load: it kept up, lost and refused nothing, and its p99 of arrival latency is within the limit. Nobody
+    /// knows where the sample is too small for a p99.
+    #[must_use]
+    pub fn is_within(&self, p99_limit_us: u64) -> Option<bool> {
+        let kept_up = self.stability.unstable.is_none() && self.books.lost <= 0 && self.books.in_flight == 0;
+        let refused = self.load.http.as_ref().is_some_and(|http| http.failed() > 0);
+        if !kept_up || refused {
+            return Some(false);
+        }
+        self.arrival.p99_us.map(|us| i128::from(us) <= i128::from(p99_limit_us))
+    }
 }
 
 impl Report {
     /// The version of the shape that this program writes.
-    pub const SCHEMA_VERSION: u32 = 1;
+    pub const SCHEMA_VERSION: u32 = 2;
+
+    /// The limit of p99 unless set otherwise, µs.
+    pub const P99_LIMIT_US: u64 = 50_000;
 
     /// A report on a sweep, still without levels.
     #[must_use]
@@ -96,8 +281,31 @@ impl Report {
             every: sweep.every,
             path: sweep.path.clone(),
             settings: sweep.settings.clone(),
+            environment: sweep.environment.clone(),
+            p99_limit_us: sweep.p99_limit_us,
             stamping: Vec::new(),
             levels: Vec::new(),
+            findings: Findings::default(),
+            thresholds: Vec::new(),
         }
+    }
+
+    /// Adds a level in its place.
+    pub fn add(&mut self, level: Level) {
+        self.levels.push(level);
+        self.levels.sort_by(|one, other| one.load.cmp_setting(&other.load));
+    }
+
+    /// Works out what the levels together tell: to be called once they are there.
+    pub fn conclude(&mut self, stamping: Vec<Stamping>) {
+        self.stamping = stamping;
+        crate::findings::divide_service_and_wait(&mut self.levels);
+        self.findings = Findings::of(self);
+    }
+
+    /// Whether the levels are rates, in requests a second, and not numbers of connections.
+    #[must_use]
+    pub fn is_by_rate(&self) -> bool {
+        self.levels.iter().any(|level| level.load.rate.is_some())
     }
 }

@@ -1,6 +1,6 @@
 //! How good the stamps are: how late they were written, and how large their error may be.
 
-use crate::Distribution;
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use stamp::{Stage, Stamp};
 
@@ -14,11 +14,20 @@ pub struct Stamping {
     /// Those of them that are plain readings, whose error nobody knows.
     pub plain: u64,
     /// From the event to the moment when the log store took the stamp.
-    pub lag: Distribution,
+    pub lag: Margin,
     /// The bound of the event time's error.
-    pub err: Distribution,
+    pub err: Margin,
     /// Stamps that did not fit their writers' buffers, or whose writing failed.
     pub dropped: u64,
+}
+
+/// How large something is, µs, to three digits; absent where nobody told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are what they are called")]
+pub struct Margin {
+    pub p50_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub max_us: Option<u64>,
 }
 
 /// Gathers [`Stamping`] over the levels of a report.
@@ -31,8 +40,8 @@ pub struct StampQuality {
 struct Gathered {
     stage: Stage,
     stamps: u64,
-    lags: Vec<i64>,
-    errors: Vec<i64>,
+    lags: Histogram<u64>,
+    errors: Histogram<u64>,
     dropped: u64,
 }
 
@@ -43,8 +52,8 @@ impl StampQuality {
         let gathered = |stage: &Stage| Gathered {
             stage: stage.clone(),
             stamps: 0,
-            lags: Vec::new(),
-            errors: Vec::new(),
+            lags: histogram(),
+            errors: histogram(),
             dropped: 0,
         };
         Self { stages: path.iter().map(gathered).collect() }
@@ -54,8 +63,13 @@ impl StampQuality {
     pub(crate) fn add(&mut self, stage: usize, stamp: &Stamp) {
         let gathered = &mut self.stages[stage];
         gathered.stamps += 1;
-        gathered.lags.extend(stamp.lag_us);
-        gathered.errors.extend(stamp.err_us.map(i64::from));
+        // What lies beyond the bounds stands at them: a lag below zero is a clock's error, one above an hour a clock that was set.
+        if let Some(lag) = stamp.lag_us {
+            gathered.lags.saturating_record(u64::try_from(lag).unwrap_or(0));
+        }
+        if let Some(error) = stamp.err_us {
+            gathered.errors.saturating_record(error.into());
+        }
     }
 
     /// Takes in stamps of the stage with this index that were dropped.
@@ -69,13 +83,25 @@ impl StampQuality {
         let summary = |gathered: &Gathered| Stamping {
             stage: gathered.stage.clone(),
             stamps: gathered.stamps,
-            plain: gathered.stamps - gathered.lags.len() as u64,
-            lag: Distribution::of(gathered.lags.clone()),
-            err: Distribution::of(gathered.errors.clone()),
+            plain: gathered.stamps - gathered.lags.len(),
+            lag: Margin::of(&gathered.lags),
+            err: Margin::of(&gathered.errors),
             dropped: gathered.dropped,
         };
         self.stages.iter().map(summary).collect()
     }
+}
+
+impl Margin {
+    fn of(values: &Histogram<u64>) -> Self {
+        let at = |quantile| (!values.is_empty()).then(|| values.value_at_quantile(quantile));
+        Self { p50_us: at(0.5), p99_us: at(0.99), max_us: (!values.is_empty()).then(|| values.max()) }
+    }
+}
+
+/// For up to an hour in µs.
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_max(3_600_000_000, 3).unwrap_or_else(|_| unreachable!("these bounds are valid"))
 }
 
 #[cfg(test)]

@@ -18,6 +18,12 @@ pub struct Sweep {
     pub path: Vec<Stage>,
     /// Every setting that matters, by its name on the command line.
     pub settings: BTreeMap<String, String>,
+    /// Where it was measured: kernel, processor, versions, settings of the servers.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// A level is within the limit when its 99th percentile of arrival latency is at most this, µs.
+    #[serde(default = "usual_limit")]
+    pub p99_limit_us: u64,
     /// One load for each level that is finished.
     pub loads: Vec<Load>,
 }
@@ -47,6 +53,72 @@ pub struct Load {
     pub clock_steps: Vec<ClockStep>,
     /// From the end of the load until every accepted message had arrived, or nothing moved any more, µs.
     pub drain_us: Option<u64>,
+    /// When the first request was sent and when the last answer came, µs on the log store's clock; absent where another program made the
+    /// load.
+    #[serde(default)]
+    pub span_us: Option<(i64, i64)>,
+    /// What had not arrived when the sweep went on; absent where everything had, or where another program made the load.
+    #[serde(default)]
+    pub cutoff: Option<Cutoff>,
+    /// What each part of the pipeline, and the host, spent while the load ran.
+    #[serde(default)]
+    pub usage: Vec<Usage>,
+    /// How many messages waited in the Redis queue while the load ran, at even distances in time; empty where nobody looked.
+    #[serde(default)]
+    pub queue: Vec<QueueDepth>,
+}
+
+/// How things stood when the drain was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cutoff {
+    /// When, µs on the log store's clock.
+    pub at_us: i64,
+    /// Whether messages still moved: the drain had come to its limit. Else nothing had moved for long.
+    pub moving: bool,
+    /// Messages in the Redis queue.
+    pub queue: u64,
+    /// Messages that had arrived, duplicates apart.
+    pub arrived: u64,
+}
+
+/// What one process, or the whole host, spent during a load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// `redis`, `mosquitto`, the name of a service, `driver`, or `host` for everything on the driver's host together.
+    pub component: String,
+    /// Tells several processes of one component apart; empty where there is one.
+    pub instance: String,
+    /// CPU time, µs.
+    pub cpu_us: u64,
+    /// Over this time, µs.
+    pub wall_us: u64,
+    /// The most processors that it can keep busy: 1 for a component whose work is done by one thread.
+    pub cores: f64,
+    /// Resident memory, bytes, the most that was seen; absent where nobody tells.
+    pub memory_bytes: Option<u64>,
+}
+
+/// How many messages waited at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueDepth {
+    /// Since the beginning of the load, µs.
+    pub at_us: u64,
+    /// Messages in the Redis queue.
+    pub messages: u64,
+}
+
+impl Usage {
+    /// Processors that it kept busy, on average.
+    #[must_use]
+    pub fn busy(&self) -> f64 {
+        if self.wall_us == 0 { 0.0 } else { self.cpu_us as f64 / self.wall_us as f64 }
+    }
+
+    /// The same as a part of what it can keep busy, 0 to 1.
+    #[must_use]
+    pub fn utilization(&self) -> f64 {
+        self.busy() / self.cores.max(f64::MIN_POSITIVE)
+    }
 }
 
 /// The HTTP side of one load.
@@ -110,6 +182,10 @@ fn once() -> u32 {
     1
 }
 
+fn usual_limit() -> u64 {
+    crate::Report::P99_LIMIT_US
+}
+
 impl Load {
     /// A load of another program, of which only the run is known.
     #[must_use]
@@ -124,7 +200,18 @@ impl Load {
             backlog: None,
             clock_steps: Vec::new(),
             drain_us: None,
+            span_us: None,
+            cutoff: None,
+            usage: Vec::new(),
+            queue: Vec::new(),
         }
+    }
+
+    /// By setting, then by repetition: the order of a report.
+    #[must_use]
+    pub fn cmp_setting(&self, other: &Self) -> std::cmp::Ordering {
+        let position = |load: &Self| load.position().unwrap_or(f64::MAX);
+        position(self).total_cmp(&position(other)).then(self.repeat.cmp(&other.repeat))
     }
 
     /// Where the load stands on the axis of its sweep: at its rate, or else at its concurrency.
@@ -171,6 +258,8 @@ impl Sweep {
             every: stamp::SampleEvery::default().get(),
             path: stamp::Path::default().without_send().stages().to_vec(),
             settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            p99_limit_us: usual_limit(),
             loads: vec![load],
         }
     }

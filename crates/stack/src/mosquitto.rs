@@ -91,6 +91,16 @@ impl Mosquitto {
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
+    /// Its settings that cost latency or messages, as they stand in its configuration.
+    #[must_use]
+    pub fn settings(&self) -> Vec<String> {
+        let configuration = self.options.configuration(self.port, self.process.sandbox().path());
+        let matters = |line: &&str| {
+            ["set_tcp_nodelay", "max_", "persistence ", "autosave"].iter().any(|name| line.starts_with(name))
+        };
+        configuration.lines().filter(matters).map(str::to_owned).collect()
+    }
+
     /// `<sandbox>/mosquitto.sock`, where [`MosquittoOptions::unix_socket`] was asked for.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -177,4 +187,25 @@ const ACL: &str = "mosquitto.acl";
 
 fn write(path: PathBuf, text: &str) -> Result<(), StackError> {
     std::fs::write(&path, text).map_err(|source| StackError::Folder { path, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Settings without those that say where it listens and as whom it runs.
+    fn settings(text: &str) -> BTreeSet<&str> {
+        let is_setting =
+            |line: &&str| !line.is_empty() && !["#", "listener", "user"].iter().any(|no| line.starts_with(no));
+        text.lines().filter(is_setting).collect()
+    }
+
+    #[test]
+    fn the_broker_in_containers_has_the_same_settings() {
+        let ours = MosquittoOptions::default().configuration(1883, Path::new("/"));
+        let of_containers = include_str!("../../../mosquitto/mosquitto.conf");
+        assert_eq!(settings(of_containers), settings(&ours));
+        assert!(settings(&ours).contains("set_tcp_nodelay true"), "{ours}");
+    }
 }

@@ -117,6 +117,12 @@ impl Stack {
         self.process(part).pid()
     }
 
+    /// The broker's settings that cost latency or messages, as they stand in its configuration.
+    #[must_use]
+    pub fn broker_settings(&self) -> Vec<String> {
+        self.mosquitto.settings()
+    }
+
     /// What a part has written so far, over all its restarts.
     #[must_use]
     pub fn log(&self, part: Part) -> String {

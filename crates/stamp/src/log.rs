@@ -1,11 +1,14 @@
 //! Reading the log store: stamps, counts, and the documents kept beside them.
 
+mod copy;
+
 use crate::registry::{self, Beat};
 use crate::{MsgId, RedisUrl, RunId, Stage, StoreError, Wait, keys};
 use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Entries fetched in one round trip.
@@ -31,13 +34,20 @@ impl Counts {
     }
 
     /// Sums fields such as `enqueue@7-1a2b.0` (one writer's total) and `enricher` (a plain HINCRBY of a foreign client).
-    fn sum(fields: BTreeMap<String, u64>) -> Self {
+    fn sum(fields: impl IntoIterator<Item = (String, u64)>) -> Self {
         let mut counts = BTreeMap::new();
         for (field, count) in fields {
             let name = field.split_once('@').map_or(field.as_str(), |(name, _)| name);
             *counts.entry(name.to_owned()).or_default() += count;
         }
         Self(counts)
+    }
+}
+
+impl FromIterator<(String, u64)> for Counts {
+    /// Fields as the hash of a run has them, writers included.
+    fn from_iter<I: IntoIterator<Item = (String, u64)>>(fields: I) -> Self {
+        Self::sum(fields)
     }
 }
 
@@ -71,8 +81,12 @@ impl LogStore {
 
     /// The counters of a run; empty for a run that nobody has seen.
     pub async fn counts(&self, run: &RunId) -> Result<Counts, StoreError> {
-        let fields = self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))?;
-        Ok(Counts::sum(fields))
+        Ok(self.count_fields(run).await?.into_iter().collect())
+    }
+
+    /// The fields of a run's hash of counters as they are, each of one writer.
+    pub async fn count_fields(&self, run: &RunId) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))
     }
 
     /// The runs that have counters, sorted.
@@ -83,21 +97,51 @@ impl LogStore {
         Ok(keys.iter().filter_map(run).collect())
     }
 
-    /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time.
+    /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time. While one chunk is taken, the log store
+    /// works on the next.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
         let key = keys::stamps(run, stage);
+        let ask = |from: isize| {
+            let (mut connection, key) = (self.connection.clone(), key.clone());
+            tokio::spawn(async move { connection.lrange::<_, Vec<Vec<u8>>>(key, from, from + CHUNK - 1).await })
+        };
         let mut from = 0;
-        loop {
-            let chunk: Vec<Vec<u8>> =
-                self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
+        let mut asked = Some(ask(from));
+        while let Some(answer) = asked.take() {
+            // It ends without an answer only when the runtime does.
+            let answer = answer.await.unwrap_or_else(|_| Err(std::io::Error::from(ErrorKind::Interrupted).into()));
+            let chunk = answer.map_err(|e| self.url.failed(e))?;
+            if chunk.len() >= CHUNK.unsigned_abs() {
+                from += CHUNK;
+                asked = Some(ask(from));
+                // A turn for the question, and one for the connection that sends it.
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            }
             for entry in &chunk {
                 take(entry);
             }
-            if chunk.len() < CHUNK.unsigned_abs() {
-                return Ok(());
-            }
-            from += CHUNK;
         }
+        Ok(())
+    }
+
+    /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip
+    /// brings. Gives how many these were: for following a run while it grows.
+    pub async fn entries_from(
+        &self,
+        run: &RunId,
+        stage: &Stage,
+        from: usize,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<usize, StoreError> {
+        let from = isize::try_from(from).unwrap_or(isize::MAX - CHUNK);
+        let key = keys::stamps(run, stage);
+        let chunk: Vec<Vec<u8>> =
+            self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
+        for entry in &chunk {
+            take(entry);
+        }
+        Ok(chunk.len())
     }
 
     /// Which of these messages have arrived, in their order, as a subscriber has recorded it that keeps its arrivals in the
@@ -126,6 +170,12 @@ impl LogStore {
         registry::read(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
     }
 
+    /// The present beats of processes that are known: unlike [`services`](Self::services) it does not look through all keys.
+    pub async fn beats_of(&self, known: &[Beat]) -> Result<Vec<Beat>, StoreError> {
+        let keys: Vec<String> = known.iter().map(|beat| keys::service(&beat.service, &beat.instance)).collect();
+        registry::fetch(&mut self.connection.clone(), &keys).await.map_err(|e| self.url.failed(e))
+    }
+
     /// The times that the log store's clock was set, from the one with the given number (counted from 0) on.
     pub async fn clock_steps(&self, from: usize) -> Result<Vec<ClockStep>, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX);
@@ -143,6 +193,30 @@ impl LogStore {
             length => length,
         };
         length.map_err(|error| self.url.failed(error))
+    }
+
+    /// The server's clock, µs since 1970-01-01 UTC. The answer is late by its way back: this is for marks of whole loads, not for latencies.
+    pub async fn time_us(&self) -> Result<i64, StoreError> {
+        let (seconds, micros): (i64, i64) =
+            redis::cmd("TIME").query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))?;
+        Ok(seconds * 1_000_000 + micros)
+    }
+
+    /// What the server tells about itself (INFO), by name. Sections are asked for by theirs: `server`, `cpu`, `memory`.
+    pub async fn info(&self, sections: &[&str]) -> Result<BTreeMap<String, String>, StoreError> {
+        let text: String = redis::cmd("INFO")
+            .arg(sections)
+            .query_async(&mut self.connection.clone())
+            .await
+            .map_err(|e| self.url.failed(e))?;
+        let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        Ok(text.lines().filter_map(field).collect())
+    }
+
+    /// Settings of the server (CONFIG GET), by name; those that it does not know are left out.
+    pub async fn settings(&self, names: &[&str]) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut get = redis::cmd("CONFIG");
+        get.arg("GET").arg(names).query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
     }
 
     /// Keeps a document under `key` for `time_to_live`.
@@ -170,7 +244,7 @@ mod tests {
     #[test]
     fn writers_are_summed() {
         let fields = [("enqueue@1-a.0", 3), ("enqueue@2-b.0", 4), ("enricher", 5)];
-        let counts = Counts::sum(fields.map(|(name, count)| (name.to_owned(), count)).into());
+        let counts: Counts = fields.map(|(name, count)| (name.to_owned(), count)).into_iter().collect();
         assert_eq!((counts.get("enqueue"), counts.get("enricher"), counts.get("publish")), (7, 5, 0));
     }
 }

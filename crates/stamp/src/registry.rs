@@ -99,10 +99,16 @@ pub(crate) async fn scan(connection: &mut MultiplexedConnection, pattern: &str) 
 
 /// Reads who is there, sorted by service and instance. What is no beat is passed over.
 pub(crate) async fn read(connection: &mut MultiplexedConnection) -> redis::RedisResult<Vec<Beat>> {
+    let keys = scan(connection, "trace:service:*").await?;
+    fetch(connection, &keys).await
+}
+
+/// Reads the beats under these keys, as far as they are there.
+pub(crate) async fn fetch(connection: &mut MultiplexedConnection, keys: &[String]) -> redis::RedisResult<Vec<Beat>> {
     let mut beats = Vec::new();
-    for key in scan(connection, "trace:service:*").await? {
+    for key in keys {
         let (document, left_ms): (Option<String>, i64) =
-            redis::pipe().get(&key).pttl(&key).query_async(connection).await?;
+            redis::pipe().get(key).pttl(key).query_async(connection).await?;
         if let Some(mut beat) = document.and_then(|document| serde_json::from_str::<Beat>(&document).ok()) {
             let heard_for = i64::try_from(HEARD_FOR.as_millis()).unwrap_or(i64::MAX);
             beat.age_ms = (heard_for - left_ms).max(0).unsigned_abs();

@@ -102,7 +102,7 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
         ended.cancel();
         harmed
     };
-    let (harmed, tally) = tokio::join!(harming, watched(plan, None, &progress));
+    let (harmed, tally) = tokio::join!(harming, watched(plan, None, &progress, None));
     if harmed.is_err() {
         progress.finish();
         output::result(&faults_table(&harness.done));

@@ -1,9 +1,10 @@
 //! `driver load`: one load on one HTTP API.
 
 use super::load_result::{as_json, as_table};
+use crate::live::LiveFigures;
 use crate::load::{
     Arrivals, Endpoint, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target,
-    Template, Tracing, Trust, client_config, generate,
+    Template, Totals, Tracing, Trust, client_config, generate,
 };
 use crate::output;
 use crate::progress::Progress;
@@ -13,6 +14,7 @@ use service::shutdown_on_signal;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -253,7 +255,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         None => format!("{} connections", plan.connections),
     });
     let tally = tokio::select! {
-        tally = watched(plan, tracing, &progress) => tally?,
+        tally = watched(plan, tracing, &progress, None) => tally?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
     progress.finish();
@@ -261,7 +263,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         service::close(&tracer).await;
     }
     if let Some(file) = hgrm {
-        super::hgrm::write(&tally.response, file).context("cannot write --hgrm")?;
+        reporter::write_hgrm(&tally.response, file).context("cannot write --hgrm")?;
     }
     let result = if args.json { as_json(&tally, args.rate).to_string() } else { as_table(&tally, args.rate) };
     output::result(&result);
@@ -272,15 +274,33 @@ fn create(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
     std::fs::File::create(path).with_context(|| format!("cannot write --hgrm {}", path.display()))
 }
 
-/// Runs a load and shows its live figures.
-pub(crate) async fn watched(plan: LoadPlan, tracing: Option<Tracing>, progress: &Progress) -> anyhow::Result<Tally> {
-    let (sender, mut live) = watch::channel(Live::default());
+/// Runs a load and shows its live figures, to those who watch from outside as well where a level of theirs is under way.
+pub(crate) async fn watched(
+    plan: LoadPlan,
+    tracing: Option<Tracing>,
+    progress: &Progress,
+    figures: Option<&LiveFigures>,
+) -> anyhow::Result<Tally> {
+    let figures = figures.filter(|figures| figures.wants_load());
+    let total = figures.map(|_| Arc::default());
+    let (sender, mut live) = watch::channel(Live { total, ..Live::default() });
     let generating = generate(plan, tracing, sender);
     tokio::pin!(generating);
     loop {
         tokio::select! {
-            tally = &mut generating => return tally,
-            Ok(()) = live.changed() => progress.live(*live.borrow_and_update(), LIVE_PERIOD),
+            tally = &mut generating => {
+                if let (Some(figures), Ok(tally)) = (figures, &tally) {
+                    figures.tell(Arc::new(Totals::of(tally, 0)));
+                }
+                return tally;
+            }
+            Ok(()) = live.changed() => {
+                let live = live.borrow_and_update().clone();
+                progress.live(&live, LIVE_PERIOD);
+                if let (Some(figures), Some(total)) = (figures, live.total) {
+                    figures.tell(total);
+                }
+            }
         }
     }
 }

@@ -2,10 +2,16 @@
 
 pub(crate) mod chaos;
 pub(crate) mod clock;
+mod command_line;
 pub(crate) mod compare;
-mod hgrm;
+pub(crate) mod deployment;
+pub(crate) mod export;
+mod health;
+pub(crate) mod import;
 pub(crate) mod load;
 mod load_result;
+mod manual;
+mod owner;
 pub(crate) mod report;
 pub(crate) mod role;
 pub(crate) mod services;
@@ -14,5 +20,16 @@ pub(crate) mod stack;
 pub(crate) mod sweep;
 mod table;
 
+use reporter::Report;
+use std::process::ExitCode;
+
 /// The exit code of a command that a signal ended, as shells know it.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The exit code of a command whose report missed a threshold.
+pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;
+
+/// The exit code of a command that has made a report.
+fn reported(report: &Report) -> ExitCode {
+    if report.misses_a_threshold() { ExitCode::from(THRESHOLD_MISSED) } else { ExitCode::SUCCESS }
+}

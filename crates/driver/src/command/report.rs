@@ -5,7 +5,10 @@ use reporter::ReportArgs;
 use std::process::ExitCode;
 
 pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    let (_, folder) = reporter::report(&args).await?;
+    let (report, folder) = reporter::report(&args).await?;
+    if let Some(table) = report.thresholds_table() {
+        output::note(&table);
+    }
     output::result(&folder.display().to_string());
-    Ok(ExitCode::SUCCESS)
+    Ok(super::reported(&report))
 }

@@ -2,7 +2,6 @@
 
 use super::sweep::SweepArgs;
 use crate::load::SplitMix;
-use reporter::Load;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -64,10 +63,4 @@ impl fmt::Display for Setting {
             None => write!(f, "{} connections", self.connections),
         }
     }
-}
-
-/// By setting, then by repetition: the order of a report.
-pub(super) fn in_order(one: &Load, other: &Load) -> std::cmp::Ordering {
-    let position = |load: &Load| load.position().unwrap_or(f64::MAX);
-    position(one).total_cmp(&position(other)).then(one.repeat.cmp(&other.repeat))
 }

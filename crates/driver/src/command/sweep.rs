@@ -1,16 +1,19 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
+use super::command_line::command_line;
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
-use super::setting::{Setting, in_order};
+use super::setting::Setting;
 use super::table::{heading, row, spread_table, stamping_table};
-use crate::drain::{Drained, drain, settled};
+use crate::drain::{Drained, End, Patience, drain, settled};
+use crate::live::{LiveArgs, LiveFigures};
 use crate::load::{Endpoint, LoadPlan, RequestOptions, Template, Tracing, Wrk, WrkResult};
+use crate::monitor::{Monitor, environment};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
 use crate::services::check_services;
 use clap::Args;
-use reporter::{Http, Load, Output, Report, StampQuality, Sweep};
+use reporter::{Cutoff, Http, Load, Output, Report, StampQuality, Sweep, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
 use std::collections::BTreeMap;
@@ -99,6 +102,14 @@ pub(crate) struct SweepArgs {
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
     drain_timeout: Duration,
 
+    /// After a level: go on to the next one after so long even though messages still arrive; they are told as in flight
+    #[arg(long, default_value = "2m", value_parser = parse_duration)]
+    drain_limit: Duration,
+
+    /// A level is carried when its p99 of arrival latency is at most this (and nothing is lost, refused or piles up)
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
+    p99_limit: Duration,
+
     /// The folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports")]
     out: PathBuf,
@@ -106,6 +117,12 @@ pub(crate) struct SweepArgs {
     /// Print each finished level as one line of JSON
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    live: LiveArgs,
+
+    #[command(flatten)]
+    thresholds: ThresholdArgs,
 
     #[command(flatten)]
     remote: RemoteArgs,
@@ -139,6 +156,7 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown_on_signal()?;
     let id = sweep_id();
     let output = Output::open(&args.out, &id)?;
+    let judge = args.thresholds.open(args.path.stages())?;
     let opening = async {
         let pipeline = Pipeline::open(&args.remote, &args.local, args.every).await?;
         let endpoint = args.shape.endpoint(&pipeline.target).await?;
@@ -149,17 +167,26 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
     let source = Source { endpoint, options, wrk };
-    let mut sweeping = Sweeping::new(&args, source, id, output, &pipeline);
+    let mut sweeping = Sweeping::new(&args, source, id, output, &pipeline).await;
     let swept = tokio::select! {
         swept = Box::pin(sweeping.run(&mut pipeline)) => Some(swept),
         () = shutdown.cancelled() => None,
     };
     sweeping.progress.finish();
+    let judged = match &swept {
+        Some(Ok(())) => judge.conclude(&mut sweeping.report, &sweeping.output),
+        _ => Ok(()),
+    };
     sweeping.tell_outcome();
+    sweeping.live.close().await;
     service::close(&sweeping.tracer).await;
     pipeline.close().await;
     match swept {
-        Some(swept) => swept.map(|()| ExitCode::SUCCESS),
+        Some(swept) => {
+            swept?;
+            judged?;
+            Ok(super::reported(&sweeping.report))
+        }
         None => Ok(ExitCode::from(super::INTERRUPTED)),
     }
 }
@@ -182,10 +209,11 @@ struct Sweeping<'a> {
     quality: StampQuality,
     tracer: Tracer,
     progress: Progress,
+    live: LiveFigures,
 }
 
 impl<'a> Sweeping<'a> {
-    fn new(args: &'a SweepArgs, source: Source, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
+    async fn new(args: &'a SweepArgs, source: Source, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
         let path = &args.path;
         let sweep = Sweep {
             id,
@@ -193,6 +221,8 @@ impl<'a> Sweeping<'a> {
             every: args.every.get(),
             path: path.stages().to_vec(),
             settings: describe(args, pipeline),
+            environment: environment(pipeline).await,
+            p99_limit_us: u64::try_from(args.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
         };
         let settings = Setting::all(args);
@@ -207,10 +237,12 @@ impl<'a> Sweeping<'a> {
             quality: StampQuality::new(path.stages()),
             tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
             progress: Progress::new((args.shape.duration + args.warmup) * levels),
+            live: LiveFigures::default(),
         }
     }
 
     async fn run(&mut self, pipeline: &mut Pipeline) -> anyhow::Result<()> {
+        self.live = LiveFigures::open(&self.args.live, &self.tracer, &pipeline.log, &self.args.path).await?;
         if !self.args.skip_service_check {
             check_services(&pipeline.log, &self.args.path, self.args.every).await?;
         }
@@ -239,14 +271,15 @@ impl<'a> Sweeping<'a> {
         }
         self.progress.stage(format!("{setting}, level {number} of {}", self.settings.len()));
         let plan = self.plan(&run, setting, pipeline);
+        self.live.level_begins(&run, number, setting);
         let load = self.load(&run, setting, plan, pipeline).await?;
-        let level = reporter::measure(&pipeline.log, &load, &self.sweep.path, &mut self.quality).await?;
+        self.live.level_ends().await;
+        let level = reporter::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
-        self.report.stamping = self.quality.summary();
         self.sweep.loads.push(load);
-        self.sweep.loads.sort_by(in_order);
-        self.report.levels.push(level);
-        self.report.levels.sort_by(|one, other| in_order(&one.load, &other.load));
+        self.sweep.loads.sort_by(Load::cmp_setting);
+        self.report.add(level);
+        self.report.conclude(self.quality.summary());
         self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await?;
         self.output.write(&self.report)?;
         // Printed last: who sees the line finds the level in the files.
@@ -269,26 +302,32 @@ impl<'a> Sweeping<'a> {
         pipeline: &mut Pipeline,
     ) -> anyhow::Result<Load> {
         let steps_before = pipeline.log.clock_steps(0).await?.len();
-        let (http, connections, limited_by) = match &self.source.wrk {
+        let monitor = Monitor::start(pipeline);
+        let begin_us = pipeline.log.time_us().await?;
+        let (mut http, connections, limited_by) = match &self.source.wrk {
             None => {
-                let tally = watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress).await?;
+                let tally =
+                    watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress, Some(&self.live)).await?;
                 (tally.http(), tally.connections, tally.limited_by())
             }
             Some(wrk) => {
                 let payload_bytes = self.args.shape.payload_bytes;
                 let result = wrk.run(&pipeline.target, run, plan.connections, plan.duration, payload_bytes).await?;
-                let taken_in = settled(pipeline, run, &self.args.path).await?;
-                (wrk_http(result, taken_in), plan.connections, None)
+                (wrk_http(result), plan.connections, None)
             }
         };
+        let end_us = pipeline.log.time_us().await?;
+        let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
-        self.progress.stage(format!("{setting}, draining"));
-        let Drained { took, complete } =
-            drain(pipeline, run, &self.args.path, http.accepted, self.args.drain_timeout).await?;
-        if !complete {
-            let limit = humantime::format_duration(self.args.drain_timeout);
-            output::note(&format!("{run}: not every accepted message arrived; nothing has moved for {limit}"));
+        if self.source.wrk.is_some() {
+            // wrk does not count the answers that come after its last second: accepted is what the pipeline has taken in.
+            http.accepted = settled(pipeline, run, &self.args.path).await?;
+            http.requests = http.requests.max(http.accepted);
         }
+        self.progress.stage(format!("{setting}, draining"));
+        let patience = Patience { still: self.args.drain_timeout, whole: self.args.drain_limit };
+        let drained = drain(pipeline, run, &self.args.path, http.accepted, patience).await?;
+        let cutoff = self.cutoff(run, &drained, pipeline).await?;
         self.tracer.flush().await;
         Ok(Load {
             run: run.clone(),
@@ -299,8 +338,33 @@ impl<'a> Sweeping<'a> {
             http: Some(http),
             backlog: Some(backlog),
             clock_steps: pipeline.log.clock_steps(steps_before).await?,
-            drain_us: Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+            drain_us: Some(u64::try_from(drained.took.as_micros()).unwrap_or(u64::MAX)),
+            span_us: Some((begin_us, end_us)),
+            cutoff,
+            usage: observed.usage,
+            queue: observed.queue,
         })
+    }
+
+    /// How things stand when a drain has been given up; nothing where all has arrived.
+    async fn cutoff(&self, run: &RunId, drained: &Drained, pipeline: &Pipeline) -> anyhow::Result<Option<Cutoff>> {
+        let why = match drained.end {
+            End::Complete => return Ok(None),
+            End::Still => {
+                format!("nothing has moved for {}", humantime::format_duration(self.args.drain_timeout))
+            }
+            End::Moving => format!(
+                "messages still arrive after {} (--drain-limit)",
+                humantime::format_duration(self.args.drain_limit)
+            ),
+        };
+        output::note(&format!("{run}: not every accepted message has arrived, and {why}"));
+        Ok(Some(Cutoff {
+            at_us: pipeline.log.time_us().await?,
+            moving: drained.end == End::Moving,
+            queue: pipeline.backlog().await?,
+            arrived: drained.arrived,
+        }))
     }
 
     /// What the stamps are worth, and where the report is.
@@ -310,21 +374,23 @@ impl<'a> Sweeping<'a> {
             return output::note("no level was finished: there is no report");
         }
         output::note(&stamping_table(&self.report));
+        if let Some(table) = self.report.thresholds_table() {
+            output::note(&table);
+        }
         output::note(&format!("report: {}", self.output.folder().display()));
     }
 }
 
-/// What wrk tells, as the report shows it. wrk does not count the answers that come after its last second: `accepted` is what
-/// the pipeline has taken in.
-fn wrk_http(result: WrkResult, accepted: u64) -> Http {
+/// What wrk tells, as the report shows it.
+fn wrk_http(result: WrkResult) -> Http {
     // wrk prints times far below the 2^53 µs up to which an f64 is exact.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let whole = |us: f64| us.round() as u64;
     let [mean_us, p50, p99, max] = result.latency_us;
     Http {
         duration_us: u64::try_from(result.duration.as_micros()).unwrap_or(u64::MAX),
-        requests: result.requests.max(accepted),
-        accepted,
+        requests: result.requests,
+        accepted: result.requests,
         errors: result.errors,
         mean_us,
         p50_us: whole(p50),
@@ -364,12 +430,15 @@ fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
     let time = |duration: Duration| humantime::format_duration(duration).to_string();
     let rates = !args.rates.is_empty() || args.rate_from.is_some();
     let mut settings = BTreeMap::from([
+        ("command".to_owned(), command_line(std::env::args())),
         ("duration".to_owned(), time(args.shape.duration)),
         ("warmup".to_owned(), time(args.warmup)),
         ("every".to_owned(), args.every.to_string()),
         ("payload_bytes".to_owned(), args.shape.payload_bytes.to_string()),
         ("timeout".to_owned(), time(args.shape.timeout)),
         ("drain_timeout".to_owned(), time(args.drain_timeout)),
+        ("drain_limit".to_owned(), time(args.drain_limit)),
+        ("p99_limit".to_owned(), time(args.p99_limit)),
         ("pipeline".to_owned(), if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
         ("target".to_owned(), pipeline.target.to_string()),
         ("clock".to_owned(), format!("{:?}", args.clock).to_lowercase()),

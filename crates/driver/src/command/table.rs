@@ -38,8 +38,25 @@ pub(super) fn row(level: &Level) -> String {
         let sizes: Vec<_> = load.clock_steps.iter().map(|step| format!("{} µs", step.size)).collect();
         let _ = write!(row, "  redis clock set by {}", sizes.join(", "));
     }
-    if level.across_steps > 0 {
-        let _ = write!(row, "  {} sampled messages left out: stamped in different time scales", level.across_steps);
+    if level.traces.across_steps > 0 {
+        let across = level.traces.across_steps;
+        let _ = write!(row, "  {across} sampled messages left out: stamped in different time scales");
+    }
+    let books = &level.books;
+    for (count, what) in [
+        (books.in_flight, "in flight at the cut-off"),
+        (books.late, "late"),
+        (books.shed, "refused: the queue was full"),
+    ] {
+        if count > 0 {
+            let _ = write!(row, "  {count} {what}");
+        }
+    }
+    for (stage, lost) in books.lost_by_hop.iter().filter(|(_, lost)| *lost != 0) {
+        let _ = write!(row, "  {lost} lost on the way to {stage}");
+    }
+    if let Some(why) = &level.stability.unstable {
+        let _ = write!(row, "  unstable: {why}");
     }
     if let Some(why) = &load.generator_limited {
         let _ = write!(row, "  generator-limited: {why}");
@@ -84,7 +101,7 @@ pub(super) fn spread_table(report: &Report) -> String {
 
 /// What the stamps of each stage are worth: how late they were written, how large their error may be, and what is missing.
 pub(super) fn stamping_table(report: &Report) -> String {
-    let us = |us: Option<i64>| us.map_or_else(|| "n/a".to_owned(), |us| us.to_string());
+    let us = |us: Option<u64>| us.map_or_else(|| "n/a".to_owned(), |us| us.to_string());
     let mut table = format!(
         "{:<12} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "stamps of", "number", "plain", "lag p50", "p99 µs", "err p50", "p99 µs", "dropped"
@@ -105,11 +122,12 @@ pub(super) fn stamping_table(report: &Report) -> String {
         );
     }
     let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
-    let (negative, across) = (sum(|level| level.negative), sum(|level| level.across_steps));
+    let (negative, beyond) = (sum(|level| level.traces.negative), sum(|level| level.traces.beyond_error));
+    let across = sum(|level| level.traces.across_steps);
     let steps = sum(|level| level.load.clock_steps.len() as u64);
     let _ = write!(
         table,
-        "\nnegative differences: {negative}; redis clock set: {steps} times, {across} messages left out for it"
+        "\nnegative differences: {negative}, by more than the clock's error: {beyond}; redis clock set: {steps} times, {across} messages left out for it"
     );
     table
 }

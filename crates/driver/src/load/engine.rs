@@ -3,11 +3,12 @@
 use crate::load::connection::{Connection, Shared};
 use crate::load::pace::Pace;
 use crate::load::schedule::{Arrivals, Schedule};
-use crate::load::{Endpoint, Live, Second, StatusSet, Tally, Template};
+use crate::load::{Endpoint, Live, Second, StatusSet, Tally, Template, Totals};
 use anyhow::Context;
 use stamp::{CounterHandle, RunId, RunTrace, Stage, StageHandle, Tracer, clock};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -160,11 +161,13 @@ async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
     let mut period = tokio::time::interval(LIVE_PERIOD);
     period.tick().await;
     let mut errors_before = 0;
+    let wants_total = live.borrow().total.is_some();
     loop {
         for _ in 0..LIVE_PERIODS_PER_SECOND {
             period.tick().await;
             let mut recent = shared.recent.borrow_mut();
-            let _ = live.send(Live::of(&recent, LIVE_PERIOD));
+            let total = wants_total.then(|| Arc::new(Totals::of(&shared.tally.borrow(), shared.in_flight.get())));
+            let _ = live.send(Live { total, ..Live::of(&recent, LIVE_PERIOD) });
             // The histogram has the same bounds, so that this cannot fail.
             let _ = shared.second.borrow_mut().add(&*recent);
             recent.reset();

@@ -5,6 +5,7 @@
 
 mod connection;
 mod engine;
+mod exchange;
 mod pace;
 mod request;
 mod response;
@@ -18,11 +19,12 @@ mod tls;
 mod wrk;
 
 pub(crate) use engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing, generate};
+pub(crate) use exchange::Exchange;
 pub(crate) use request::{Header, Method, RequestOptions, Template};
 pub(crate) use schedule::{Arrivals, SplitMix};
 pub(crate) use status::StatusSet;
 pub(crate) use stream::Endpoint;
-pub(crate) use tally::{Live, Second, Tally, percentile};
+pub(crate) use tally::{Live, Second, Tally, Totals, histogram, percentile, recorded};
 pub(crate) use target::Target;
 pub(crate) use tls::{Trust, client_config};
 pub(crate) use wrk::{Wrk, WrkResult};

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest latency that the histogram tells apart, µs: anything above an hour counts as an hour.
@@ -54,7 +55,7 @@ pub(crate) struct Second {
 }
 
 /// A load under way: the last moments of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Live {
     /// Accepted requests a second.
     pub(crate) requests_per_sec: f64,
@@ -62,6 +63,19 @@ pub(crate) struct Live {
     pub(crate) p50_us: u64,
     /// 99th percentile of the response time, µs.
     pub(crate) p99_us: u64,
+    /// All of it so far. It is told where the channel's first value has it: putting it together takes the generator time.
+    pub(crate) total: Option<Arc<Totals>>,
+}
+
+/// A load from its start on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Requests that were not accepted, by kind.
+    pub(crate) errors: BTreeMap<String, u64>,
+    /// Requests sent and not answered.
+    pub(crate) in_flight: u64,
+    /// Response times of accepted requests, µs, and how many took so long; ascending.
+    pub(crate) response: Vec<(u64, u64)>,
 }
 
 impl Tally {
@@ -149,8 +163,20 @@ impl Live {
             requests_per_sec: latency.len() as f64 / period.as_secs_f64(),
             p50_us: latency.value_at_quantile(0.5),
             p99_us: latency.value_at_quantile(0.99),
+            total: None,
         }
     }
+}
+
+impl Totals {
+    pub(crate) fn of(tally: &Tally, in_flight: u64) -> Self {
+        Self { errors: tally.errors.clone(), in_flight, response: recorded(&tally.response) }
+    }
+}
+
+/// What a histogram holds: its values and how often each is there, ascending.
+pub(crate) fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+    histogram.iter_recorded().map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect()
 }
 
 impl Second {

@@ -1,7 +1,6 @@
 //! Axes: where values stand and which of them are labelled. Pure.
 
-use super::number;
-use crate::Level;
+use crate::number;
 
 /// Steps between labelled levels that are tried in turn.
 const STRIDES: [usize; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
@@ -9,11 +8,17 @@ const STRIDES: [usize; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 50
 /// Steps of a linear axis at most.
 const LINEAR_STEPS: u32 = 10;
 
+/// Lines between labels that an axis has at most, for each label that it has room for.
+const LINES_PER_LABEL: usize = 5;
+
 /// Labels on a logarithmic axis of a picture's whole height at most, before it takes fewer digits.
 pub(super) const LOG_LABELS: usize = 10;
 
-const RATE_TITLE: &str = "rate (intended requests/s)";
-const CONCURRENCY_TITLE: &str = "concurrency (connections)";
+pub(super) const RATE_TITLE: &str = "rate (intended requests/s)";
+pub(super) const CONCURRENCY_TITLE: &str = "concurrency (connections)";
+
+/// The axis of percentiles reaches at least to this power of ten, and at most to that one: 99 % and 99.9999 %.
+const NINES: (f64, f64) = (2.0, 6.0);
 
 /// A mark on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,12 +59,27 @@ impl Scale {
     pub(super) fn covers(self, value: f64) -> bool {
         !self.logarithmic || value > 0.0
     }
+
+    /// Whether it lies between both ends.
+    pub(super) fn spans(self, value: f64) -> bool {
+        (self.from..=self.to).contains(&value)
+    }
+
+    /// Whether it lies beyond the far end.
+    pub(super) fn is_beyond(self, value: f64) -> bool {
+        value > self.to
+    }
 }
 
 /// A linear axis from 0 to a round number that is not below `max`, with ticks at multiples of 1, 2 or 5.
 pub(super) fn linear(title: &str, max: f64, unit: &str) -> (Scale, Axis) {
+    linear_in(LINEAR_STEPS, title, max, unit)
+}
+
+/// The same in so many steps at most, for a plot that is low.
+pub(super) fn linear_in(most_steps: u32, title: &str, max: f64, unit: &str) -> (Scale, Axis) {
     let max = if max > 0.0 { max } else { 1.0 };
-    let rough = max / f64::from(LINEAR_STEPS);
+    let rough = max / f64::from(most_steps);
     let digit = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0].map(|mantissa| mantissa * digit).into_iter().find(|&step| step >= rough);
     let step = step.unwrap_or(10.0 * digit);
@@ -70,8 +90,19 @@ pub(super) fn linear(title: &str, max: f64, unit: &str) -> (Scale, Axis) {
         let label = number::grouped(f64::from(index) * step, decimals);
         Tick { at: f64::from(index) / steps, label: format!("{label}{unit}") }
     };
-    let ticks = (0..=LINEAR_STEPS).take_while(|&index| f64::from(index) <= steps).map(tick).collect();
+    let ticks = (0..=most_steps).take_while(|&index| f64::from(index) <= steps).map(tick).collect();
     (Scale { from: 0.0, to: step * steps, logarithmic: false }, Axis { title: title.to_owned(), ticks })
+}
+
+/// A linear axis from 0 that ends at `max`, between two ticks or at one.
+pub(super) fn linear_to(title: &str, max: f64) -> (Scale, Axis) {
+    let (round, mut axis) = linear(title, max, "");
+    let scale = if max > 0.0 { Scale { to: max, ..round } } else { round };
+    axis.ticks.retain_mut(|tick| {
+        tick.at *= round.to / scale.to;
+        tick.at <= 1.0 + 1e-9
+    });
+    (scale, axis)
 }
 
 /// A logarithmic axis of times in µs, labelled in ms. It begins and ends at 1, 2 or 5 times a power of ten and covers all
@@ -93,35 +124,34 @@ pub(super) fn logarithmic(title: &str, values_us: &[f64], labels: usize) -> (Sca
         .into_iter()
         .find(|digits| round(digits).filter(inside).count() <= labels)
         .unwrap_or(&[1]);
-    let ticks = round(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).filter(inside).map(|value| {
+    let all: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8, 9];
+    let lines = if round(all).filter(inside).count() <= labels * LINES_PER_LABEL { all } else { labelled };
+    let ticks = round(lines).filter(inside).map(|value| {
         let is_labelled = round(labelled).any(|other| (other / value - 1.0).abs() < 1e-9);
         Tick { at: scale.place(value), label: if is_labelled { number::round_ms(value) } else { String::new() } }
     });
     (scale, Axis { title: title.to_owned(), ticks: ticks.collect() })
 }
 
-/// Levels side by side in the order in which they ran, each in a slot of the same width.
-pub(super) fn slots(levels: &[Level]) -> Axis {
-    let width = 1.0 / levels.len().max(1) as f64;
-    let tick = |(index, level): (usize, &Level)| Tick { at: (index as f64 + 0.5) * width, label: label(level) };
-    let title = if levels.iter().any(|level| level.load.rate.is_some()) {
-        RATE_TITLE
-    } else if levels.is_empty() || levels.iter().any(|level| level.load.concurrency.is_some()) {
-        CONCURRENCY_TITLE
-    } else {
-        "run (driven by another program)"
-    };
-    Axis { title: title.to_owned(), ticks: levels.iter().enumerate().map(tick).collect() }
+/// An axis of percentiles on which each further nine takes as much room as the one before, as HdrHistogram draws it: a quantile q stands at
+/// log10(1 / (1 − q)). It reaches as far as the highest quantile; what it places are the values of [`nines`].
+pub(super) fn percentiles(highest: f64) -> (Scale, Axis) {
+    let to = nines(highest).ceil().clamp(NINES.0, NINES.1);
+    let scale = Scale { from: 0.0, to, logarithmic: false };
+    let labelled = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999];
+    let inside = labelled.into_iter().filter(|&quantile| nines(quantile) <= to + 1e-6);
+    let tick = |quantile: f64| Tick { at: scale.place(nines(quantile)), label: number::percent(quantile) };
+    let title = "percentile: each further nine takes as much room as the one before".to_owned();
+    (scale, Axis { title, ticks: inside.map(tick).collect() })
 }
 
-/// Levels at their concurrency, or rate, where that rises in fairly even steps; otherwise side by side, since a sweep by doubling
-/// would crowd its first levels into a corner.
-pub(super) fn concurrency(levels: &[Level]) -> Axis {
-    let known: Option<Vec<f64>> = levels.iter().map(|level| level.load.position()).collect();
-    spread(slots(levels), &known.unwrap_or_default())
+/// How many nines a quantile has: 2 for 0.99. There is no end to those of 1, which has as many as the axis takes.
+pub(super) fn nines(quantile: f64) -> f64 {
+    -(1.0 - quantile).max(10f64.powf(-NINES.1)).log10()
 }
 
-/// The levels that several sweeps have, in the same way; a label with a star where `starred` says so.
+/// The levels that several sweeps have: at their concurrency, or rate, where that rises in fairly even steps; otherwise side by side, since a
+/// sweep by doubling would crowd its first levels into a corner. A label with a star where `starred` says so.
 pub(super) fn positions(positions: &[f64], by_rate: bool, starred: impl Fn(f64) -> bool) -> Axis {
     let width = 1.0 / positions.len().max(1) as f64;
     let label = |position: f64| number::grouped(position, 0) + if starred(position) { "*" } else { "" };
@@ -131,7 +161,7 @@ pub(super) fn positions(positions: &[f64], by_rate: bool, starred: impl Fn(f64) 
 }
 
 /// Moves ticks that stand side by side to their positions, where those rise in fairly even steps.
-fn spread(mut axis: Axis, known: &[f64]) -> Axis {
+pub(super) fn spread(mut axis: Axis, known: &[f64]) -> Axis {
     let steps = || known.windows(2).map(|pair| pair[1] - pair[0]);
     let (smallest, largest) = (steps().fold(f64::INFINITY, f64::min), steps().fold(0.0, f64::max));
     if known.len() >= 2 && smallest > 0.0 && largest / smallest <= 5.0 {
@@ -145,12 +175,6 @@ fn spread(mut axis: Axis, known: &[f64]) -> Axis {
         axis.title.push_str(", levels evenly spaced");
     }
     axis
-}
-
-fn label(level: &Level) -> String {
-    let position = level.load.position().map_or_else(|| "run".to_owned(), |position| number::grouped(position, 0));
-    // The caption says what the star means.
-    if level.load.generator_limited.is_some() { format!("{position}*") } else { position }
 }
 
 /// Which labels are shown so that none touches the next: every one, every 2nd, every 5th, … Each has its centre and width
@@ -173,7 +197,6 @@ pub(super) fn shown(labels: &[(i32, i32)], gap: i32) -> impl Fn(usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chart::tests::report_of;
 
     fn labels(axis: &Axis) -> Vec<&str> {
         axis.ticks.iter().map(|tick| tick.label.as_str()).filter(|label| !label.is_empty()).collect()
@@ -193,6 +216,15 @@ mod tests {
             assert_eq!(labels(&axis), expected, "{max}");
             assert!(scale.place(max) <= 1.0);
         }
+    }
+
+    #[test]
+    fn an_axis_may_end_between_ticks() {
+        let (scale, axis) = linear_to("", 2.5);
+        assert_eq!(labels(&axis), ["0", "0.5", "1.0", "1.5", "2.0", "2.5"]);
+        assert_eq!((scale.place(1.25).to_string(), axis.ticks[5].at.to_string()), ("0.5".to_owned(), "1".to_owned()));
+        assert_eq!(labels(&linear_to("", 2.02).1), ["0", "0.5", "1.0", "1.5", "2.0"]);
+        assert_eq!(linear_to("", 0.0), linear("", 0.0, ""));
     }
 
     #[test]
@@ -218,15 +250,13 @@ mod tests {
     }
 
     #[test]
-    fn levels_stand_at_their_concurrency_unless_it_is_uneven() {
-        let places = |levels: &[u32]| {
-            concurrency(&report_of(levels).levels).ticks.iter().map(|tick| tick.at).collect::<Vec<_>>()
-        };
-        assert_eq!(places(&[]), [0.0; 0]);
-        assert_eq!(places(&[8]), [0.5]);
-        assert_eq!(places(&[10, 20, 40, 50]), [0.125, 0.3125, 0.6875, 0.875]);
-        assert_eq!(places(&[1, 2, 4, 512]), [0.125, 0.375, 0.625, 0.875]);
-        assert_eq!(places(&[5, 5]), [0.25, 0.75]);
+    fn each_nine_takes_as_much_room() {
+        let (scale, axis) = percentiles(0.9995);
+        assert_eq!(labels(&axis), ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
+        let places =
+            [0.9, 0.99, 0.999, 0.9999, 1.0].map(|quantile| (scale.place(nines(quantile)) * 100.0).round().to_string());
+        assert_eq!(places, ["25", "50", "75", "100", "100"]);
+        assert_eq!(labels(&percentiles(0.0).1), ["0 %", "50 %", "90 %", "99 %"]);
     }
 
     #[test]

@@ -24,9 +24,11 @@ pub(super) fn caption(report: &Report, fits: impl Fn(&str) -> bool) -> String {
 fn settings(report: &Report) -> impl Iterator<Item = String> {
     let first = FIRST.iter().filter_map(|&name| report.settings.get_key_value(name));
     let others = report.settings.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
-    // The sampling is told already.
-    let shown =
-        first.chain(others).filter(|(name, value)| *name != "every" && !value.is_empty() && !value.contains("://"));
+    // The sampling is told already, and the command line is the other settings once more.
+    let told = ["every", "command"];
+    let shown = first
+        .chain(others)
+        .filter(move |(name, value)| !told.contains(&name.as_str()) && !value.is_empty() && !value.contains("://"));
     shown.map(|(name, value)| format!("{name} {value}"))
 }
 

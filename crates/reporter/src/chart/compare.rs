@@ -1,12 +1,12 @@
-//! `compare.png`: several sweeps side by side, in three plots above each other.
+//! `compare.png` and `compare.svg`: several sweeps side by side, in three plots above each other.
 
 use super::axis::{self, Axis, Scale};
 use super::frame::{self, Axes, Head, Plot};
 use super::legend::{Entry, Sample};
-use super::marker::{Look, Shape};
+use super::marker::{Look, SHAPES, Shape};
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
-use crate::{Comparison, Point, Series, Spread};
+use crate::{Comparison, Measure, Series};
 use plotters::prelude::DrawingBackend;
 
 /// In pixels: as wide as the other pictures.
@@ -21,40 +21,45 @@ const LOG_LABELS: usize = 6;
 /// From a series' points to those of the next, in units: what is the same for both does not lie on top of each other.
 const APART: i32 = 34;
 
-/// Shapes tell series apart where colours do not.
-const SHAPES: [Shape; 4] = [Shape::Circle, Shape::Square, Shape::Diamond, Shape::Triangle];
-
 /// One of the plots.
 struct Panel {
-    value: fn(&Point) -> Option<Spread>,
+    measure: Measure,
     axis: fn(&[f64]) -> (Scale, Axis),
 }
 
 /// One series in one of the plots.
 struct Line {
     look: Look,
-    /// The `x` and the figure at each level; absent where it has none.
-    places: Vec<Option<(i32, Spread)>>,
+    /// Its place at each level; absent where it has no figure.
+    places: Vec<Option<Place>>,
+}
+
+/// A figure with its bar.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    x: i32,
+    value: f64,
+    /// The ends of its interval, or of its spread.
+    bar: (f64, f64),
 }
 
 const PANELS: [Panel; 3] = [
+    Panel { measure: Measure::ArrivalP50Us, axis: |us| axis::logarithmic("arrival p50 (ms, log)", us, LOG_LABELS) },
+    Panel { measure: Measure::ArrivalP99Us, axis: |us| axis::logarithmic("arrival p99 (ms, log)", us, LOG_LABELS) },
     Panel {
-        value: |point| point.arrival_p50_us,
-        axis: |us| axis::logarithmic("arrival p50 (ms, log)", us, LOG_LABELS),
-    },
-    Panel {
-        value: |point| point.arrival_p99_us,
-        axis: |us| axis::logarithmic("arrival p99 (ms, log)", us, LOG_LABELS),
-    },
-    Panel {
-        value: |point| point.accepted_per_sec,
+        measure: Measure::AcceptedPerSec,
         axis: |rates| axis::linear("accepted messages/s", rates.iter().copied().fold(0.0, f64::max) * 1.02, ""),
     },
 ];
 
 /// Renders the picture as PNG.
-pub(crate) fn render(comparison: &Comparison, title: &str) -> Result<Vec<u8>, ChartError> {
+pub(crate) fn png(comparison: &Comparison, title: &str) -> Result<Vec<u8>, ChartError> {
     picture::png(SIZE, |area| draw(area, comparison, title))
+}
+
+/// Renders the picture as SVG.
+pub(crate) fn svg(comparison: &Comparison, title: &str) -> Result<String, ChartError> {
+    picture::svg(SIZE, title, |area| draw(area, comparison, title))
 }
 
 fn draw<DB: DrawingBackend>(area: &Area<DB>, comparison: &Comparison, title: &str) -> Result<(), DrawError<DB>> {
@@ -94,7 +99,7 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, comparison: &Comparison, title: &st
 
 fn captions(comparison: &Comparison, covered: bool) -> Vec<String> {
     let measured = match comparison.repetitions() {
-        (_, 0 | 1) => "Each level measured once".to_owned(),
+        (_, 0 | 1) => "Each level measured once; faint bars are 95 % confidence intervals".to_owned(),
         (least, most) => {
             let count = if least == most { most.to_string() } else { format!("{least} to {most}") };
             format!("Medians of {count} repetitions; faint bars reach from the least to the most of them")
@@ -140,7 +145,8 @@ impl Panel {
     /// Everything that the panel's upright axis must cover.
     fn values(&self, comparison: &Comparison) -> Vec<f64> {
         let points = comparison.series.iter().flat_map(|series| &series.points);
-        points.filter_map(self.value).flat_map(|spread| [spread.least, spread.median, spread.most]).collect()
+        let figures = points.filter_map(|point| point.figure(self.measure));
+        figures.flat_map(|figure| [figure.bar().0, figure.median, figure.bar().1]).collect()
     }
 
     fn draw<DB: DrawingBackend>(
@@ -156,29 +162,29 @@ impl Panel {
         let offsets = offsets(comparison.series.len(), &xs);
         let line = |(index, series): (usize, &Series)| {
             let place = |(&at, &x): (&f64, &i32)| {
-                let spread = series.at(at).and_then(self.value)?;
-                Some((x + offsets[index], spread))
+                let figure = series.at(at)?.figure(self.measure)?;
+                Some(Place { x: x + offsets[index], value: figure.median, bar: figure.bar() })
             };
             Line { look: look(index), places: positions.iter().zip(&xs).map(place).collect() }
         };
         let lines: Vec<Line> = comparison.series.iter().enumerate().map(line).collect();
         // What is drawn later lies above: no line crosses a point.
         for Line { look, places } in &lines {
-            for (x, spread) in places.iter().flatten().filter(|(_, spread)| spread.most > spread.least) {
-                look.draw_span(area, [(*x, y(spread.least)), (*x, y(spread.most))])?;
+            for &Place { x, bar: (low, high), .. } in places.iter().flatten().filter(|place| place.bar.1 > place.bar.0)
+            {
+                look.draw_span(area, [(x, y(low)), (x, y(high))])?;
             }
         }
         for Line { look, places } in &lines {
             for stretch in places.split(Option::is_none) {
-                let points: Vec<(i32, i32)> =
-                    stretch.iter().flatten().map(|(x, spread)| (*x, y(spread.median))).collect();
+                let points: Vec<(i32, i32)> = stretch.iter().flatten().map(|place| (place.x, y(place.value))).collect();
                 look.draw_line(area, &points)?;
             }
         }
         for Line { look, places } in &lines {
-            for (x, Spread { median, .. }) in places.iter().flatten() {
-                let shape = if scale.covers(*median) { look.shape } else { Shape::Below };
-                look.draw_point(area, shape, (*x, y(*median)))?;
+            for &Place { x, value, .. } in places.iter().flatten() {
+                let shape = if scale.covers(value) { look.shape } else { Shape::Below };
+                look.draw_point(area, shape, (x, y(value)))?;
             }
         }
         let empty = |index: &usize| lines.iter().all(|line| line.places[*index].is_none());

@@ -3,13 +3,15 @@
 use super::axis::{self, Axis, Tick};
 use super::legend::{self, Entry};
 use super::marker::rounded;
+use super::marks::{self, Mark};
 use super::text::Text;
-use super::{Area, CANVAS_WIDTH, DrawError, palette};
+use super::{Area, CANVAS_WIDTH, DrawError, caption, palette};
+use crate::Report;
 use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 
-const MARGIN: i32 = 56;
+pub(super) const MARGIN: i32 = 56;
 const TICK: i32 = 12;
 const TITLE_BASELINE: i32 = 92;
 const LINE_HEIGHT: i32 = 46;
@@ -21,6 +23,8 @@ pub(super) const BELOW: i32 = 156;
 pub(super) struct Frame<'a> {
     pub(super) head: Head<'a>,
     pub(super) axes: Axes<'a>,
+    /// What is worth a line across the plot.
+    pub(super) marks: &'a [Mark],
 }
 
 /// What stands above the data.
@@ -47,6 +51,14 @@ pub(super) struct Plot {
     pub(super) top: i32,
     pub(super) right: i32,
     pub(super) bottom: i32,
+}
+
+/// The lines under a title: which sweep this is, and then these sentences, wrapped.
+pub(super) fn captions(report: &Report, sentences: &[String]) -> Vec<String> {
+    let sweep = caption::caption(report, |text| Text::CAPTION.width(text) <= text_width());
+    let rest =
+        if sentences.is_empty() { Vec::new() } else { Text::CAPTION.wrapped(&sentences.join(" "), text_width()) };
+    std::iter::once(sweep).chain(rest).collect()
 }
 
 /// The room that a line of text has.
@@ -84,8 +96,12 @@ impl Frame<'_> {
     /// Draws it and returns where the data belongs.
     pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<Plot, DrawError<DB>> {
         let top = self.head.draw(area)?;
-        let plot = Axes::plot(self.axes.room(), (top, lower_edge(area) - BELOW));
+        let mut plot = Axes::plot(self.axes.room(), (top, lower_edge(area) - BELOW));
+        let marks = marks::arrange(&plot, self.marks);
+        plot.top += marks.iter().map(marks::Placed::height).max().unwrap_or(0);
         self.axes.draw(area, &plot)?;
+        marks.iter().try_for_each(|mark| mark.draw_line(area, &plot))?;
+        marks.iter().try_for_each(|mark| mark.draw_label(area, &plot))?;
         Ok(plot)
     }
 }
@@ -163,11 +179,19 @@ impl Axes<'_> {
         for (index, tick) in ticks.iter().enumerate().filter(|(index, _)| shown(*index)) {
             let x = labels[index].0;
             line(area, palette::INK, [(x, plot.bottom), (x, plot.bottom + TICK)])?;
-            text.write(area, &tick.label, (x, plot.bottom + TICK + 36))?;
+            // The last label of an axis that ends with a tick may reach beyond the plot, but not off the canvas.
+            let furthest = CANVAS_WIDTH.cast_signed() - 8 - labels[index].1 / 2;
+            text.write(area, &tick.label, (x.min(furthest), plot.bottom + TICK + 36))?;
         }
         let title = (i32::midpoint(plot.left, plot.right), plot.bottom + TICK + 94);
         text.write(area, &self.bottom.title, title)
     }
+}
+
+/// Draws an upright grid line at a place on the bottom axis.
+pub(super) fn draw_upright<DB: DrawingBackend>(area: &Area<DB>, plot: &Plot, place: f64) -> Result<(), DrawError<DB>> {
+    let x = plot.x(place);
+    line(area, palette::GRID, [(x, plot.top), (x, plot.bottom - 2)])
 }
 
 fn widest(ticks: &[Tick]) -> i32 {

@@ -1,114 +1,127 @@
-//! `hops.png`: where the time goes, hop by hop.
+//! `hops`: where the time goes, hop by hop, and which part of it is waiting.
 
-use super::axis::{self, Scale};
-use super::frame::{self, Axes, Frame, Head, Plot};
+use super::axis;
+use super::bar::{Bar, HEADROOM, Slot};
+use super::canvas::{Canvas, for_level};
+use super::frame::{self, Head};
 use super::legend::{Entry, Sample};
-use super::text::Text;
-use super::{Area, ChartError, DrawError, SIZE, caption, marker, number, palette, picture};
-use crate::{Level, Report};
-use plotters::element::Rectangle;
-use plotters::prelude::DrawingBackend;
-use plotters::style::Color;
+use super::levels::{self, Row};
+use super::palette::{self, Fill};
+use super::panels::{self, Panel};
+use super::{Area, DrawError, Picture, SIZE, series};
+use crate::{Hop, Level, Report, number};
 use stamp::Stage;
 
-/// The widest that a bar gets, in units.
-const BAR_WIDTH: i32 = 240;
-/// Room above the highest bar for its label, as a factor.
-const HEADROOM: f64 = 1.06;
+/// `hops`.
+pub(crate) struct Hops;
 
-/// Renders the picture as PNG.
-pub(crate) fn render(report: &Report) -> Result<Vec<u8>, ChartError> {
-    picture::png(SIZE, |area| draw(area, report))
+/// A bar so many times as high as another one hides what that is made of.
+const FAR: f64 = 12.0;
+
+/// Steps of the axis of shares.
+const SHARES: u32 = 5;
+
+impl Picture for Hops {
+    const NAME: &'static str = "hops";
+
+    fn title(_report: &Report) -> &'static str {
+        "Where the time goes, hop by hop"
+    }
+
+    fn size(report: &Report) -> (u32, u32) {
+        if hides_bars(&bars(report)) { panels::size(3) } else { SIZE }
+    }
+
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+        let bars = bars(report);
+        let highest = bars.iter().map(Bar::total).fold(0.0, f64::max);
+        let row = Row::side_by_side(report);
+        let (scale, left) = axis::linear("mean latency (ms)", highest * HEADROOM, " ms");
+        let (share, share_left) = axis::linear_in(SHARES, "share of the mean", 100.0, " %");
+        let panel = |left| Panel { heading: String::new(), left, right: None, ground: None };
+        let mut panels = vec![panel(left)];
+        if hides_bars(&bars) {
+            panels.push(Panel { heading: "The same as shares".to_owned(), ..panel(share_left) });
+        }
+        let head = Head { title: Self::title(report), captions: &captions(report), legend: &legend(report) };
+        let plots = panels::draw(area, &head, &row.axis, &panels)?;
+        for (index, (bar, &place)) in bars.iter().zip(&row.places).enumerate() {
+            let slot = Slot::new(&plots[0], place, bars.len());
+            let label = number::measured_ms(bar.total() * 1e3);
+            for_level(area, index, || {
+                bar.draw(area, &plots[0], &slot, scale, &label)?;
+                plots[1..].iter().try_for_each(|plot| bar.shares().draw(area, plot, &slot, share, ""))
+            })?;
+            for plot in &plots {
+                slot.spot(index, plot, told(report, index)).draw(area)?;
+            }
+        }
+        if bars.is_empty() { plots[0].remark(area, "no level has been measured yet") } else { Ok(()) }
+    }
 }
 
-fn draw<DB: DrawingBackend>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
-    let bars: Vec<Bar> = report.levels.iter().map(|level| Bar::new(report, level)).collect();
-    let highest = bars.iter().map(Bar::total_us).fold(0.0, f64::max);
-    let bottom = axis::slots(&report.levels);
-    let (scale, left) = axis::linear("mean latency (ms)", highest / 1e3 * HEADROOM, " ms");
-    let frame = Frame {
-        head: Head {
-            title: "Where the time goes, hop by hop",
-            captions: &[
-                caption::caption(report, |text| Text::CAPTION.width(text) <= frame::text_width()),
-                "Each hop's mean, stacked: means add up, percentiles do not. A mean below 0 is drawn as 0.".to_owned(),
-            ],
-            legend: &legend(report),
-        },
-        axes: Axes { bottom: &bottom, left: &left, right: None },
-    };
-    let plot = frame.draw(area)?;
-    let slot = (plot.right - plot.left) / i32::try_from(bars.len().max(1)).unwrap_or(i32::MAX);
-    for (bar, tick) in bars.iter().zip(&bottom.ticks) {
-        bar.draw(area, &plot, scale, (plot.x(tick.at), slot))?;
-    }
-    if bars.is_empty() {
-        plot.remark(area, "no level has been measured yet")?;
-    }
-    Ok(())
+fn bars(report: &Report) -> Vec<Bar> {
+    report.levels.iter().map(|level| bar(report, level)).collect()
+}
+
+/// Whether the highest bar leaves others too low to show their parts.
+fn hides_bars(bars: &[Bar]) -> bool {
+    let totals = || bars.iter().map(Bar::total).filter(|&total| total > 0.0);
+    totals().fold(0.0, f64::max) > FAR * totals().fold(f64::INFINITY, f64::min)
+}
+
+fn captions(report: &Report) -> Vec<String> {
+    let stacked = "Each hop's mean, stacked: means add up, percentiles do not.";
+    let waiting = "Waiting: what a hop takes longer than for a message that has it to itself; where messages lie in a queue, all of it.";
+    let means = || report.levels.iter().flat_map(|level| &level.hops).filter_map(|hop| hop.latency.mean_us);
+    let below = means().any(|mean| mean < 0.0).then(|| "A mean below 0 is drawn as 0.".to_owned());
+    let sentences = [Some(stacked.to_owned()), Some(waiting.to_owned()), below, series::star_means(report)];
+    frame::captions(report, &sentences.into_iter().flatten().collect::<Vec<_>>())
 }
 
 fn legend(report: &Report) -> Vec<Entry> {
-    let hops = report.path.windows(2).enumerate();
-    let entry = |(index, pair): (usize, &[Stage])| Entry {
+    let hops = report.path.windows(2).enumerate().map(|(index, pair)| Entry {
         name: format!("{} → {}", pair[0], pair[1]),
         sample: Sample::Box(palette::fill(index)),
-    };
-    hops.map(entry).collect()
+    });
+    let grey = Fill::plain(palette::FAINT_INK);
+    let parts = [("service", grey), ("waiting", grey.hatched())];
+    let parts = parts.map(|(name, fill)| Entry { name: name.to_owned(), sample: Sample::Box(fill) });
+    hops.chain(parts).collect()
 }
 
-/// The hops of one level in path order, µs; absent where nothing was measured.
-struct Bar(Vec<Option<f64>>);
-
-impl Bar {
-    fn new(report: &Report, level: &Level) -> Self {
-        let hops = report.path.iter().skip(1);
-        let mean = |stage: &Stage| level.hops.iter().find(|hop| hop.stage == *stage)?.latency.mean_us;
-        Self(hops.map(|stage| mean(stage).map(|mean| mean.max(0.0))).collect())
+/// The hops of a level in path order: of each its service and then its waiting, ms. A mean below 0 has no height.
+fn bar(report: &Report, level: &Level) -> Bar {
+    let mut parts = Vec::new();
+    for (index, stage) in report.path.iter().skip(1).enumerate() {
+        let Some((service, waiting)) = hop_of(level, stage).and_then(parts_us) else { continue };
+        let fill = palette::fill(index);
+        parts.push((fill, service.max(0.0) / 1e3));
+        parts.push((fill.hatched(), waiting.max(0.0) / 1e3));
     }
+    Bar { parts }
+}
 
-    fn total_us(&self) -> f64 {
-        self.0.iter().flatten().sum()
-    }
+fn hop_of<'a>(level: &'a Level, stage: &Stage) -> Option<&'a Hop> {
+    level.hops.iter().find(|hop| hop.stage == *stage)
+}
 
-    /// Draws it around this `x`, in a slot of this width.
-    fn draw<DB: DrawingBackend>(
-        &self,
-        area: &Area<DB>,
-        plot: &Plot,
-        scale: Scale,
-        (x, slot): (i32, i32),
-    ) -> Result<(), DrawError<DB>> {
-        if self.0.iter().all(Option::is_none) {
-            return plot.not_available(area, x);
-        }
-        let half = (slot * 36 / 100).clamp(1, BAR_WIDTH / 2);
-        let y = |us: f64| plot.y(scale.place(us / 1e3));
-        let mut below = 0.0;
-        for (index, hop) in self.0.iter().enumerate() {
-            let above = below + hop.unwrap_or(0.0);
-            if y(above) < y(below) {
-                marker::draw_box(area, palette::fill(index), [(x - half, y(above)), (x + half, y(below))])?;
-            }
-            below = above;
-        }
-        self.draw_label(area, (x, y(below) - 12), slot)
-    }
+/// Service and waiting of a hop; their sum is its mean.
+fn parts_us(hop: &Hop) -> Option<(f64, f64)> {
+    let mean = hop.latency.mean_us?;
+    let service = if hop.queued { 0.0 } else { hop.service_us.unwrap_or(mean) };
+    let service = service.min(mean.max(0.0));
+    Some((service, mean - service))
+}
 
-    /// Writes the total above the bar, where it fits, on a white ground that keeps grid lines from crossing it.
-    fn draw_label<DB: DrawingBackend>(
-        &self,
-        area: &Area<DB>,
-        (x, y): (i32, i32),
-        slot: i32,
-    ) -> Result<(), DrawError<DB>> {
-        let label = number::measured_ms(self.total_us());
-        let half = Text::NOTE.width(&label) / 2 + 3;
-        if 2 * half > slot {
-            return Ok(());
-        }
-        let height = 2 * Text::NOTE.half_height();
-        area.draw(&Rectangle::new([(x - half, y - height - 4), (x + half, y + 4)], palette::PAPER.filled()))?;
-        Text::NOTE.centred().coloured(palette::INK).write(area, &label, (x, y))
-    }
+fn told(report: &Report, index: usize) -> String {
+    let level = &report.levels[index];
+    let ms = |us: f64| number::grouped(us / 1e3, 3);
+    let hop = |stage: &Stage| {
+        let (service, waiting) = hop_of(level, stage).and_then(parts_us)?;
+        Some(format!("to {stage} {} ms ({} waiting)", ms(service + waiting), ms(waiting.max(0.0))))
+    };
+    let hops: Vec<String> = report.path.iter().skip(1).filter_map(hop).collect();
+    let hops = if hops.is_empty() { "n/a".to_owned() } else { hops.join(", ") };
+    format!("{}: {hops}", levels::name(report, index))
 }

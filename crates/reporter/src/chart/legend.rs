@@ -16,6 +16,8 @@ const BETWEEN: i32 = 52;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sample {
     Line(Look),
+    /// A point without a line.
+    Point(Look),
     Box(Fill),
 }
 
@@ -23,7 +25,7 @@ impl Sample {
     fn width(self) -> i32 {
         match self {
             Self::Line(_) => LINE_WIDTH,
-            Self::Box(_) => BOX_WIDTH,
+            Self::Point(_) | Self::Box(_) => BOX_WIDTH,
         }
     }
 
@@ -33,6 +35,7 @@ impl Sample {
                 look.draw_line(area, &[(x, y), (x + LINE_WIDTH, y)])?;
                 look.draw_point(area, look.shape, (x + LINE_WIDTH / 2, y))
             }
+            Self::Point(look) => look.draw_point(area, look.shape, (x + BOX_WIDTH / 2, y)),
             Self::Box(fill) => marker::draw_box(area, fill, [(x, y - 14), (x + BOX_WIDTH, y + 14)]),
         }
     }

@@ -1,24 +1,47 @@
 //! The pictures.
 //!
 //! Each is drawn by a function that is generic over plotters' backends, on a canvas that is [`CANVAS_WIDTH`] units wide. [`picture`]
-//! chooses the backend and makes the file. What to show is worked out apart from drawing: [`axis`] and [`caption`] are
-//! pure.
+//! chooses the backend, a bitmap or [`mod@svg`], and makes the file. What to show is worked out apart from drawing: [`axis`], [`caption`],
+//! [`levels`], [`ramp`] and [`selection`] are pure.
 
-pub(crate) mod arrival;
+mod arrival;
 mod axis;
+mod bar;
+mod canvas;
 mod caption;
 pub(crate) mod compare;
+mod cpu;
 mod frame;
-pub(crate) mod hops;
+mod heatmap;
+mod hops;
 mod legend;
+mod levels;
 mod marker;
-mod number;
+mod marks;
 mod palette;
+mod panels;
+mod percentiles;
 mod picture;
+mod ramp;
+mod selection;
+mod series;
+mod svg;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
+mod throughput;
+mod timeline;
 
+pub(crate) use arrival::Arrival;
+pub(crate) use cpu::Cpu;
+pub(crate) use heatmap::Heatmap;
+pub(crate) use hops::Hops;
+pub(crate) use percentiles::Percentiles;
+pub(crate) use throughput::Throughput;
+pub(crate) use timeline::TimelinePicture as Timeline;
+
+use crate::Report;
+use canvas::Canvas;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::{DrawingArea, DrawingBackend};
@@ -34,6 +57,62 @@ type Area<DB> = DrawingArea<DB, Shift>;
 
 /// The error of drawing on a backend.
 type DrawError<DB> = DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>;
+
+/// A picture of a report.
+pub(crate) trait Picture {
+    /// What its files are called, without their ending.
+    const NAME: &'static str;
+
+    /// What stands above it.
+    fn title(report: &Report) -> &'static str;
+
+    /// Width and height, in pixels.
+    fn size(_report: &Report) -> (u32, u32) {
+        SIZE
+    }
+
+    /// Draws it on an empty canvas.
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>>;
+}
+
+/// A picture as SVG, to stand in an HTML page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Drawing {
+    /// What its files are called, without their ending.
+    pub(crate) name: &'static str,
+    /// What stands above it.
+    pub(crate) title: &'static str,
+    /// The element `svg`, whole. What belongs to one level alone stands in groups `<g class="level" data-level="INDEX">`; the transparent
+    /// shapes `class="spot"` at its end tell figures under the pointer.
+    pub(crate) svg: String,
+}
+
+/// A picture as PNG.
+pub(crate) fn png<P: Picture>(report: &Report) -> Result<Vec<u8>, ChartError> {
+    picture::png(P::size(report), |area| P::draw(area, report))
+}
+
+/// A picture as SVG.
+pub(crate) fn svg<P: Picture>(report: &Report) -> Result<String, ChartError> {
+    picture::svg(P::size(report), P::title(report), |area| P::draw(area, report))
+}
+
+/// All pictures of a report as SVG, in the order in which one reads them.
+pub(crate) fn svgs(report: &Report) -> Result<Vec<Drawing>, ChartError> {
+    fn drawing<P: Picture>(report: &Report) -> Result<Drawing, ChartError> {
+        Ok(Drawing { name: P::NAME, title: P::title(report), svg: svg::<P>(report)? })
+    }
+    let all = [
+        drawing::<Arrival>,
+        drawing::<Throughput>,
+        drawing::<Hops>,
+        drawing::<Percentiles>,
+        drawing::<Timeline>,
+        drawing::<Cpu>,
+        drawing::<Heatmap>,
+    ];
+    all.into_iter().map(|drawing| drawing(report)).collect()
+}
 
 /// A picture could not be made.
 #[derive(Debug, thiserror::Error)]

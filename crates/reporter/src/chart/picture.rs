@@ -1,10 +1,25 @@
 //! From drawing to a file's bytes.
 
+use super::svg::{Sheet, SvgBackend};
 use super::{Area, ChartError, DrawError, text};
 use plotters::prelude::{BitMapBackend, IntoDrawingArea};
 
 /// Red, green, blue.
 const CHANNELS: usize = 3;
+
+/// Draws a picture of this size in pixels as SVG, for which a title says what it shows.
+pub(super) fn svg<D>(size: (u32, u32), title: &str, draw: D) -> Result<String, ChartError>
+where
+    D: for<'a> FnOnce(&Area<SvgBackend<'a>>) -> Result<(), DrawError<SvgBackend<'a>>>,
+{
+    text::register_fonts()?;
+    let mut sheet = Sheet::new((size.0 * 2, size.1 * 2));
+    {
+        let area = SvgBackend(&mut sheet).into_drawing_area();
+        draw(&area).map_err(|error| ChartError::Draw(error.to_string()))?;
+    }
+    Ok(sheet.finish(title))
+}
 
 /// Draws on a bitmap for a picture of this size in pixels and returns it as PNG.
 ///

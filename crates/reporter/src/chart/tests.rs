@@ -1,102 +1,66 @@
-//! Reports made by hand, and what each picture makes of them.
+//! What each picture makes of reports.
 
-use super::{ChartError, SIZE, arrival, compare, hops};
-use crate::{Books, Comparison, Distribution, Hop, Http, Level, Load, Report};
-use stamp::{Path, Stage};
-use std::collections::BTreeMap;
+mod svg;
 
-type Render = fn(&Report) -> Result<Vec<u8>, ChartError>;
+pub(crate) use crate::fixture::report_of;
 
-const PICTURES: [(&str, Render); 2] = [("arrival", arrival::render), ("hops", hops::render)];
+use super::{Arrival, ChartError, Cpu, Heatmap, Hops, Percentiles, Picture, SIZE, Throughput, Timeline, compare, png};
+use crate::fixture::{distribution, level};
+use crate::{Comparison, Distribution, Level, Report, Slice, Stability};
 
-/// A report with a level for each concurrency, over the default path.
-pub(crate) fn report_of(levels: &[u32]) -> Report {
-    let path = Path::default().stages().to_vec();
-    Report {
-        schema_version: Report::SCHEMA_VERSION,
-        sweep: "20261121-101500-k3f".to_owned(),
-        started_unix_s: 1_795_255_200,
-        every: 100,
-        settings: BTreeMap::from([("duration".to_owned(), "10s".to_owned())]),
-        stamping: Vec::new(),
-        levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
-        path,
+/// A picture as PNG, its size, and its name.
+type Made = fn(&Report) -> (&'static str, (u32, u32), Result<Vec<u8>, ChartError>);
+
+const PICTURES: [Made; 7] = [
+    made::<Arrival>,
+    made::<Throughput>,
+    made::<Hops>,
+    made::<Percentiles>,
+    made::<Timeline>,
+    made::<Cpu>,
+    made::<Heatmap>,
+];
+
+fn made<P: Picture>(report: &Report) -> (&'static str, (u32, u32), Result<Vec<u8>, ChartError>) {
+    (P::NAME, P::size(report), png::<P>(report))
+}
+
+/// A report in which a concurrency that comes again is a repetition.
+pub(super) fn repeated(levels: &[u32]) -> Report {
+    let mut report = report_of(levels);
+    for index in 1..levels.len() {
+        if levels[index] == levels[index - 1] {
+            report.levels[index].load.repeat = report.levels[index - 1].load.repeat + 1;
+        }
     }
+    report
 }
 
-/// Throughput rises with concurrency towards a ceiling, and latency with both.
-fn level(path: &[Stage], concurrency: u32) -> Level {
-    let requests = 400_000 * u64::from(concurrency) / (u64::from(concurrency) + 4);
-    let slow = i64::from(concurrency);
-    let hop_us = |index: usize| 12 + 9 * i64::try_from(index).unwrap() + slow * [6, 2, 11, 3, 5][index % 5];
-    let hops: Vec<i64> = (0..path.len() - 1).map(hop_us).collect();
-    let user = hops.iter().sum();
-    let passed = |stage: &Stage| (stage.clone(), requests);
-    Level {
-        load: Load {
-            run: format!("20261121-101500-k3f.c{concurrency:02}").parse().unwrap(),
-            concurrency: Some(concurrency),
-            http: Some(http(requests, hops[0])),
-            backlog: Some(u64::from(concurrency)),
-            rate: None,
-            repeat: 1,
-            generator_limited: None,
-            clock_steps: Vec::new(),
-            drain_us: Some(21_000),
-        },
-        arrival: distribution(requests / 100, user - hops[0]),
-        user: distribution(requests / 100, user),
-        hops: path[1..].iter().zip(&hops).map(|(stage, &us)| hop(stage, requests / 100, us)).collect(),
-        books: Books {
-            accepted: requests,
-            arrived: requests,
-            unanswered: 0,
-            lost: 0,
-            duplicates: 0,
-            stamps_dropped: 0,
-            passed: path.iter().map(passed).collect(),
-        },
-        sampled: requests / 100,
-        complete: requests / 100,
-        repeated_stamps: 0,
-        negative: 0,
-        across_steps: 0,
-        unreadable: 0,
-    }
-}
-
-fn hop(stage: &Stage, count: u64, p50_us: i64) -> Hop {
-    Hop { stage: stage.clone(), latency: distribution(count, p50_us) }
-}
-
-fn http(requests: u64, p50_us: i64) -> Http {
-    let p50_us = p50_us.unsigned_abs();
-    Http {
-        duration_us: 10_000_000,
-        requests,
-        accepted: requests,
-        errors: BTreeMap::new(),
-        mean_us: p50_us as f64 * 1.2,
-        p50_us,
-        p99_us: p50_us * 4,
-        max_us: p50_us * 20,
-    }
-}
-
-fn distribution(count: u64, p50_us: i64) -> Distribution {
-    Distribution {
+/// A slice of which so many messages arrived.
+fn slice(count: u64, p50_us: i64, in_flight: u64) -> Slice {
+    let (p99_us, max_us) = (p50_us * 3, p50_us * 4);
+    let mut slice = Slice {
+        entered: count,
         count,
-        mean_us: Some(p50_us as f64 * 1.25),
         p50_us: Some(p50_us),
-        p90_us: Some(p50_us * 2),
-        p99_us: Some(p50_us * 4),
-        p999_us: Some(p50_us * 9),
-        max_us: Some(p50_us * 20),
+        p99_us: Some(p99_us),
+        max_us: Some(max_us),
+        in_flight,
+        bins: Vec::new(),
+    };
+    for message in 0..i64::try_from(count).unwrap() {
+        let late = if message % 20 == 0 { 150 } else { 0 };
+        let bin = crate::Timeline::bin_of(p50_us * (60 + message * 37 % 90 + late) / 100);
+        slice.bins.resize(slice.bins.len().max(bin + 1), 0);
+        slice.bins[bin] += 1;
     }
+    slice
 }
 
 /// Turns a level into one of which nothing arrived.
 fn lose(level: &mut Level) {
+    level.curve.clear();
+    level.timeline.slices.iter_mut().for_each(|slice| *slice = Slice { entered: slice.entered, ..Slice::default() });
     level.arrival = Distribution::default();
     level.user = Distribution::default();
     level.hops.iter_mut().for_each(|hop| hop.latency = Distribution::default());
@@ -106,6 +70,23 @@ fn lose(level: &mut Level) {
 fn anonymise(level: &mut Level) {
     level.load.concurrency = None;
     level.load.http = None;
+    level.load.usage.clear();
+    level.timeline = crate::Timeline::default();
+    level.curve.clear();
+}
+
+/// Turns a level into one that did not keep up: messages gather, and each waits longer than the one before.
+fn overload(level: &mut Level) {
+    level.stability = Stability {
+        unstable: Some("messages in flight grew by 4,000 a second".to_owned()),
+        growth_per_sec: 4000.0,
+        growing: Some(stamp::Stage::PUSHSERVER),
+    };
+    retime(level, 900_000);
+    for (index, made) in level.timeline.slices.iter_mut().enumerate() {
+        let index = i64::try_from(index).unwrap();
+        *made = slice(made.count, 1_000 + 30_000 * index, 400 * index.unsigned_abs());
+    }
 }
 
 /// Replaces a level's latencies.
@@ -114,21 +95,29 @@ fn retime(level: &mut Level, p50_us: i64) {
     level.hops.iter_mut().for_each(|hop| hop.latency = distribution(1, p50_us / 5));
 }
 
-/// Checks that both pictures are PNGs of the right size with something on them, and returns how many pixels are not white.
+/// Checks that all pictures are PNGs of the right size with something on them, and returns how many pixels are not white; and that they are
+/// sound as SVG, too.
 ///
 /// With `STAMPEDE_CHART_DIR` set it also keeps them there, for the eye to judge.
 #[track_caller]
-fn check(name: &str, report: &Report) -> [usize; 2] {
-    PICTURES.map(|(picture, render)| {
-        let bytes = render(report).unwrap();
-        if let Some(folder) = std::env::var_os("STAMPEDE_CHART_DIR") {
-            std::fs::write(std::path::Path::new(&folder).join(format!("{picture}-{name}.png")), &bytes).unwrap();
-        }
+fn check(name: &str, report: &Report) -> [usize; 7] {
+    svg::check(name, report);
+    PICTURES.map(|made| {
+        let (picture, expected, bytes) = made(report);
+        let bytes = bytes.unwrap();
+        keep(&format!("{picture}-{name}.png"), &bytes);
         let (size, inked) = decoded(bytes);
-        assert_eq!(size, SIZE);
+        assert_eq!(size, expected);
         assert!(inked > 5_000, "{picture}: only {inked} pixels are not white");
         inked
     })
+}
+
+/// Keeps a picture for the eye to judge, where `STAMPEDE_CHART_DIR` says.
+fn keep(name: &str, bytes: &[u8]) {
+    if let Some(folder) = std::env::var_os("STAMPEDE_CHART_DIR") {
+        std::fs::write(std::path::Path::new(&folder).join(name), bytes).unwrap();
+    }
 }
 
 /// Width and height of a PNG, and how many of its pixels are not white.
@@ -149,10 +138,12 @@ fn check_comparison(name: &str, title: &str, reports: &[(&str, Report)]) -> usiz
             ((*label).to_owned(), Report { sweep: format!("sweep-{index}"), ..report.clone() })
         })
         .collect();
-    let bytes = compare::render(&Comparison::new(&reports).unwrap(), title).unwrap();
-    if let Some(folder) = std::env::var_os("STAMPEDE_CHART_DIR") {
-        std::fs::write(std::path::Path::new(&folder).join(format!("compare-{name}.png")), &bytes).unwrap();
-    }
+    let comparison = Comparison::new(&reports).unwrap();
+    let drawing = compare::svg(&comparison, title).unwrap();
+    svg::sound("compare", &drawing, title);
+    keep(&format!("compare-{name}.svg"), drawing.as_bytes());
+    let bytes = compare::png(&comparison, title).unwrap();
+    keep(&format!("compare-{name}.png"), &bytes);
     let (size, inked) = decoded(bytes);
     assert_eq!(size.0, SIZE.0);
     assert!(inked > 20_000, "only {inked} pixels are not white");
@@ -168,7 +159,73 @@ fn any_number_of_levels() {
     check("twenty", &report_of(&(1..=20).collect::<Vec<_>>()));
     check("hundred", &report_of(&(1..=100).collect::<Vec<_>>()));
     let forty = check("forty", &report_of(&(1..=40).collect::<Vec<_>>()));
-    assert!(one[0] < forty[0] && one[1] < forty[1], "more levels make more ink");
+    for (index, (one, forty)) in one.iter().zip(&forty).enumerate().take(4) {
+        assert!(one < forty, "picture {index}: more levels make more ink");
+    }
+}
+
+#[test]
+fn repeated_and_unstable_levels() {
+    let twice: Vec<u32> = (1..=20).flat_map(|concurrency| [concurrency; 2]).collect();
+    let mut report = repeated(&twice);
+    for (index, level) in report.levels.iter_mut().enumerate() {
+        let p50_us = level.arrival.p50_us.unwrap() * (10 + i64::try_from(index * 7 % 3).unwrap()) / 10;
+        retime(level, p50_us);
+    }
+    report.levels[34..].iter_mut().for_each(overload);
+    report.levels[30].arrival.ci95.p99.as_mut().unwrap().high_us = None;
+    report.conclude(Vec::new());
+    check("repeated", &report);
+    let mut report = report_of(&(1..=6).collect::<Vec<_>>());
+    overload(&mut report.levels[5]);
+    report.conclude(Vec::new());
+    let unstable = check("unstable", &report);
+    assert_ne!(unstable, check("stable", &report_of(&(1..=6).collect::<Vec<_>>())));
+}
+
+#[test]
+fn an_outage_shows_as_a_gap_and_a_slope() {
+    let whole = report_of(&[4]);
+    let mut report = whole.clone();
+    let slices = &mut report.levels[0].timeline.slices;
+    for (index, made) in slices[40..60].iter_mut().enumerate() {
+        // The broker stood still for two seconds: what was taken in meanwhile arrived when it went on, but for the last half second.
+        let waited = 2_000_000 - 100_000 * i64::try_from(index).unwrap();
+        *made = slice(made.count, waited, 2_000 * index as u64);
+        if index >= 15 {
+            *made = Slice { entered: 20, in_flight: made.in_flight, ..Slice::default() };
+        }
+    }
+    assert_ne!(check("outage", &report)[4], check("no-outage", &whole)[4]);
+}
+
+#[test]
+fn a_throughput_with_a_peak() {
+    let mut report = report_of(&(1..=20).collect::<Vec<_>>());
+    for level in &mut report.levels {
+        let n = f64::from(level.load.concurrency.unwrap());
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let messages = (90_000.0 * n / (1.0 + 0.05 * (n - 1.0) + 0.008 * n * (n - 1.0))) as u64;
+        level.books.arrived = messages;
+        level.load.http.as_mut().unwrap().accepted = messages * 101 / 100;
+    }
+    report.levels[15..].iter_mut().for_each(overload);
+    report.conclude(Vec::new());
+    let peak = report.findings.usl.fit().unwrap().peak_concurrency.unwrap();
+    assert!((10.0..12.0).contains(&peak), "{peak}");
+    check("peak", &report);
+}
+
+#[test]
+fn a_sweep_over_rates() {
+    let mut report = report_of(&[1, 2, 4, 8]);
+    for (index, level) in report.levels.iter_mut().enumerate() {
+        level.load.rate = Some(5_000.0 * (index + 1) as f64);
+        level.load.generator_limited = (index == 3).then(|| "its thread was busy".to_owned());
+    }
+    report.p99_limit_us = 500;
+    report.conclude(Vec::new());
+    check("rates", &report);
 }
 
 #[test]
@@ -224,6 +281,9 @@ fn wide_narrow_and_absurd_spans() {
     report.levels[4].arrival.p50_us = Some(i64::MIN);
     report.levels[5].hops[0].latency.mean_us = Some(i64::MAX as f64);
     report.levels[6].load.http.as_mut().unwrap().accepted = u64::MAX;
+    report.levels[7].load.usage[0].cpu_us = u64::MAX;
+    report.levels[8].timeline.slices[3].in_flight = u64::MAX;
+    report.levels[9].curve[3].us = i64::MIN;
     check("absurd", &report);
 }
 

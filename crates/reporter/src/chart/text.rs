@@ -1,5 +1,6 @@
 //! Text on a picture, in a font that this program brings along.
 
+use super::marker::rounded;
 use super::{Area, ChartError, DrawError, palette};
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -26,6 +27,8 @@ impl Text {
         Self { size: 34, style: FontStyle::Normal, colour: palette::FAINT_INK, align: HPos::Left };
     pub(super) const LABEL: Self = Self { size: 34, style: FontStyle::Normal, colour: palette::INK, align: HPos::Left };
     pub(super) const NOTE: Self = Self { size: 28, ..Self::CAPTION };
+    /// Stands above one of several plots.
+    pub(super) const HEADING: Self = Self { style: FontStyle::Bold, ..Self::LABEL };
 
     pub(super) const fn centred(self) -> Self {
         Self { align: HPos::Center, ..self }
@@ -71,10 +74,31 @@ impl Text {
         area.draw_text(text, &self.style(FontTransform::Rotate270), (x + self.descent(), y))
     }
 
-    /// How far below the baseline plotters takes a text's lower edge to be: its box is size / 1.24 high, and the baseline
-    /// lies at half the size.
+    /// The text in lines that have this much room.
+    pub(super) fn wrapped(self, text: &str, room: i32) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        for word in text.split(' ') {
+            match lines.last_mut() {
+                Some(line) if self.width(&format!("{line} {word}")) <= room => *line = format!("{line} {word}"),
+                _ => lines.push(word.to_owned()),
+            }
+        }
+        lines
+    }
+
+    /// How far below the baseline plotters takes the lower edge of a text of this size to be: its box is size / 1.24 high, and the
+    /// baseline lies at half the size.
+    pub(super) fn descent_of(size: f64) -> i32 {
+        rounded(size * 0.306)
+    }
+
+    /// The size of a text as CSS has it: the height of the font from its highest to its lowest letter is 1.164 em.
+    pub(super) fn em(size: f64) -> f64 {
+        size / 1.164
+    }
+
     fn descent(self) -> i32 {
-        self.size * 306 / 1000
+        Self::descent_of(f64::from(self.size))
     }
 
     fn style(self, transform: FontTransform) -> TextStyle<'static> {

@@ -1,7 +1,7 @@
-//! `reporter compare`: reports that are there already, side by side.
+//! `reporter compare`: sweeps side by side.
 
 use super::{CompareError, Comparison, source};
-use crate::export;
+use crate::{LogStoreArgs, export};
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -9,11 +9,12 @@ use std::path::PathBuf;
 /// Arguments of `reporter compare`.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
-    /// The folders of the reports, for example reports/latest
-    #[arg(value_name = "REPORT", required = true, num_args = 2..)]
-    pub reports: Vec<PathBuf>,
+    /// The sweeps, the one to compare with first: folders of reports such as reports/latest, ids of sweeps that the log store holds, or
+    /// files of raw stamps
+    #[arg(value_name = "SWEEP", required = true, num_args = 2..)]
+    pub sweeps: Vec<String>,
 
-    /// A name for each report, in their order; reports of the same name are repetitions of one series [default: the sweeps' ids]
+    /// A name for each sweep, in their order; sweeps of the same name are repetitions of one series [default: the sweeps' ids]
     #[arg(long = "label", value_name = "NAME", num_args = 1..)]
     pub labels: Vec<String>,
 
@@ -21,23 +22,27 @@ pub struct CompareArgs {
     #[arg(long, value_name = "TEXT", default_value = "Arrival latency and throughput, compared")]
     pub title: String,
 
-    /// The folder for compare.tsv, compare.md and compare.png
+    /// The folder for compare.tsv, compare.md, compare.json and the picture
     #[arg(long, value_name = "DIR", default_value = "reports/compare")]
     pub out: PathBuf,
+
+    /// Where the log store is, for sweeps that are named by their ids.
+    #[command(flatten)]
+    pub store: LogStoreArgs,
 }
 
-/// Compares the reports, writes the files, and returns the table for people and the folder.
+/// Compares the sweeps, writes the files, and returns the table for people and the folder.
 ///
 /// # Errors
-/// When a folder holds no report, the reports cannot be set side by side, or the files cannot be written.
-pub fn compare(args: &CompareArgs) -> anyhow::Result<(String, PathBuf)> {
-    let (labels, reports) = (args.labels.len(), args.reports.len());
-    if labels != 0 && labels != reports {
-        return Err(CompareError::Labels { labels, reports }.into());
+/// When a sweep cannot be found, they cannot be set side by side, or the files cannot be written.
+pub async fn compare(args: &CompareArgs) -> anyhow::Result<(String, PathBuf)> {
+    let (labels, sweeps) = (args.labels.len(), args.sweeps.len());
+    if labels != 0 && labels != sweeps {
+        return Err(CompareError::Labels { labels, sweeps }.into());
     }
     let mut named = Vec::new();
-    for (index, folder) in args.reports.iter().enumerate() {
-        let report = source::read(folder)?;
+    for (index, name) in args.sweeps.iter().enumerate() {
+        let report = source::find(name, &args.store).await?;
         named.push((args.labels.get(index).unwrap_or(&report.sweep).clone(), report));
     }
     let comparison = Comparison::new(&named)?;
@@ -53,37 +58,38 @@ mod tests {
     use crate::Output;
     use crate::compare::tests::labelled;
 
-    fn written(out: &std::path::Path) -> Vec<PathBuf> {
+    fn args(out: &std::path::Path, labels: &[&str]) -> CompareArgs {
+        #[derive(Debug, clap::Parser)]
+        struct Arguments {
+            #[command(flatten)]
+            args: CompareArgs,
+        }
         let write = |(label, report): (String, crate::Report)| {
             let output = Output::open(out, &label.parse().unwrap()).unwrap();
             output.write(&report).unwrap();
-            output.folder().to_owned()
+            output.folder().display().to_string()
         };
-        labelled(&["a", "b"], &[1, 2]).into_iter().map(write).collect()
+        let folders = labelled(&["a", "b"], &[1, 2]).into_iter().map(write);
+        let out = format!("--out={}", out.join("x/y").display());
+        let labels = labels.iter().map(|label| format!("--label={label}"));
+        let all = ["compare".to_owned()].into_iter().chain(folders).chain(labels).chain([out]);
+        <Arguments as clap::Parser>::try_parse_from(all).unwrap().args
     }
 
-    #[test]
-    fn all_three_files_are_written() {
+    #[tokio::test]
+    async fn all_files_are_written() {
         let out = tempfile::tempdir().unwrap();
-        let args = CompareArgs {
-            reports: written(out.path()),
-            labels: Vec::new(),
-            title: "Sweeps".to_owned(),
-            out: out.path().join("x/y"),
-        };
-        let (table, folder) = compare(&args).unwrap();
+        let (table, folder) = compare(&args(out.path(), &[])).await.unwrap();
         assert!(table.contains("sweep-0") && table.contains("sweep-1"), "{table}");
-        for file in ["compare.tsv", "compare.md", "compare.png"] {
+        for file in ["compare.tsv", "compare.md", "compare.json", "compare.png", "compare.svg"] {
             assert!(folder.join(file).metadata().unwrap().len() > 0, "{file}");
         }
     }
 
-    #[test]
-    fn each_report_has_a_label_or_none_has() {
+    #[tokio::test]
+    async fn each_sweep_has_a_label_or_none_has() {
         let out = tempfile::tempdir().unwrap();
-        let labels = vec!["one".to_owned()];
-        let args = CompareArgs { reports: written(out.path()), labels, title: String::new(), out: out.path().into() };
-        let error = compare(&args).unwrap_err().to_string();
-        assert_eq!(error, "1 labels for 2 reports: give --label one name for each report, in their order");
+        let error = compare(&args(out.path(), &["one"])).await.unwrap_err().to_string();
+        assert_eq!(error, "1 labels for 2 sweeps: give --label one name for each sweep, in their order");
     }
 }

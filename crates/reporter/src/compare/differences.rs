@@ -1,10 +1,12 @@
-//! The settings in which sweeps differ. Pure.
+//! The settings in which sweeps differ, and where they were measured. Pure.
 
 use crate::Report;
+use crate::logins::without_logins;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One setting that is not the same everywhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The setting's name.
     pub setting: String,
@@ -30,31 +32,29 @@ pub(super) fn between(groups: &[(&str, Vec<&Report>)]) -> Vec<Difference> {
     names.into_iter().filter(|name| differs(name)).map(difference).collect()
 }
 
-/// The settings of one report, with what it tells about them elsewhere.
+/// The settings of one report, as they may be shown, with what it tells about them elsewhere.
 fn settings(report: &Report) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> =
         report.settings.iter().map(|(name, value)| (name.clone(), without_logins(value))).collect();
+    // It says in one line what the others say one by one.
+    settings.remove("command");
     // A local stack takes whatever port is free.
     if settings.get("pipeline").is_some_and(|pipeline| pipeline == "local stack") {
         settings.remove("target");
     }
+    // A service's own entry carries the name of its process, which is another one each time.
+    let of_services = |name: &String| name.starts_with("service_");
+    settings.extend(
+        report
+            .environment
+            .iter()
+            .filter(|(name, _)| !of_services(name))
+            .map(|(name, value)| (name.clone(), without_logins(value))),
+    );
     settings.insert("every".to_owned(), report.every.to_string());
     let path: Vec<String> = report.path.iter().map(ToString::to_string).collect();
     settings.insert("path".to_owned(), path.join(","));
     settings
-}
-
-/// A comparison is made to be shown: logins that stand in addresses are left out.
-fn without_logins(value: &str) -> String {
-    let word = |word: &str| match word.split_once("://") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("…@{host}"));
-            format!("{scheme}://{host}{path}")
-        }
-        None => word.to_owned(),
-    };
-    value.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -77,6 +77,10 @@ mod tests {
         }
         reports[0].1.settings.remove("duration");
         reports[0].1.every = 10;
+        for ((_, report), kernel) in reports.iter_mut().zip(["Linux 6.1", "Linux 6.9", "Linux 6.9"]) {
+            report.environment.insert("kernel".to_owned(), kernel.to_owned());
+            report.environment.insert(format!("service_apiserver_{}", report.sweep), "0.1.0".to_owned());
+        }
         let differences = Comparison::new(&reports).unwrap().differences;
         let found: Vec<_> = differences.iter().map(|one| (one.setting.as_str(), one.values.clone())).collect();
         let text = |value: &str| Some(value.to_owned());
@@ -85,15 +89,10 @@ mod tests {
             [
                 ("duration", vec![None, text("10s")]),
                 ("every", vec![text("10"), text("100")]),
+                ("kernel", vec![text("Linux 6.1"), text("Linux 6.9")]),
                 ("pushserver_args", vec![text("--batch 1"), text("")]),
                 ("seed", vec![text("7"), text("7; 8")]),
             ]
         );
-    }
-
-    #[test]
-    fn logins_are_not_shown() {
-        let shown = super::without_logins("--mqtt mqtt://me:p@w@broker:1883/x --qos 1 --redis redis://host/2");
-        assert_eq!(shown, "--mqtt mqtt://…@broker:1883/x --qos 1 --redis redis://host/2");
     }
 }

@@ -1,29 +1,41 @@
-//! Sweeps side by side: what differs between them, and what that does to throughput and arrival latency.
+//! Sweeps side by side: what differs between them, what that does to throughput and arrival latency, and how sure that is.
 
+mod change;
 mod command;
 mod differences;
+mod figure;
+pub(crate) mod sentences;
 mod source;
 
+pub use change::{Certainty, Change, ChangeInterval, FigureChange, Method};
 pub use command::{CompareArgs, compare};
 pub use differences::Difference;
+pub use figure::{Figure, Measure};
 pub use source::CompareError;
 
-use crate::{Http, Level, Report};
+use crate::{Level, Report};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// Several series over the same kind of level.
-#[derive(Debug, Clone, PartialEq)]
+/// Several series over the same kind of level. `compare.json` is this, field by field (docs/compare.md).
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
+    /// The version of this shape.
+    pub schema_version: u32,
     /// Whether the levels are rates, in requests a second, and not numbers of connections.
     pub by_rate: bool,
+    /// The most important changes in words.
+    pub sentences: Vec<String>,
     /// In the order in which they were named.
     pub series: Vec<Series>,
+    /// What each further series changes, level by level, against the first one.
+    pub changes: Vec<Change>,
     /// The settings in which they differ.
     pub differences: Vec<Difference>,
 }
 
 /// What was measured under one label.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
     /// What people call it.
     pub label: String,
@@ -34,36 +46,26 @@ pub struct Series {
 }
 
 /// One level of a series, over all its repetitions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
     /// The rate, or else the concurrency.
     pub position: f64,
     /// How often it was measured.
     pub repetitions: usize,
-    /// Messages that the API took a second; absent where another program made the load.
-    pub accepted_per_sec: Option<Spread>,
-    /// Median arrival latency, µs; absent where no sampled message arrived.
-    pub arrival_p50_us: Option<Spread>,
-    /// 99th percentile of arrival latency, µs.
-    pub arrival_p99_us: Option<Spread>,
+    /// Its figures; one is absent where no repetition has it.
+    pub figures: Vec<Figure>,
     /// Accepted messages that never arrived, in all repetitions together.
     pub lost: i64,
     /// Whether the load generator, and not the pipeline, limited any repetition.
     pub generator_limited: bool,
-}
-
-/// One figure over the repetitions that have it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// The smallest.
-    pub least: f64,
-    /// The middle one; between two middle ones their mean.
-    pub median: f64,
-    /// The largest.
-    pub most: f64,
+    /// Whether the pipeline did not keep up in any repetition: its latencies then tell of that duration alone.
+    pub unstable: bool,
 }
 
 impl Comparison {
+    /// The version of the shape that this program writes.
+    pub const SCHEMA_VERSION: u32 = 1;
+
     /// Compares reports, each with its label. Those that share a label are repetitions of one series.
     ///
     /// # Errors
@@ -82,11 +84,17 @@ impl Comparison {
                 (label, reports.iter().filter(|(other, _)| other == label).map(|(_, report)| report).collect())
             })
             .collect();
-        Ok(Self {
-            by_rate: reports.iter().any(|(_, report)| source::by_rate(report)),
+        let mut comparison = Self {
+            schema_version: Self::SCHEMA_VERSION,
+            by_rate: reports.iter().any(|(_, report)| report.is_by_rate()),
+            sentences: Vec::new(),
             series: groups.iter().map(|(label, reports)| Series::new(label, reports)).collect(),
+            changes: Vec::new(),
             differences: differences::between(&groups),
-        })
+        };
+        comparison.changes = Change::all(&comparison);
+        comparison.sentences = sentences::all(&comparison);
+        Ok(comparison)
     }
 
     /// Every level that any series has, in rising order.
@@ -109,6 +117,18 @@ impl Comparison {
     #[must_use]
     pub fn generator_limited(&self, position: f64) -> bool {
         self.points().any(|point| same(point.position, position) && point.generator_limited)
+    }
+
+    /// Whether any series did not keep up at this level.
+    #[must_use]
+    pub fn unstable(&self, position: f64) -> bool {
+        self.points().any(|point| same(point.position, position) && point.unstable)
+    }
+
+    /// What a series changes at a level; absent for the first one.
+    #[must_use]
+    pub fn change(&self, series: &Series, position: f64) -> Option<&Change> {
+        self.changes.iter().find(|change| change.series == series.label && same(change.position, position))
     }
 
     fn points(&self) -> impl Iterator<Item = &Point> {
@@ -140,27 +160,20 @@ impl Series {
 
 impl Point {
     fn new(levels: &[(f64, &Level)]) -> Self {
-        let spread = |value: fn(&Level) -> Option<f64>| Spread::of(levels.iter().filter_map(|(_, level)| value(level)));
         Self {
             position: levels.first().map_or(0.0, |(position, _)| *position),
             repetitions: levels.len(),
-            accepted_per_sec: spread(|level| level.load.http.as_ref().map(Http::requests_per_sec)),
-            arrival_p50_us: spread(|level| level.arrival.p50_us.map(|us| us as f64)),
-            arrival_p99_us: spread(|level| level.arrival.p99_us.map(|us| us as f64)),
+            figures: Figure::all(levels),
             lost: levels.iter().fold(0, |lost, (_, level)| lost.saturating_add(level.books.lost)),
             generator_limited: levels.iter().any(|(_, level)| level.load.generator_limited.is_some()),
+            unstable: levels.iter().any(|(_, level)| level.stability.unstable.is_some()),
         }
     }
-}
 
-impl Spread {
-    /// The spread of these values; `None` where there are none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let (&least, &most) = (sorted.first()?, sorted.last()?);
-        let (lower, upper) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
-        Some(Self { least, median: f64::midpoint(lower, upper), most })
+    /// One of its figures, if any repetition has it.
+    #[must_use]
+    pub fn figure(&self, measure: Measure) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.measure == measure)
     }
 }
 
@@ -174,6 +187,20 @@ pub(crate) mod tests {
     use super::*;
     use crate::chart::tests::report_of;
 
+    /// A level with this p99 of arrival latency, µs, between the ends of its interval; without an upper end where that is the largest number.
+    pub(crate) fn measured((low_us, us, high_us): (i64, i64, i64)) -> Level {
+        let mut level = report_of(&[8]).levels.remove(0);
+        level.arrival.p99_us = Some(us);
+        let high_us = (high_us != i64::MAX).then_some(high_us);
+        level.arrival.ci95.p99 = Some(crate::Interval { low_us, high_us, effective_count: 1000 });
+        level
+    }
+
+    /// The report of a sweep with these levels.
+    pub(crate) fn of_levels(sweep: &str, levels: impl Iterator<Item = Level>) -> Report {
+        Report { sweep: sweep.to_owned(), levels: levels.collect(), ..report_of(&[]) }
+    }
+
     /// Reports of their own sweeps under these labels.
     pub(crate) fn labelled(labels: &[&str], levels: &[u32]) -> Vec<(String, Report)> {
         let report = |(index, label): (usize, &&str)| {
@@ -181,13 +208,6 @@ pub(crate) mod tests {
             ((*label).to_owned(), report)
         };
         labels.iter().enumerate().map(report).collect()
-    }
-
-    #[test]
-    fn a_spread_has_the_middle_and_the_ends() {
-        assert_eq!(Spread::of([]), None);
-        assert_eq!(Spread::of([4.0]), Some(Spread { least: 4.0, median: 4.0, most: 4.0 }));
-        assert_eq!(Spread::of([9.0, 1.0, 3.0, 4.0]), Some(Spread { least: 1.0, median: 3.5, most: 9.0 }));
     }
 
     #[test]
@@ -201,7 +221,8 @@ pub(crate) mod tests {
         let [a, b] = &comparison.series[..] else { panic!("{comparison:?}") };
         assert_eq!((a.label.as_str(), b.label.as_str()), ("a", "b"));
         assert_eq!(a.sweeps, ["sweep-0", "sweep-2"]);
-        assert_eq!(a.at(1.0).unwrap().arrival_p50_us, Some(Spread { least: 100.0, median: 200.0, most: 300.0 }));
+        let p50 = a.at(1.0).unwrap().figure(Measure::ArrivalP50Us).unwrap();
+        assert_eq!(p50.spread(), crate::Spread { least: 100.0, median: 200.0, most: 300.0 });
         assert_eq!((a.at(4.0).unwrap().repetitions, a.at(4.0).unwrap().lost), (4, 5));
         assert_eq!((b.at(4.0).unwrap().repetitions, b.at(4.0).unwrap().lost), (2, 0));
         assert_eq!((comparison.positions(), comparison.repetitions()), (vec![1.0, 4.0], (1, 4)));

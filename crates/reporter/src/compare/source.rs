@@ -1,7 +1,9 @@
 //! Reading reports back, and whether they can be set side by side.
 
-use crate::Report;
+use crate::command::make;
+use crate::{LogStoreArgs, Report, Stamps, StampsError};
 use serde::Deserialize;
+use stamp::RunId;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,14 @@ pub enum CompareError {
     /// There is no report at this place.
     #[error("{0} is no report: it has no report.json; name a folder that driver sweep wrote, such as reports/latest")]
     NoReport(PathBuf),
+    /// It is neither on this machine nor in the log store.
+    #[error("{name} is no folder and no file here, and cannot be had from the log store either: {source}")]
+    Elsewhere {
+        /// What was named.
+        name: String,
+        /// What the log store says.
+        source: StampsError,
+    },
     /// The file cannot be read.
     #[error("cannot read {path}: {source}")]
     Unreadable {
@@ -59,13 +69,13 @@ pub enum CompareError {
     /// The same sweep was named more than once.
     #[error("sweep {0} is named twice: name each sweep once")]
     Twice(String),
-    /// There are not as many labels as reports.
-    #[error("{labels} labels for {reports} reports: give --label one name for each report, in their order")]
+    /// There are not as many labels as sweeps.
+    #[error("{labels} labels for {sweeps} sweeps: give --label one name for each sweep, in their order")]
     Labels {
         /// How many labels.
         labels: usize,
-        /// How many reports.
-        reports: usize,
+        /// How many sweeps.
+        sweeps: usize,
     },
 }
 
@@ -75,8 +85,22 @@ struct Versioned {
     schema_version: u32,
 }
 
+/// Finds what a name on the command line means: the report in a folder, or one made from a file of raw stamps or from the log store.
+pub(super) async fn find(name: &str, store: &LogStoreArgs) -> anyhow::Result<Report> {
+    let path = Path::new(name);
+    // What cannot be a sweep's name is not looked for in the log store.
+    if path.is_dir() || !path.is_file() && name.parse::<RunId>().is_err() {
+        return Ok(read(path)?);
+    }
+    let (mut stamps, sweep) = match Stamps::open(name, store).await {
+        Err(source) if !path.is_file() => return Err(CompareError::Elsewhere { name: name.to_owned(), source }.into()),
+        opened => opened?,
+    };
+    make(&mut stamps, &sweep).await
+}
+
 /// Reads the report in this folder.
-pub(super) fn read(folder: &Path) -> Result<Report, CompareError> {
+fn read(folder: &Path) -> Result<Report, CompareError> {
     let path = folder.join("report.json");
     let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => CompareError::NoReport(folder.to_owned()),
@@ -105,18 +129,14 @@ pub(super) fn check_comparable(reports: &[(String, Report)]) -> Result<(), Compa
             return Err(CompareError::Twice(name()));
         }
     }
-    let of_kind = |rates: bool| reports.iter().find(|(_, report)| by_rate(report) == rates).map(|(_, report)| report);
+    let of_kind =
+        |rates: bool| reports.iter().find(|(_, report)| report.is_by_rate() == rates).map(|(_, report)| report);
     match (of_kind(true), of_kind(false)) {
         (Some(one), Some(other)) => {
             Err(CompareError::Mixed { by_rate: one.sweep.clone(), by_concurrency: other.sweep.clone() })
         }
         _ => Ok(()),
     }
-}
-
-/// Whether the levels of a report are rates.
-pub(super) fn by_rate(report: &Report) -> bool {
-    report.levels.iter().any(|level| level.load.rate.is_some())
 }
 
 #[cfg(test)]
@@ -150,8 +170,8 @@ mod tests {
         };
         insta::assert_snapshot!(told(None), @"FOLDER is no report: it has no report.json; name a folder that driver sweep wrote, such as reports/latest");
         insta::assert_snapshot!(told(Some("a picture")), @"FOLDER/report.json is not a report that Stampede wrote: expected value at line 1 column 1");
-        insta::assert_snapshot!(told(Some(r#"{"schema_version":1}"#)), @"FOLDER/report.json is not a report that Stampede wrote: missing field `sweep` at line 1 column 20");
-        insta::assert_snapshot!(told(Some(r#"{"schema_version":9}"#)), @"FOLDER/report.json has version 9 of the report's shape, and this program reads version 1: make the report again with driver report, or use the program that wrote it");
+        insta::assert_snapshot!(told(Some(r#"{"schema_version":2}"#)), @"FOLDER/report.json is not a report that Stampede wrote: missing field `sweep` at line 1 column 20");
+        insta::assert_snapshot!(told(Some(r#"{"schema_version":1}"#)), @"FOLDER/report.json has version 1 of the report's shape, and this program reads version 2: make the report again with driver report, or use the program that wrote it");
     }
 
     #[test]

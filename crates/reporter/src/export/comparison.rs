@@ -1,53 +1,95 @@
-//! `compare.tsv`, `compare.md`, and the table for the terminal.
+//! `compare.tsv`, `compare.md`, `compare.json`, and the table for the terminal.
 
 use super::{NOT_AVAILABLE, decimal};
-use crate::{Comparison, Point, Series, Spread};
+use crate::compare::sentences::percent;
+use crate::{Certainty, Comparison, Figure, FigureChange, Measure, Method, Series};
 use std::fmt::Write;
 
-/// Says what the star at a level means.
-const LIMITED: &str = "\\* generator-limited: the load generator, not the pipeline, could do no more.";
+/// What a terminal has room for.
+const ON_TERMINAL: [Measure; 3] = [Measure::DeliveredPerSec, Measure::ArrivalP50Us, Measure::ArrivalP99Us];
 
-/// Levels by series: a table that both people and Markdown can show.
-struct Table {
-    header: [&'static str; 6],
-    rows: Vec<[String; 6]>,
+/// Says what the star at a level means.
+const LIMITED: &str = "* generator-limited: the load generator, not the pipeline, could do no more.";
+
+/// Says what the dagger at a level means.
+const UNSTABLE: &str = "† did not keep up with the load: its latencies tell of this duration alone.";
+
+/// `compare.json`: the comparison, field by field.
+pub(super) fn json(comparison: &Comparison) -> serde_json::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(comparison)?;
+    json.push(b'\n');
+    Ok(json)
 }
 
-/// `compare.tsv`: one row for each level and series, with the spread over the repetitions.
+/// `compare.tsv`: one row for each level and series, with the spread over the repetitions and what changed against the first series.
 pub(super) fn tsv(comparison: &Comparison) -> String {
     let mut header = vec![position_name(comparison).to_owned(), "series".to_owned(), "repetitions".to_owned()];
-    for name in ["accepted_per_sec", "arrival_p50_ms", "arrival_p99_ms"] {
-        header.extend(["", "_least", "_most"].map(|end| format!("{name}{end}")));
+    for (_, column, ..) in COLUMNS {
+        header.extend(["", "_least", "_most"].map(|end| format!("{column}{end}")));
     }
-    header.extend(["lost", "generator_limited"].map(str::to_owned));
+    header.extend(["lost", "generator_limited", "unstable"].map(str::to_owned));
+    for (_, column, ..) in COLUMNS {
+        header
+            .extend(["change_percent", "change_low", "change_high", "change_by"].map(|end| format!("{column}_{end}")));
+    }
     let mut tsv = header.join("\t") + "\n";
     for (position, series) in cells(comparison) {
         let Some(point) = series.at(position) else { continue };
         let mut row = vec![position.to_string(), plain(&series.label), point.repetitions.to_string()];
-        for (spread, per, digits) in
-            [(point.accepted_per_sec, 1.0, 1), (point.arrival_p50_us, 1e3, 3), (point.arrival_p99_us, 1e3, 3)]
-        {
-            let values: [fn(Spread) -> f64; 3] = [|spread| spread.median, |spread| spread.least, |spread| spread.most];
-            row.extend(values.map(|value| decimal(spread.map(|spread| value(spread) / per), digits)));
+        for (measure, _, per, digits) in COLUMNS {
+            let spread = point.figure(measure).map(Figure::spread);
+            let values = [
+                spread.map(|spread| spread.median),
+                spread.map(|spread| spread.least),
+                spread.map(|spread| spread.most),
+            ];
+            row.extend(values.map(|value| decimal(value.map(|value| value / per), digits)));
         }
-        row.extend([point.lost.to_string(), if point.generator_limited { "yes" } else { "no" }.to_owned()]);
+        row.extend([point.lost.to_string(), yes_or_no(point.generator_limited), yes_or_no(point.unstable)]);
+        for (measure, ..) in COLUMNS {
+            let change = comparison.change(series, position).and_then(|change| change.of(measure));
+            let interval = change.and_then(FigureChange::interval);
+            let parts = [
+                change.and_then(|change| change.relative),
+                interval.map(|ends| ends.low),
+                interval.map(|ends| ends.high),
+            ];
+            row.extend(parts.map(|part| decimal(part.map(|part| part * 100.0), 2)));
+            row.push(interval.map_or(NOT_AVAILABLE, |ends| method(ends.method)).to_owned());
+        }
         // Writing to a String cannot fail.
         let _ = writeln!(tsv, "{}", row.join("\t"));
     }
     tsv
 }
 
-/// `compare.md`: the table of levels, and what differs between the series.
+/// The measures as columns: their names in units that people read, what to divide by, and how many decimals.
+const COLUMNS: [(Measure, &str, f64, usize); 6] = [
+    (Measure::AcceptedPerSec, "accepted_per_sec", 1.0, 1),
+    (Measure::DeliveredPerSec, "delivered_per_sec", 1.0, 1),
+    (Measure::ArrivalP50Us, "arrival_p50_ms", 1e3, 3),
+    (Measure::ArrivalP90Us, "arrival_p90_ms", 1e3, 3),
+    (Measure::ArrivalP99Us, "arrival_p99_ms", 1e3, 3),
+    (Measure::CpuUsPerMessage, "cpu_us_per_message", 1.0, 2),
+];
+
+/// `compare.md`: the sentences, the table of levels, and what differs between the series: as it may stand in a pull request.
 pub(super) fn markdown(comparison: &Comparison) -> String {
-    let Table { header, rows } = Table::new(comparison);
-    let mut text = format!("| {} |\n|---:|:---|---:|---:|---:|---:|\n", header.join(" | "));
+    let mut text = String::new();
+    for sentence in &comparison.sentences {
+        let _ = writeln!(text, "- {}", escaped(sentence));
+    }
+    let all: Vec<Measure> = Measure::ALL.into_iter().filter(|&measure| is_known(comparison, measure)).collect();
+    let Table { header, rows } = Table::new(comparison, &all, Style::Markdown);
+    if !comparison.sentences.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "| {} |\n|---:|:---|{}", header.join(" | "), "---:|".repeat(header.len() - 2));
     for row in &rows {
-        let _ = writeln!(text, "| {} |", row.each_ref().map(|cell| escaped(cell)).join(" | "));
+        let _ = writeln!(text, "| {} |", row.join(" | "));
     }
-    let _ = writeln!(text, "\n{}", about(comparison));
-    if comparison.positions().into_iter().any(|position| comparison.generator_limited(position)) {
-        let _ = writeln!(text, "{LIMITED}");
-    }
+    let notes: Vec<String> = notes(comparison).iter().map(|note| escaped(note)).collect();
+    let _ = writeln!(text, "\n{}", notes.join("  \n"));
     if comparison.differences.is_empty() {
         let _ = writeln!(text, "\nNo setting differs.");
         return text;
@@ -61,58 +103,107 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
     text
 }
 
-/// The same for the terminal.
+/// The same for the terminal, with the sentences at its end.
 pub(crate) fn text(comparison: &Comparison) -> String {
-    let Table { header, rows } = Table::new(comparison);
-    let header = header.map(str::to_owned);
+    let Table { header, rows } = Table::new(comparison, &ON_TERMINAL, Style::Terminal);
     let width =
         |column: usize| rows.iter().chain([&header]).map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: [usize; 6] = std::array::from_fn(width);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let mut text = String::new();
     for row in [&header].into_iter().chain(&rows) {
-        let cell = |column: usize| {
-            let (cell, width) = (&row[column], widths[column]);
+        let cell = |(column, cell): (usize, &String)| {
+            let width = widths[column];
             if column == 1 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         };
-        let cells: [String; 6] = std::array::from_fn(cell);
-        let _ = writeln!(text, "{}", cells.join("  "));
+        let cells: Vec<String> = row.iter().enumerate().map(cell).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
     }
-    let _ = write!(text, "{}", about(comparison));
+    let _ = write!(text, "{}", notes(comparison).join("\n"));
     for difference in &comparison.differences {
         for (series, value) in comparison.series.iter().zip(&difference.values) {
             let _ = write!(text, "\n{} of {}: {}", difference.setting, series.label, shown(value.as_ref()));
         }
     }
+    for sentence in &comparison.sentences {
+        let _ = write!(text, "\n- {sentence}");
+    }
     text
 }
 
+/// Levels by series: a table that both people and Markdown can show.
+struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+/// For whom a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Markdown,
+    Terminal,
+}
+
 impl Table {
-    fn new(comparison: &Comparison) -> Self {
+    fn new(comparison: &Comparison, measures: &[Measure], style: Style) -> Self {
         let mut last = None;
         let row = |(position, series): (f64, &Series)| {
             // The level stands once, at the first of its rows.
             let star = if comparison.generator_limited(position) { "*" } else { "" };
-            let level = if last == Some(position.to_bits()) { String::new() } else { format!("{position}{star}") };
+            let dagger = if comparison.unstable(position) { "†" } else { "" };
+            let level =
+                if last == Some(position.to_bits()) { String::new() } else { format!("{position}{star}{dagger}") };
             last = Some(position.to_bits());
             let point = series.at(position);
-            let median = |value: fn(&Point) -> Option<Spread>, per: f64, digits: usize| {
-                decimal(point.and_then(value).map(|spread| spread.median / per), digits)
+            let change = comparison.change(series, position);
+            let figure = |&measure: &Measure| {
+                let figure = point.and_then(|point| point.figure(measure));
+                let (_, per, digits) = column(measure);
+                let value = decimal(figure.map(|figure| figure.median / per), digits);
+                match change.and_then(|change| change.of(measure)) {
+                    Some(change) => format!("{value} {}", style.change(change)),
+                    None => value,
+                }
             };
-            [
-                level,
-                series.label.clone(),
-                median(|point| point.accepted_per_sec, 1.0, 0),
-                median(|point| point.arrival_p50_us, 1e3, 3),
-                median(|point| point.arrival_p99_us, 1e3, 3),
-                point.map_or_else(|| NOT_AVAILABLE.to_owned(), |point| point.lost.to_string()),
-            ]
+            let lost = point.map_or_else(|| NOT_AVAILABLE.to_owned(), |point| point.lost.to_string());
+            let label = if style == Style::Markdown { escaped(&series.label) } else { series.label.clone() };
+            let level = if style == Style::Markdown { escaped(&level) } else { level };
+            [level, label].into_iter().chain(measures.iter().map(figure)).chain([lost]).collect()
         };
         let rows = cells(comparison).map(row).collect();
-        Self {
-            header: [position_name(comparison), "series", "accepted/s", "arrival p50 ms", "arrival p99 ms", "lost"],
-            rows,
+        let names = measures.iter().map(|&measure| column(measure).0.to_owned());
+        let header = [position_name(comparison).to_owned(), "series".to_owned()];
+        Self { header: header.into_iter().chain(names).chain(["lost".to_owned()]).collect(), rows }
+    }
+}
+
+impl Style {
+    /// A change in a cell: what is told apart from chance stands out.
+    fn change(self, change: &FigureChange) -> String {
+        let percent = percent(change);
+        match (self, change.told_apart) {
+            (Self::Markdown, true) => format!("**{percent}**"),
+            (Self::Terminal, true) => format!("{percent} !"),
+            (Self::Markdown, false) => percent,
+            // As wide as the other, so that numbers stand below each other.
+            (Self::Terminal, false) => format!("{percent}  "),
         }
     }
+}
+
+/// How a measure is shown in a table: with its name, what to divide by, and how many decimals.
+fn column(measure: Measure) -> (&'static str, f64, usize) {
+    match measure {
+        Measure::AcceptedPerSec => ("accepted/s", 1.0, 0),
+        Measure::DeliveredPerSec => ("delivered/s", 1.0, 0),
+        Measure::ArrivalP50Us => ("arrival p50 ms", 1e3, 3),
+        Measure::ArrivalP90Us => ("arrival p90 ms", 1e3, 3),
+        Measure::ArrivalP99Us => ("arrival p99 ms", 1e3, 3),
+        Measure::CpuUsPerMessage => ("CPU µs a message", 1.0, 1),
+    }
+}
+
+fn is_known(comparison: &Comparison, measure: Measure) -> bool {
+    comparison.series.iter().flat_map(|series| &series.points).any(|point| point.figure(measure).is_some())
 }
 
 /// Level by level, and in each of them series by series.
@@ -135,16 +226,71 @@ fn shown(value: Option<&String>) -> &str {
 }
 
 /// What the figures are.
-fn about(comparison: &Comparison) -> String {
-    match comparison.repetitions() {
+fn notes(comparison: &Comparison) -> Vec<String> {
+    let measured = match comparison.repetitions() {
         (_, 0 | 1) => "Each level was measured once.".to_owned(),
         (least, most) if least == most => format!("Medians of {most} repetitions; lost messages of all of them."),
         (least, most) => format!("Medians of {least} to {most} repetitions; lost messages of all of them."),
+    };
+    let mut notes = vec![measured];
+    let changes = || comparison.changes.iter().flat_map(|change| &change.figures);
+    if let Some(first) = comparison.series.first().filter(|_| changes().next().is_some()) {
+        let methods = [Method::Mover, Method::MoverPooled, Method::Welch].map(|method| {
+            let used = changes().any(|change| change.interval().is_some_and(|ends| ends.method == method));
+            used.then(|| by(method))
+        });
+        let methods: Vec<&str> = methods.into_iter().flatten().collect();
+        let how = if methods.is_empty() {
+            "no change has a confidence interval".to_owned()
+        } else {
+            format!("95 % confidence intervals from {}", methods.join("; and from "))
+        };
+        notes.push(format!("Changes against {}; {how}.", first.label));
+        notes.push(
+            "A change whose interval excludes 0 stands out; of 20 that are none, about one does so by chance."
+                .to_owned(),
+        );
+        let mut why: Vec<&str> = changes()
+            .filter_map(|change| match &change.certainty {
+                Certainty::NoInterval(why) => Some(why.as_str()),
+                Certainty::Interval(_) => None,
+            })
+            .collect();
+        why.sort_unstable();
+        why.dedup();
+        if !why.is_empty() {
+            notes.push(format!("Some changes have no interval: {}.", why.join("; or ")));
+        }
+    }
+    let marked =
+        |is: fn(&Comparison, f64) -> bool| comparison.positions().into_iter().any(|position| is(comparison, position));
+    notes.extend(marked(Comparison::generator_limited).then(|| LIMITED.to_owned()));
+    notes.extend(marked(Comparison::unstable).then(|| UNSTABLE.to_owned()));
+    notes
+}
+
+fn by(method: Method) -> &'static str {
+    match method {
+        Method::Mover => "the two measurements' own (how measurements differ from day to day is not in them)",
+        Method::MoverPooled => "the outermost ends of the repetitions' own",
+        Method::Welch => "the spread of the repetitions",
     }
 }
 
+fn method(method: Method) -> &'static str {
+    match method {
+        Method::Mover => "mover",
+        Method::MoverPooled => "mover_pooled",
+        Method::Welch => "welch",
+    }
+}
+
+fn yes_or_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
 /// A cell of a Markdown table ends at a bar, wherever that stands.
-fn escaped(cell: &str) -> String {
+pub(super) fn escaped(cell: &str) -> String {
     plain(cell).replace('|', "\\|").replace('*', "\\*")
 }
 
@@ -173,14 +319,21 @@ mod tests {
     #[test]
     fn the_table_as_markdown() {
         insta::assert_snapshot!(markdown(&comparison()), @r#"
-        | concurrency | series | accepted/s | arrival p50 ms | arrival p99 ms | lost |
-        |---:|:---|---:|---:|---:|---:|
-        | 1 | inline | 8000 | 0.159 | 0.636 | 0 |
-        |  | a\|channel | 8000 | 0.104 | 0.636 | 7 |
-        | 20\* | inline | 33333 | 0.558 | 2.232 | 0 |
-        |  | a\|channel | 33333 | n/a | n/a | 0 |
+        - p99 of arrival latency: not told apart from chance at any of 1 level.
+        - Lost messages, in all: 0 → 7.
+        - How sure a rate is shows only where each level was measured three times or more (--repeat 3).
 
-        Medians of 1 to 2 repetitions; lost messages of all of them.
+        | concurrency | series | accepted/s | delivered/s | arrival p50 ms | arrival p90 ms | arrival p99 ms | CPU µs a message | lost |
+        |---:|:---|---:|---:|---:|---:|---:|---:|---:|
+        | 1 | inline | 8000 | 8000 | 0.159 | 0.318 | 0.636 | 34.0 | 0 |
+        |  | a\|channel | 8000 0.0 % | 8000 0.0 % | 0.104 -44 % | 0.318 0 % [-12, +13] | 0.636 0 % [-12, +14] | 34.0 0.0 % | 7 |
+        | 20\* | inline | 33333 | 33333 | 0.558 | 1.116 | 2.232 | 34.0 | 0 |
+        |  | a\|channel | 33333 0.0 % | 33333 0.0 % | n/a | n/a | n/a | 34.0 0.0 % | 0 |
+
+        Medians of 1 to 2 repetitions; lost messages of all of them.  
+        Changes against inline; 95 % confidence intervals from the outermost ends of the repetitions' own.  
+        A change whose interval excludes 0 stands out; of 20 that are none, about one does so by chance.  
+        Some changes have no interval: it takes 3 repetitions of each side; or the sample does not bound it from both sides.  
         \* generator-limited: the load generator, not the pipeline, could do no more.
 
         | setting | inline | a\|channel |
@@ -192,25 +345,102 @@ mod tests {
     #[test]
     fn the_table_on_a_terminal() {
         insta::assert_snapshot!(text(&comparison()), @r#"
-        concurrency  series     accepted/s  arrival p50 ms  arrival p99 ms  lost
-                  1  inline           8000           0.159           0.636     0
-                     a|channel        8000           0.104           0.636     7
-                20*  inline          33333           0.558           2.232     0
-                     a|channel       33333             n/a             n/a     0
+        concurrency  series       delivered/s  arrival p50 ms          arrival p99 ms  lost
+                  1  inline              8000           0.159                   0.636     0
+                     a|channel   8000 0.0 %     0.104 -44 %    0.636 0 % [-12, +14]       7
+                20*  inline             33333           0.558                   2.232     0
+                     a|channel  33333 0.0 %               n/a                     n/a     0
         Medians of 1 to 2 repetitions; lost messages of all of them.
+        Changes against inline; 95 % confidence intervals from the outermost ends of the repetitions' own.
+        A change whose interval excludes 0 stands out; of 20 that are none, about one does so by chance.
+        Some changes have no interval: it takes 3 repetitions of each side; or the sample does not bound it from both sides.
+        * generator-limited: the load generator, not the pipeline, could do no more.
         pushserver_args of inline: --handoff inline
         pushserver_args of a|channel: (none)
+        - p99 of arrival latency: not told apart from chance at any of 1 level.
+        - Lost messages, in all: 0 → 7.
+        - How sure a rate is shows only where each level was measured three times or more (--repeat 3).
         "#);
     }
 
     #[test]
     fn the_table_with_all_figures() {
         insta::assert_snapshot!(tsv(&comparison()).replace('\t', " "), @r#"
-        concurrency series repetitions accepted_per_sec accepted_per_sec_least accepted_per_sec_most arrival_p50_ms arrival_p50_ms_least arrival_p50_ms_most arrival_p99_ms arrival_p99_ms_least arrival_p99_ms_most lost generator_limited
-        1 inline 1 8000.0 8000.0 8000.0 0.159 0.159 0.159 0.636 0.636 0.636 0 no
-        1 a|channel 2 8000.0 8000.0 8000.0 0.104 0.050 0.159 0.636 0.636 0.636 7 no
-        20 inline 1 33333.3 33333.3 33333.3 0.558 0.558 0.558 2.232 2.232 2.232 0 no
-        20 a|channel 1 33333.3 33333.3 33333.3 n/a n/a n/a n/a n/a n/a 0 yes
+        concurrency series repetitions accepted_per_sec accepted_per_sec_least accepted_per_sec_most delivered_per_sec delivered_per_sec_least delivered_per_sec_most arrival_p50_ms arrival_p50_ms_least arrival_p50_ms_most arrival_p90_ms arrival_p90_ms_least arrival_p90_ms_most arrival_p99_ms arrival_p99_ms_least arrival_p99_ms_most cpu_us_per_message cpu_us_per_message_least cpu_us_per_message_most lost generator_limited unstable accepted_per_sec_change_percent accepted_per_sec_change_low accepted_per_sec_change_high accepted_per_sec_change_by delivered_per_sec_change_percent delivered_per_sec_change_low delivered_per_sec_change_high delivered_per_sec_change_by arrival_p50_ms_change_percent arrival_p50_ms_change_low arrival_p50_ms_change_high arrival_p50_ms_change_by arrival_p90_ms_change_percent arrival_p90_ms_change_low arrival_p90_ms_change_high arrival_p90_ms_change_by arrival_p99_ms_change_percent arrival_p99_ms_change_low arrival_p99_ms_change_high arrival_p99_ms_change_by cpu_us_per_message_change_percent cpu_us_per_message_change_low cpu_us_per_message_change_high cpu_us_per_message_change_by
+        1 inline 1 8000.0 8000.0 8000.0 8000.0 8000.0 8000.0 0.159 0.159 0.159 0.318 0.318 0.318 0.636 0.636 0.636 34.00 34.00 34.00 0 no no n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a
+        1 a|channel 2 8000.0 8000.0 8000.0 8000.0 8000.0 8000.0 0.104 0.050 0.159 0.318 0.318 0.318 0.636 0.636 0.636 34.00 34.00 34.00 7 no no 0.00 n/a n/a n/a 0.00 n/a n/a n/a -43.92 n/a n/a n/a 0.00 -11.86 13.45 mover_pooled 0.00 -12.05 13.70 mover_pooled 0.00 n/a n/a n/a
+        20 inline 1 33333.3 33333.3 33333.3 33333.3 33333.3 33333.3 0.558 0.558 0.558 1.116 1.116 1.116 2.232 2.232 2.232 34.00 34.00 34.00 0 no no n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a
+        20 a|channel 1 33333.3 33333.3 33333.3 33333.3 33333.3 33333.3 n/a n/a n/a n/a n/a n/a n/a n/a n/a 34.00 34.00 34.00 0 yes no 0.00 n/a n/a n/a 0.00 n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a 0.00 n/a n/a n/a
+        "#);
+    }
+
+    #[test]
+    fn the_comparison_as_json_tells_what_the_page_says() {
+        let json: serde_json::Value = serde_json::from_slice(&json(&comparison()).unwrap()).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&json["changes"][0]).unwrap(), @r#"
+        {
+          "figures": [
+            {
+              "from": 8000.0,
+              "measure": "accepted_per_sec",
+              "no_interval": "it takes 3 repetitions of each side",
+              "relative": 0.0,
+              "to": 8000.0,
+              "told_apart": false
+            },
+            {
+              "from": 8000.0,
+              "measure": "delivered_per_sec",
+              "no_interval": "it takes 3 repetitions of each side",
+              "relative": 0.0,
+              "to": 8000.0,
+              "told_apart": false
+            },
+            {
+              "from": 159.0,
+              "measure": "arrival_p50_us",
+              "no_interval": "the sample does not bound it from both sides",
+              "relative": -0.4392278459079556,
+              "to": 104.5,
+              "told_apart": false
+            },
+            {
+              "from": 318.0,
+              "interval": {
+                "high": 0.13451829759683842,
+                "low": -0.11856864528476807,
+                "method": "mover_pooled"
+              },
+              "measure": "arrival_p90_us",
+              "relative": 0.0,
+              "to": 318.0,
+              "told_apart": false
+            },
+            {
+              "from": 636.0,
+              "interval": {
+                "high": 0.13703265729467318,
+                "low": -0.12051778496909071,
+                "method": "mover_pooled"
+              },
+              "measure": "arrival_p99_us",
+              "relative": 0.0,
+              "to": 636.0,
+              "told_apart": false
+            },
+            {
+              "from": 34.0,
+              "measure": "cpu_us_per_message",
+              "no_interval": "it takes 3 repetitions of each side",
+              "relative": 0.0,
+              "to": 34.0,
+              "told_apart": false
+            }
+          ],
+          "lost": null,
+          "position": 1.0,
+          "series": "a|channel"
+        }
         "#);
     }
 }

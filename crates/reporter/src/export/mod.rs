@@ -1,23 +1,61 @@
 //! The files of a report.
 
 pub(crate) mod comparison;
+mod hgrm;
+mod hlog;
 mod json;
+mod junit;
+mod markdown;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod tsv;
 
-use crate::chart;
+pub use hgrm::write_hgrm;
+pub(crate) use junit::junit;
+
+use crate::chart::{self, Picture};
+use crate::html;
 use crate::{Comparison, Report};
 use std::path::Path;
 
 /// Renders a report as one file's bytes.
 type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 
-/// Every file of a report and what makes it.
-const FILES: [(&str, Render); 4] = [
+/// Every file of a report and what makes it, but for those of single levels, which are in [`LEVELS`].
+const FILES: &[(&str, Render)] = &[
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
     ("report.json", json::render),
-    ("arrival.png", |report| chart::arrival::render(report).map_err(RenderError::Chart)),
-    ("hops.png", |report| chart::hops::render(report).map_err(RenderError::Chart)),
+    ("report.html", |report| html::render(report).map_err(RenderError::Page)),
+    ("summary.md", |report| Ok(markdown::render(report).into_bytes())),
+    ("report.hlog", hlog::render),
+    #[cfg(feature = "parquet")]
+    ("latencies.parquet", parquet::render),
+    ("arrival.png", png::<chart::Arrival>),
+    ("arrival.svg", svg::<chart::Arrival>),
+    ("throughput.png", png::<chart::Throughput>),
+    ("throughput.svg", svg::<chart::Throughput>),
+    ("hops.png", png::<chart::Hops>),
+    ("hops.svg", svg::<chart::Hops>),
+    ("percentiles.png", png::<chart::Percentiles>),
+    ("percentiles.svg", svg::<chart::Percentiles>),
+    ("timeline.png", png::<chart::Timeline>),
+    ("timeline.svg", svg::<chart::Timeline>),
+    ("cpu.png", png::<chart::Cpu>),
+    ("cpu.svg", svg::<chart::Cpu>),
+    ("heatmap.png", png::<chart::Heatmap>),
+    ("heatmap.svg", svg::<chart::Heatmap>),
 ];
+
+/// The folder of a report that has a file for each level.
+const LEVELS: &str = "levels";
+
+fn png<P: Picture>(report: &Report) -> Result<Vec<u8>, RenderError> {
+    chart::png::<P>(report).map_err(RenderError::Chart)
+}
+
+fn svg<P: Picture>(report: &Report) -> Result<Vec<u8>, RenderError> {
+    chart::svg::<P>(report).map(String::into_bytes).map_err(RenderError::Chart)
+}
 
 /// A file of a report could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +64,15 @@ pub(crate) enum RenderError {
     Json(#[from] serde_json::Error),
     #[error("the picture cannot be drawn: {0}")]
     Chart(chart::ChartError),
+    #[error("the histograms cannot be written: {0}")]
+    Histogram(#[from] std::io::Error),
+    #[error("the log of histograms cannot be written: {0}")]
+    Hlog(String),
+    #[cfg(feature = "parquet")]
+    #[error("the table cannot be written as Parquet: {0}")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
+    #[error(transparent)]
+    Page(html::PageError),
 }
 
 /// A file of a report could not be written.
@@ -38,22 +85,30 @@ pub(crate) enum ExportError {
 }
 
 /// What stands where there was nothing to measure.
-const NOT_AVAILABLE: &str = "n/a";
+pub(crate) const NOT_AVAILABLE: &str = "n/a";
 
 /// Writes every file into `folder`. Each appears whole or not at all.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
     for (name, render) in FILES {
         put(folder, name, &render(report)?)?;
     }
+    let levels = folder.join(LEVELS);
+    for (name, bytes) in hgrm::levels(report)? {
+        std::fs::create_dir_all(&levels).map_err(ExportError::Write)?;
+        put(&levels, &name, &bytes)?;
+    }
     Ok(())
 }
 
 /// Writes the files of a comparison into `folder`, in the same way.
 pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Path) -> Result<(), ExportError> {
-    let picture = chart::compare::render(comparison, title).map_err(RenderError::Chart)?;
+    let png = chart::compare::png(comparison, title).map_err(RenderError::Chart)?;
+    let svg = chart::compare::svg(comparison, title).map_err(RenderError::Chart)?;
     put(folder, "compare.tsv", comparison::tsv(comparison).as_bytes())?;
     put(folder, "compare.md", comparison::markdown(comparison).as_bytes())?;
-    put(folder, "compare.png", &picture)
+    put(folder, "compare.json", &comparison::json(comparison).map_err(RenderError::Json)?)?;
+    put(folder, "compare.svg", svg.as_bytes())?;
+    put(folder, "compare.png", &png)
 }
 
 /// Writes a file beside its place and then moves it there, so that nobody reads half of it.

@@ -13,10 +13,10 @@ use std::time::Duration;
 const MS: u64 = 1_000_000;
 const S: u64 = 1000 * MS;
 
-/// The upper bounds of the buckets, ns: three for each power of ten, from 50 µs to a minute. What is longer falls into one
-/// more bucket.
+/// The upper bounds of a latency's buckets, ns: three for each power of ten, from 50 µs to a minute. What is longer falls into
+/// one more bucket.
 #[rustfmt::skip]
-const BOUNDS_NS: [u64; 20] = [
+pub const BOUNDS_NS: [u64; 20] = [
     MS / 20, MS / 10, MS / 5, MS / 2, MS, 2 * MS, 5 * MS, 10 * MS, 20 * MS, 50 * MS,
     S / 10, S / 5, S / 2, S, 2 * S, 5 * S, 10 * S, 20 * S, 50 * S, 60 * S,
 ];

@@ -6,11 +6,13 @@
 mod latency;
 mod vitals;
 
-pub use latency::Latency;
+pub use latency::{BOUNDS_NS, Latency};
+pub use prometheus_client::collector::Collector;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 
-use crate::Readiness;
+use crate::http::{HttpServer, NoPosts};
+use crate::{HttpLimits, Readiness};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -23,6 +25,8 @@ use stamp::{Observer, Stage};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use vitals::Vitals;
 
 /// The media type that the `OpenMetrics` specification asks for.
@@ -72,6 +76,25 @@ impl Metrics {
         let vitals = Vitals::new(service, version, readiness.clone(), tracer);
         metrics.lock().registry.register_collector(Box::new(vitals));
         metrics
+    }
+
+    /// The metrics of a program that is no service, but is watched like one. It has no readiness of its own: it is ready.
+    #[must_use]
+    pub fn of_program(name: &str, version: &str, tracer: Observer) -> Self {
+        let readiness = Readiness::default();
+        readiness.started();
+        Self::of_service(name, version, &readiness, tracer)
+    }
+
+    /// Adds metrics that are read when somebody asks for them.
+    pub fn add(&self, collector: impl Collector) {
+        self.lock().registry.register_collector(Box::new(collector));
+    }
+
+    /// Serves `/metrics`, and nothing else, until the shutdown: for a program that is no service.
+    pub async fn serve(&self, listener: TcpListener, shutdown: &CancellationToken) {
+        let server = HttpServer::new(metrics_route(self.clone()), None::<NoPosts>, HttpLimits::default(), self);
+        server.serve(listener, shutdown).await;
     }
 
     /// The counter `stampede_<name>_total`; always the same for the same name.

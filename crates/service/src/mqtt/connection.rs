@@ -9,6 +9,7 @@ use super::stream::{self, ReadHalf, WriteHalf};
 use bytes::BytesMut;
 use rumqttc::QoS;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -220,8 +221,10 @@ impl MqttWriter {
     }
 }
 
-/// A client id that no other process uses: a broker ends the older of two connections with the same one.
+/// A client id that no other connection uses: a broker ends the older of two with the same one.
 #[must_use]
 pub fn client_id(service: &str) -> String {
-    format!("{service}-{}-{:x}", std::process::id(), stamp::clock::unix_now().as_micros())
+    static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+    let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+    format!("{service}-{}-{:x}-{number}", std::process::id(), stamp::clock::unix_now().as_micros())
 }

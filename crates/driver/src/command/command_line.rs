@@ -1,0 +1,50 @@
+//! The command line of this process, for a report that says how to run it again.
+
+/// Options whose values may be secrets.
+const SECRET: [&str; 2] = ["-H", "--header"];
+
+/// The command line as a shell takes it, with what may be secret left out.
+pub(super) fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<String> = vec!["driver".to_owned()];
+    let mut hides_next = false;
+    // The first is where the executable lies.
+    for argument in arguments.skip(1) {
+        let word = if std::mem::replace(&mut hides_next, SECRET.contains(&argument.as_str())) {
+            "…".to_owned()
+        } else {
+            without_header(argument)
+        };
+        // Only a word with a NUL cannot be quoted, and no argument has one.
+        words.push(shlex::try_quote(&word).map_or_else(|_| word.clone(), std::borrow::Cow::into_owned));
+    }
+    words.join(" ")
+}
+
+/// `--header=…` and `-HName: value` hold the value in the same word.
+fn without_header(argument: String) -> String {
+    if argument.starts_with("--header=") {
+        "--header=…".to_owned()
+    } else if argument.starts_with("-H") && argument.len() > 2 {
+        "-H…".to_owned()
+    } else {
+        argument
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_can_be_given_to_a_shell_and_tells_no_secret() {
+        let told = |words: &[&str]| command_line(words.iter().map(|&word| word.to_owned()));
+        assert_eq!(
+            told(&["/opt/driver", "sweep", "--to", "5", "--pushserver-args", "--batch 1"]),
+            "driver sweep --to 5 --pushserver-args '--batch 1'"
+        );
+        let headers =
+            ["driver", "load", "-H", "Authorization: s3cret", "-HCookie: s3cret", "--header=X: s3cret", "--to", "2"];
+        let line = told(&headers);
+        assert!(!line.contains("s3cret") && line.ends_with("--to 2"), "{line}");
+    }
+}

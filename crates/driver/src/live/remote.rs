@@ -1,0 +1,204 @@
+//! Sends the live figures to a Prometheus: what its own reading of the page would bring, and the histograms in their native form.
+
+use super::board::Board;
+use super::page::samples;
+use super::wire::{STALE, Series, Value, write_request};
+use crate::load::{Exchange, Target};
+use crate::output;
+use service::Metrics;
+use stamp::clock;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// From one write to the next.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// How long one may take.
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// What every request says of itself.
+const HEADERS: [(&str, &str); 4] = [
+    ("Content-Encoding", "snappy"),
+    ("Content-Type", "application/x-protobuf"),
+    ("X-Prometheus-Remote-Write-Version", "0.1.0"),
+    ("User-Agent", concat!("stampede/", env!("CARGO_PKG_VERSION"))),
+];
+
+/// The task that writes.
+#[derive(Debug)]
+pub(super) struct Remote {
+    /// Who asks for a write now is told when it is done.
+    asks: mpsc::Sender<oneshot::Sender<()>>,
+    task: JoinHandle<Writer>,
+}
+
+impl Remote {
+    pub(super) fn start(target: Target, metrics: Metrics, board: Board) -> Self {
+        let (asks, mut asked) = mpsc::channel::<oneshot::Sender<()>>(1);
+        let mut writer = Writer { target, metrics, board, sent: BTreeMap::new(), fails: false };
+        let task = tokio::spawn(async move {
+            let mut ticks = interval(PERIOD);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => writer.write().await,
+                    ask = asked.recv() => match ask {
+                        Some(done) => {
+                            writer.write().await;
+                            let _ = done.send(());
+                        }
+                        None => return writer,
+                    },
+                }
+            }
+        });
+        Self { asks, task }
+    }
+
+    /// Writes now, beside the writes of each second.
+    pub(super) async fn write(&self) {
+        let (done, written) = oneshot::channel();
+        if self.asks.send(done).await.is_ok() {
+            let _ = written.await;
+        }
+    }
+
+    /// Says that all series have ended.
+    pub(super) async fn close(self) {
+        drop(self.asks);
+        if let Ok(mut writer) = self.task.await {
+            writer.send(BTreeMap::new()).await;
+        }
+    }
+}
+
+type Labels = Vec<(String, String)>;
+
+/// What writes, and what it has written last.
+#[derive(Debug)]
+struct Writer {
+    target: Target,
+    metrics: Metrics,
+    board: Board,
+    sent: BTreeMap<Labels, Value>,
+    /// Whether the last write failed: it is told once, not each second.
+    fails: bool,
+}
+
+impl Writer {
+    async fn write(&mut self) {
+        let now = current(&self.metrics, &self.board);
+        self.send(now).await;
+    }
+
+    /// Sends all series as they are now, and the end of those that were there before.
+    async fn send(&mut self, now: BTreeMap<Labels, Value>) {
+        let gone = self.sent.iter().filter(|(labels, _)| !now.contains_key(*labels));
+        let ends = gone.map(|(labels, value)| {
+            let value = if matches!(value, Value::Number(_)) { Value::Number(STALE) } else { Value::EndOfHistogram };
+            Series { labels: labels.clone(), value }
+        });
+        let live = now.iter().map(|(labels, value)| Series { labels: labels.clone(), value: value.clone() });
+        let series: Vec<Series> = live.chain(ends).collect();
+        let time_ms = i64::try_from(clock::unix_now().as_millis()).unwrap_or(i64::MAX);
+        let done = self.post(&write_request(&series, time_ms)).await;
+        match &done {
+            Err(error) if !self.fails => {
+                output::note(&format!("--remote-write: {error:#}; the sweep goes on, and so do attempts"));
+            }
+            Ok(()) if self.fails => output::note(&format!("--remote-write: {} takes figures again", self.target)),
+            _ => {}
+        }
+        self.fails = done.is_err();
+        self.sent = now;
+    }
+
+    async fn post(&self, request: &[u8]) -> anyhow::Result<()> {
+        let body = snap::raw::Encoder::new().compress_vec(request)?;
+        let reply = Exchange { method: "POST", headers: &HEADERS, body: &body }.with(&self.target, WITHIN).await?;
+        anyhow::ensure!(reply.is_fine(), "{} answers {}: {}", self.target, reply.status, reply.body);
+        Ok(())
+    }
+}
+
+/// All series as they are now, by their labels.
+fn current(metrics: &Metrics, board: &Board) -> BTreeMap<Labels, Value> {
+    // Writing to a string does not fail.
+    let page = metrics.encode().unwrap_or_default();
+    let numbers =
+        samples(&page).into_iter().map(|sample| (labels(&sample.name, sample.labels), Value::Number(sample.value)));
+    let histograms = board.histograms().into_iter().map(|(name, of_histogram, distribution)| {
+        let of_histogram = of_histogram.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        (labels(&format!("{name}_seconds"), of_histogram), Value::Histogram(distribution))
+    });
+    numbers.chain(histograms).collect()
+}
+
+/// A series' labels in the order that the protocol asks for, with those that Prometheus gives to what it reads itself.
+fn labels(name: &str, mut labels: Labels) -> Labels {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    for (name, value) in [("__name__", name), ("job", "driver"), ("instance", &host)] {
+        labels.push((name.to_owned(), value.to_owned()));
+    }
+    labels.sort_unstable();
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Bytes;
+    use axum::http::HeaderMap;
+    use axum::routing::post;
+
+    /// A receiver that hands on what it is sent, decompressed.
+    async fn receiver() -> (Target, mpsc::UnboundedReceiver<Vec<u8>>) {
+        let (sender, received) = mpsc::unbounded_channel();
+        let take = move |headers: HeaderMap, body: Bytes| async move {
+            assert_eq!(headers["content-encoding"], "snappy");
+            assert_eq!(headers["x-prometheus-remote-write-version"], "0.1.0");
+            let _ = sender.send(snap::raw::Decoder::new().decompress_vec(&body).unwrap());
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = format!("http://{}/write", listener.local_addr().unwrap()).parse().unwrap();
+        let routes = axum::Router::new().route("/write", post(take));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        (target, received)
+    }
+
+    fn contains(request: &[u8], text: &str) -> bool {
+        request.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    #[tokio::test]
+    async fn series_are_sent_and_end() {
+        let (target, mut received) = receiver().await;
+        let (metrics, board) = (Metrics::default(), Board::default());
+        metrics.add(board.clone());
+        board.begin(&"s.c01".parse().unwrap(), 1, "1 connections".to_owned(), &"apiserver,mqttclient".parse().unwrap());
+        let remote = Remote::start(target, metrics, board);
+        remote.write().await;
+        let request = received.recv().await.unwrap();
+        for part in ["stampede_sweep_level", "s.c01", "stampede_arrival_latency_seconds_bucket", "driver"] {
+            assert!(contains(&request, part), "{part}");
+        }
+        assert!(!request.windows(8).any(|window| window == STALE.to_bits().to_le_bytes()));
+        remote.close().await;
+        let mut last = Vec::new();
+        while let Ok(request) = received.try_recv() {
+            last = request;
+        }
+        let ends = last.windows(8).filter(|window| *window == STALE.to_bits().to_le_bytes()).count();
+        assert!(ends > 10, "{ends}");
+    }
+
+    #[test]
+    fn labels_are_sorted() {
+        let names: Vec<_> =
+            labels("up", vec![("le".to_owned(), "1".to_owned())]).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["__name__", "instance", "job", "le"]);
+    }
+}

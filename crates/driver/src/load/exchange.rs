@@ -1,0 +1,115 @@
+//! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
+
+use crate::load::{Endpoint, Target, Trust, client_config};
+use anyhow::{Context, bail, ensure};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The longest answer that is read, bytes.
+const LONGEST_REPLY: usize = 64 * 1024;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) method: &'a str,
+    /// Beside Host, Content-Length and Connection.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) body: &'a [u8],
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    /// Its beginning where it is long.
+    pub(crate) body: String,
+}
+
+impl Exchange<'_> {
+    /// GET without a body.
+    pub(crate) const GET: Exchange<'static> = Exchange { method: "GET", headers: &[], body: b"" };
+
+    /// Asks, and waits for the answer, for `within` at most.
+    ///
+    /// # Errors
+    /// When nothing answers in time, or not in HTTP.
+    pub(crate) async fn with(&self, target: &Target, within: Duration) -> anyhow::Result<Reply> {
+        let limit = humantime::format_duration(within);
+        let late = || format!("{target} did not answer within {limit}: is it up, and is the address right?");
+        timeout(within, self.ask(target)).await.with_context(late)?
+    }
+
+    async fn ask(&self, target: &Target) -> anyhow::Result<Reply> {
+        let tls = if target.is_tls() { Some(client_config(Trust::System)?) } else { None };
+        let endpoint = Endpoint::resolve(target, tls).await?;
+        let refused = || format!("nothing answers at {target}: is it up, and is the address right?");
+        let mut stream = endpoint.connect().await.with_context(refused)?;
+        let broken = || format!("the connection to {target} broke");
+        stream.write_all(&self.bytes(target)).await.with_context(broken)?;
+        let (mut reply, mut buffer) = (Vec::new(), [0; 4096]);
+        while reply.len() < LONGEST_REPLY {
+            match stream.read(&mut buffer).await.with_context(broken)? {
+                0 => break,
+                read => reply.extend_from_slice(&buffer[..read]),
+            }
+        }
+        parse(&reply).with_context(|| format!("{target} does not answer in HTTP"))
+    }
+
+    fn bytes(&self, target: &Target) -> Vec<u8> {
+        let (path, host) = (target.path().unwrap_or("/"), target.authority());
+        let begin = format!("{} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", self.method);
+        let headers: String = self.headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+        let end = format!("Content-Length: {}\r\n\r\n", self.body.len());
+        [begin.as_bytes(), headers.as_bytes(), end.as_bytes(), self.body].concat()
+    }
+}
+
+fn parse(reply: &[u8]) -> anyhow::Result<Reply> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(reply)? else { bail!("the answer ends in its header") };
+    ensure!(response.code.is_some(), "the answer has no status");
+    let body = String::from_utf8_lossy(&reply[head..]).trim().to_owned();
+    Ok(Reply { status: response.code.unwrap_or_default(), body })
+}
+
+impl Reply {
+    /// Whether it is one of 2xx.
+    pub(crate) fn is_fine(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_over_the_wire() {
+        let target: Target = "http://prometheus:9090/api/v1/write".parse().unwrap();
+        let request = Exchange { method: "POST", headers: &[("Content-Encoding", "snappy")], body: b"abc" };
+        insta::assert_snapshot!(String::from_utf8(request.bytes(&target)).unwrap().replace('\r', ""), @r"
+        POST /api/v1/write HTTP/1.1
+        Host: prometheus:9090
+        Connection: close
+        Content-Encoding: snappy
+        Content-Length: 3
+
+        abc
+        ");
+        let root = Exchange::GET.bytes(&"http://api".parse().unwrap());
+        assert!(root.starts_with(b"GET / HTTP/1.1\r\nHost: api\r\n"));
+    }
+
+    #[test]
+    fn what_comes_back() {
+        let reply = parse(b"HTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\nnot yet\n").unwrap();
+        assert_eq!(reply, Reply { status: 503, body: "not yet".to_owned() });
+        assert!(!reply.is_fine());
+        assert!(parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().is_fine());
+        for wrong in [&b""[..], b"HTTP/1.1 200", b"SSH-2.0-x\r\n\r\n"] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What the parts of the pipeline spend while a load runs, and how many messages wait meanwhile.
+//!
+//! It looks a few times a second, beside the load: processes of the local stack by their ids, services by their beats, Redis by what it tells
+//! about itself. What it cannot see, such as a broker on another host, it leaves out.
+
+mod environment;
+mod proc;
+mod spending;
+
+pub(crate) use environment::environment;
+pub(crate) use proc::Process;
+
+use crate::pipeline::Pipeline;
+use reporter::{QueueDepth, Usage};
+use spending::{Reading, Spending};
+use stamp::{Beat, LogStore, clock};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// From one look to the next.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Beats come once a second, and CPU time is told in hundredths of it: every so many looks is enough for these.
+const LOOKS_BETWEEN: u32 = 5;
+
+/// What was seen during a load.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    pub(crate) usage: Vec<Usage>,
+    pub(crate) queue: Vec<QueueDepth>,
+}
+
+/// Watches a pipeline from its start on.
+pub(crate) struct Monitor {
+    ended: CancellationToken,
+    watching: JoinHandle<Observed>,
+}
+
+impl Monitor {
+    /// Begins to watch.
+    pub(crate) fn start(pipeline: &Pipeline) -> Self {
+        let ended = CancellationToken::new();
+        let mut watch = Watch {
+            log: pipeline.log.clone(),
+            queue_redis: pipeline.queue_redis.clone(),
+            shares_redis: pipeline.shares_redis(),
+            key: pipeline.queue.clone(),
+            processes: pipeline.processes(),
+            services: Vec::new(),
+            begin: clock::now(),
+            spending: Spending::default(),
+            queue: Vec::new(),
+        };
+        let stop = ended.clone();
+        let watching = tokio::spawn(async move {
+            let mut ticks = interval(PERIOD);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            watch.services = watch.log.services().await.unwrap_or_default();
+            for look in 0u32.. {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = stop.cancelled() => break,
+                }
+                watch.look_at_queue().await;
+                if look.is_multiple_of(LOOKS_BETWEEN) {
+                    watch.look_at_parts().await;
+                }
+            }
+            watch.look_at_parts().await;
+            Observed { usage: watch.spending.usage(), queue: watch.queue }
+        });
+        Self { ended, watching }
+    }
+
+    /// What has been seen from the start until now.
+    pub(crate) async fn stop(self) -> Observed {
+        self.ended.cancel();
+        self.watching.await.unwrap_or_default()
+    }
+}
+
+struct Watch {
+    log: LogStore,
+    queue_redis: LogStore,
+    /// Whether log store and queue are one server.
+    shares_redis: bool,
+    key: String,
+    /// The processes that can be looked at here, by component.
+    processes: Vec<(String, Process)>,
+    /// The services' processes that were there at the start.
+    services: Vec<Beat>,
+    begin: Instant,
+    spending: Spending,
+    queue: Vec<QueueDepth>,
+}
+
+impl Watch {
+    async fn look_at_queue(&mut self) {
+        // A server that is away is told of by the load itself.
+        if let Ok(messages) = self.queue_redis.length(&self.key).await {
+            let at_us = u64::try_from(clock::now().duration_since(self.begin).as_micros()).unwrap_or(u64::MAX);
+            self.queue.push(QueueDepth { at_us, messages });
+        }
+    }
+
+    async fn look_at_parts(&mut self) {
+        let here: Vec<String> = self.processes.iter().map(|(component, _)| component.clone()).collect();
+        for (component, process) in &self.processes {
+            if let Some(reading) = process.read() {
+                self.spending.note(component, "", 1.0, reading);
+            }
+        }
+        if let Some((reading, cores)) = proc::host() {
+            self.spending.note("host", "", cores, reading);
+        }
+        if !here.iter().any(|component| component == "redis") {
+            self.look_at_redis("redis", &self.queue_redis.clone()).await;
+        }
+        if !self.shares_redis {
+            self.look_at_redis("logstore", &self.log.clone()).await;
+        }
+        for beat in self.log.beats_of(&self.services).await.unwrap_or_default() {
+            let known_here = here.contains(&beat.service);
+            if let (Some(cpu_us), false) = (beat.cpu_us, known_here) {
+                let at = clock::now().checked_sub(Duration::from_millis(beat.age_ms)).unwrap_or(self.begin);
+                let reading = Reading { at, cpu_us, memory_bytes: beat.memory_bytes };
+                self.spending.note(&beat.service, &beat.instance, 1.0, reading);
+            }
+        }
+    }
+
+    async fn look_at_redis(&mut self, component: &str, server: &LogStore) {
+        let Ok(info) = server.info(&["cpu", "memory"]).await else { return };
+        let seconds = |name: &str| info.get(name)?.parse::<f64>().ok();
+        let (Some(user), Some(system)) = (seconds("used_cpu_user"), seconds("used_cpu_sys")) else { return };
+        let cpu_us = u64::try_from(Duration::from_secs_f64((user + system).max(0.0)).as_micros()).unwrap_or(u64::MAX);
+        let memory_bytes = info.get("used_memory_rss").and_then(|bytes| bytes.parse().ok());
+        self.spending.note(component, "", 1.0, Reading { at: clock::now(), cpu_us, memory_bytes });
+    }
+}

@@ -1,0 +1,102 @@
+//! What those use who pack and deploy the driver, and what a sweep shows to Prometheus.
+#![allow(clippy::unwrap_used)]
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+
+fn driver(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+    command.args(args).env("RUST_LOG", "warn").env_remove("STAMPEDE_REMOTE_WRITE").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A server on a free port, and its address.
+async fn serve(routes: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    format!("http://{address}")
+}
+
+async fn health(url: String) -> Output {
+    tokio::task::spawn_blocking(move || driver(&["health", &url, "--within", "20s"])).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_an_answer_of_2xx() {
+    let ill = || async { (StatusCode::SERVICE_UNAVAILABLE, "waiting for redis") };
+    let api = serve(Router::new().route("/well", get(|| async { "ready" })).route("/ill", get(ill))).await;
+    let well = health(format!("{api}/well")).await;
+    assert_eq!((well.status.code(), text(&well.stdout).trim()), (Some(0), "ready"));
+    let ill = health(format!("{api}/ill")).await;
+    assert_eq!(ill.status.code(), Some(1));
+    assert_eq!(text(&ill.stderr), format!("error: {api}/ill answers 503: waiting for redis\n"));
+    let nobody = health("http://127.0.0.1:1/".to_owned()).await;
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(text(&nobody.stderr).contains("nothing answers at http://127.0.0.1:1"), "{}", text(&nobody.stderr));
+}
+
+#[test]
+fn completions_and_manual_pages_know_the_subcommands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&driver(&["completions", shell]).stdout);
+        assert!(script.contains("sweep") && script.contains("remote-write"), "{shell}");
+    }
+    assert_eq!(driver(&["completions", "csh"]).status.code(), Some(2));
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert!(driver(&["man", pages.to_str().unwrap()]).status.success());
+    let page = std::fs::read_to_string(pages.join("driver-sweep.1")).unwrap();
+    assert!(page.contains("prometheus\\-listen"), "{page}");
+    assert!(!pages.join("driver-role.1").exists());
+}
+
+#[test]
+fn the_owner_of_a_folder_runs_the_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = driver(&["as-owner-of", folder.path().to_str().unwrap(), "--version"]);
+    assert_eq!(text(&output.stdout), format!("driver {}\n", env!("CARGO_PKG_VERSION")));
+    let output = driver(&["as-owner-of", "/no/such/folder", "--version"]);
+    assert!(text(&output.stderr).contains("cannot look at /no/such/folder: is it mounted?"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_sends_its_figures_while_it_runs() {
+    let written: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+    let take = {
+        let written = written.clone();
+        move |body: Bytes| async move {
+            written.lock().unwrap().push(snap::raw::Decoder::new().decompress_vec(&body).unwrap());
+        }
+    };
+    let url = serve(Router::new().route("/api/v1/write", post(take))).await + "/api/v1/write";
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap().to_owned();
+    let sweep = move || {
+        let levels = ["sweep", "--levels", "1,2", "-d", "1s", "--warmup", "0s", "--every", "10"];
+        driver(&[&levels[..], &["--out", &out, "--remote-write", &url]].concat())
+    };
+    let output = tokio::task::spawn_blocking(sweep).await.unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("--remote-write"), "{}", text(&output.stderr));
+    let requests = written.lock().unwrap().clone();
+    let has = |request: &[u8], text: &str| request.windows(text.len()).any(|window| window == text.as_bytes());
+    for level in ["c01", "c02"] {
+        let of_level = |request: &&Vec<u8>| has(request, &format!(".{level}"));
+        // The last one of a level: by then all its stamps have been read.
+        let last = requests.iter().rfind(of_level).unwrap();
+        for part in
+            ["stampede_load_response_seconds", "stampede_hop_latency_seconds", "publish", "process_cpu_seconds_total"]
+        {
+            assert!(has(last, part), "{part} of {level}");
+        }
+        assert!(requests.iter().any(|request| has(request, "stampede_sweep_level") && has(request, level)));
+    }
+}

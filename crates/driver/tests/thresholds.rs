@@ -1,0 +1,83 @@
+//! Thresholds on real sweeps: exit codes, verdicts, and the files that they stand in.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn sweep(out: &Path, args: &[&str]) -> Output {
+    let brief = ["sweep", "--to", "2", "--duration", "500ms", "--warmup", "100ms", "--every", "10", "--out"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+    command.args(brief).arg(out).args(args).env("RUST_LOG", "warn").output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn report(out: &Path) -> Value {
+    serde_json::from_slice(&fs::read(out.join("latest/report.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_sweep_that_holds_ends_with_0_and_its_report_has_every_file() {
+    let out = tempfile::tempdir().unwrap();
+    let output =
+        sweep(out.path(), &["--threshold", "lost==0", "--threshold", "arrival.p50<1m@c=2", "--threshold", "rps>0.1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("lost==0"), "{}", told(&output));
+    let report = report(out.path());
+    let held: Vec<&Value> = report["thresholds"].as_array().unwrap().iter().map(|verdict| &verdict["held"]).collect();
+    assert_eq!(held, [true, true, true]);
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/report.schema.json");
+    let schema: Value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let faults: Vec<_> =
+        validator.iter_errors(&report).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    let latest = out.path().join("latest");
+    let written = |name: &str| fs::read_to_string(latest.join(name)).unwrap();
+    // Every sampled message that arrived stands in the last line of its level's percentiles.
+    for (level, name) in report["levels"].as_array().unwrap().iter().zip(["c01", "c02"]) {
+        let text = written(&format!("levels/{name}.hgrm"));
+        let last = text.lines().rfind(|line| !line.starts_with('#')).unwrap().to_owned();
+        assert_eq!(last.split_whitespace().nth(2).unwrap(), level["arrival"]["count"].to_string(), "{last}");
+    }
+    let log = written("report.hlog");
+    for tag in ["arrival", "user", "apiserver", "mqttclient"] {
+        assert_eq!(log.matches(&format!("Tag={tag},")).count(), 2, "one interval a level: {tag}");
+    }
+    assert!(written("summary.md").contains("| `lost==0` | held | 0 at every level |"), "{}", written("summary.md"));
+}
+
+#[test]
+fn a_sweep_that_misses_a_threshold_ends_with_99() {
+    let out = tempfile::tempdir().unwrap();
+    let junit = out.path().join("junit.xml");
+    let missed = ["--threshold", "arrival.p50<1ns", "--threshold", "lost==0@c=7", "--threshold", "lost==0"];
+    let output = sweep(out.path(), &[&missed[..], &["--junit", junit.to_str().unwrap()]].concat());
+    assert_eq!(output.status.code(), Some(99), "{}", told(&output));
+    assert!(told(&output).contains("there is no level c=7: the sweep has c=1, c=2"), "{}", told(&output));
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("threshold"), "stdout is for the levels");
+    let xml = fs::read_to_string(junit).unwrap();
+    assert!(xml.contains("tests=\"3\" failures=\"2\"") && xml.contains("arrival.p50&lt;1ns"), "{xml}");
+    assert_eq!(report(out.path())["thresholds"][0]["held"], false);
+}
+
+#[test]
+fn what_cannot_be_understood_or_written_ends_before_anything_is_measured() {
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().to_str().unwrap();
+    for (args, code, remedy) in [
+        (["--threshold", "arrival.p99<50", "--threshold", "lost==0"], 2, "write 50ms"),
+        (["--threshold", "lots==0", "--threshold", "lost==0"], 2, "or one of lost, late"),
+        (["--threshold", "enricher.p50<1ms", "--threshold", "lost==0"], 1, "take one of apiserver, enqueue"),
+        (["--threshold", "lost==0", "--junit", path], 1, "cannot write --junit"),
+    ] {
+        let output = sweep(out.path(), &args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", told(&output));
+        assert!(told(&output).contains(remedy), "{args:?}: {}", told(&output));
+        assert!(!out.path().join("latest").exists());
+    }
+}
