@@ -17,11 +17,11 @@ use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
 use command::load::LoadArgs;
+use command::reporting::Reporting;
 use command::role::Role;
 use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
-use reporter::{CompareArgs, ExportArgs, ImportArgs, ReportArgs};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -49,14 +49,8 @@ enum Command {
     Services(ServicesArgs),
     /// Tell how well Redis time is known here: offset, drift, round trip, error
     Clock(ClockArgs),
-    /// Make the report of a sweep, or of a single run, from the log store or a file of raw stamps
-    Report(ReportArgs),
-    /// Set sweeps side by side: what differs between them, how sure that is, and a picture
-    Compare(CompareArgs),
-    /// Keep the raw stamps of a sweep, or of a single run, in a file
-    Export(ExportArgs),
-    /// Put the raw stamps of a file back into a log store
-    Import(ImportArgs),
+    #[command(flatten)]
+    Reporting(Reporting),
     #[command(flatten)]
     Deployment(Deployment),
     /// One process of the local stack
@@ -76,10 +70,7 @@ async fn main() -> ExitCode {
         Command::Chaos(args) => command::chaos::run(args).await,
         Command::Services(args) => command::services::run(args).await,
         Command::Clock(args) => command::clock::run(args).await,
-        Command::Report(args) => command::report::run(args).await,
-        Command::Compare(args) => command::compare::run(args).await,
-        Command::Export(args) => command::export::run(args).await,
-        Command::Import(args) => command::import::run(args).await,
+        Command::Reporting(command) => command.run().await,
         Command::Deployment(command) => command.run(Arguments::command()).await,
         Command::Role { role } => role.run().await,
     };

@@ -102,6 +102,17 @@ fn lost_by_hop(passed: &[(Stage, u64)], taken_in: u64, arrived: u64, in_flight: 
         before = here;
         lost.push((stage.clone(), told));
     }
+    // More has arrived than the last stages counted: a process that died had not written its last counts, and lost nothing.
+    let uncounted = lost.last().map_or(0, |(_, last)| (-last).max(0));
+    let mut rest = uncounted;
+    for (_, told) in lost.iter_mut().rev().skip(1) {
+        let none = rest.min(*told);
+        *told -= none;
+        rest -= none;
+    }
+    if let Some((_, last)) = lost.last_mut() {
+        *last += uncounted - rest;
+    }
     lost
 }
 
@@ -175,6 +186,13 @@ mod tests {
         assert_eq!((books.arrived, books.duplicates, books.lost), (90, 5, 10));
         let by_hop: Vec<i64> = books.lost_by_hop.iter().map(|(_, lost)| *lost).collect();
         assert_eq!(by_hop, [10, 0, 0]);
+    }
+
+    #[test]
+    fn a_stage_that_died_before_it_wrote_its_counts_lost_nothing() {
+        let books = books(100, None, &counted([100, 100, 100, 60, 60, 100]));
+        assert_eq!(books.lost, 0);
+        assert!(books.lost_by_hop.iter().all(|(_, lost)| *lost == 0), "{books:?}");
     }
 
     proptest! {

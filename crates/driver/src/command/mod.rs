@@ -3,16 +3,13 @@
 pub(crate) mod chaos;
 pub(crate) mod clock;
 mod command_line;
-pub(crate) mod compare;
 pub(crate) mod deployment;
-pub(crate) mod export;
 mod health;
-pub(crate) mod import;
 pub(crate) mod load;
 mod load_result;
 mod manual;
 mod owner;
-pub(crate) mod report;
+pub(crate) mod reporting;
 pub(crate) mod role;
 pub(crate) mod services;
 mod setting;

@@ -45,8 +45,15 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
                     " Of the lower levels {count} were not carried, though: repeat the sweep (--repeat) to see what is chance."
                 ),
             };
-            let doubt =
-                if capacity.doubtful { " The confidence interval of that p99 reaches beyond the limit." } else { "" };
+            let there = report.levels.iter().filter(|level| level.load.position() == Some(capacity.position));
+            let open = there.filter_map(|level| level.arrival.ci95.p99).any(|interval| interval.high_us.is_none());
+            let doubt = match (open, capacity.doubtful) {
+                (true, _) => {
+                    " So few messages do not bound that p99 from above: load for longer, or sample more (--every)."
+                }
+                (false, true) => " The confidence interval of that p99 reaches beyond the limit.",
+                (false, false) => "",
+            };
             format!(
                 "The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{below}{beyond}{doubt}",
                 ms(capacity.p99_us as f64)

@@ -1,0 +1,44 @@
+//! The subcommands that are the reporter's own: what they find goes to the terminal.
+
+use crate::output;
+use clap::Subcommand;
+use reporter::{CompareArgs, ExportArgs, ImportArgs, ReportArgs};
+use std::process::ExitCode;
+
+#[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
+pub(crate) enum Reporting {
+    /// Make the report of a sweep, or of a single run, from the log store or a file of raw stamps
+    Report(ReportArgs),
+    /// Set sweeps side by side: what differs between them, how sure that is, and a picture
+    Compare(CompareArgs),
+    /// Keep the raw stamps of a sweep, or of a single run, in a file
+    Export(ExportArgs),
+    /// Put the raw stamps of a file back into a log store
+    Import(ImportArgs),
+}
+
+impl Reporting {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Reporting::Report(args) => return report(args).await,
+            Reporting::Compare(args) => {
+                let (table, folder) = reporter::compare(&args).await?;
+                output::result(&table);
+                output::note(&format!("comparison: {}", folder.display()));
+            }
+            Reporting::Export(args) => output::result(&reporter::export(&args).await?.display().to_string()),
+            Reporting::Import(args) => output::result(reporter::import(&args).await?.as_str()),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
+    let (report, folder) = reporter::report(&args).await?;
+    if let Some(table) = report.thresholds_table() {
+        output::note(&table);
+    }
+    output::result(&folder.display().to_string());
+    Ok(super::reported(&report))
+}
