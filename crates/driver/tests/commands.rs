@@ -150,21 +150,8 @@ fn the_founding_test() {
 fn a_sweep_reports_every_level_and_loses_nothing() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().to_str().unwrap();
-    let output = run(&[
-        "sweep",
-        "--from",
-        "1",
-        "--to",
-        "5",
-        "--step",
-        "2",
-        "--duration",
-        "500ms",
-        "--warmup",
-        "100ms",
-        "--out",
-        folder,
-    ]);
+    let args = "sweep --from 1 --to 5 --step 2 --duration 500ms --warmup 100ms --out";
+    let output = run(&args.split(' ').chain([folder]).collect::<Vec<_>>());
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 4, "a heading and three levels: {}", text(&output.stdout));
     let latest = out.path().join("latest");

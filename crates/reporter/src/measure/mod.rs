@@ -25,6 +25,17 @@ pub async fn measure(
     sweep: &Sweep,
     quality: &mut StampQuality,
 ) -> Result<Level, StampsError> {
+    measure_watched(stamps, load, sweep, quality, || ()).await
+}
+
+/// The same; `stage_read` is called each time that all stamps of a stage have been read.
+pub(crate) async fn measure_watched(
+    stamps: &mut Stamps,
+    load: &Load,
+    sweep: &Sweep,
+    quality: &mut StampQuality,
+    stage_read: impl Fn(),
+) -> Result<Level, StampsError> {
     let mut join = Join::new(sweep.path.len());
     let mut unreadable = 0;
     for (index, stage) in sweep.path.iter().enumerate() {
@@ -36,6 +47,7 @@ pub async fn measure(
             Err(_) => unreadable += 1,
         };
         stamps.entries(&load.run, stage, take).await?;
+        stage_read();
     }
     let counts = stamps.counts(&load.run).await?;
     for (index, stage) in sweep.path.iter().enumerate() {
