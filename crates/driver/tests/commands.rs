@@ -545,6 +545,11 @@ fn bad_input_is_named_with_its_remedy() {
     let (nowhere, no_redis) = (format!("http://{free}"), format!("redis://{free}"));
     for (args, code, told) in [
         (vec!["sweep", "--from", "5", "--to", "2"], 1, "--from 5 is above --to 2"),
+        (
+            vec!["sweep", "--rate-from", "50", "--rate-to", "20", "--rate-step", "5"],
+            1,
+            "--rate-from 50 is above --rate-to 20",
+        ),
         (vec!["sweep", "--duration", "10"], 2, "write it with its unit"),
         (vec!["sweep", "--to", "5000"], 2, "5000 is not in 1..=2048"),
         (vec!["sweep", "--every", "0"], 2, "whole number from 1"),

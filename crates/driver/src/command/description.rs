@@ -59,5 +59,8 @@ pub(super) fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String
             settings.insert(format!("{service}_args"), more.clone());
         }
     }
+    for value in settings.values_mut() {
+        *value = reporter::without_logins(value);
+    }
     settings
 }

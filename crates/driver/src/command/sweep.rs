@@ -78,7 +78,7 @@ pub(crate) struct SweepArgs {
     pub(super) warmup: Duration,
 
     /// Stamp 1 message in N: those with id % N == 0
-    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
     pub(super) every: SampleEvery,
 
     /// The path of requests [default: that of --target]; may hold {id}, {run}, {payload} and {now}
@@ -130,6 +130,9 @@ pub(crate) struct SweepArgs {
     pub(super) local: LocalArgs,
 }
 
+/// Levels of one sweep at most.
+const MOST_LEVELS: f64 = 10_000.0;
+
 /// What makes the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Generator {
@@ -139,6 +142,11 @@ enum Generator {
 
 pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.from <= args.to, "--from {} is above --to {}: exchange them", args.from, args.to);
+    if let (Some(from), Some(to), Some(step)) = (args.rate_from, args.rate_to, args.rate_step) {
+        anyhow::ensure!(from <= to, "--rate-from {from} is above --rate-to {to}: exchange them");
+        let levels = (to - from) / step;
+        anyhow::ensure!(levels < MOST_LEVELS, "--rate-step {step} makes {levels:.0} levels: give a larger one");
+    }
     let options = args.shape.request_options(args.http_path.as_deref())?;
     anyhow::ensure!(args.clock != service::Clock::Off, "--clock off leaves nothing to report: use driver load instead");
     let wrk = match args.generator {
@@ -235,7 +243,7 @@ impl<'a> Sweeping<'a> {
             output,
             quality: StampQuality::new(path.stages()),
             tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
-            progress: Progress::new((args.shape.duration + args.warmup) * levels),
+            progress: Progress::new(args.shape.duration.saturating_add(args.warmup).saturating_mul(levels)),
             live: LiveFigures::default(),
         }
     }

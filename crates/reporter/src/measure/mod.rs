@@ -102,8 +102,9 @@ fn carried_us(evidence: &Evidence<'_>) -> u64 {
     u64::try_from(last_arrival.max(end) - begin).unwrap_or(0)
 }
 
-/// Arrival latency begins where the pipeline does: after the load generator's own stage.
-pub(crate) fn arrival_begins(path: &[Stage]) -> usize {
+/// The index of the stage where arrival latency begins: where the pipeline does, after the load generator's own stage.
+#[must_use]
+pub fn arrival_begins(path: &[Stage]) -> usize {
     usize::from(path[0] == Stage::SEND && path.len() > 2)
 }
 
