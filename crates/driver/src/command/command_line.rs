@@ -45,7 +45,7 @@ mod tests {
         );
         assert_eq!(
             told(&["driver", "sweep", "--redis", "redis://me:s3cret@host:6379"]),
-            "driver sweep --redis redis://…@host:6379"
+            "driver sweep --redis 'redis://…@host:6379'"
         );
         let headers =
             ["driver", "load", "-H", "Authorization: s3cret", "-HCookie: s3cret", "--header=X: s3cret", "--to", "2"];
