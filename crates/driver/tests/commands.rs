@@ -150,21 +150,8 @@ fn the_founding_test() {
 fn a_sweep_reports_every_level_and_loses_nothing() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().to_str().unwrap();
-    let output = run(&[
-        "sweep",
-        "--from",
-        "1",
-        "--to",
-        "5",
-        "--step",
-        "2",
-        "--duration",
-        "500ms",
-        "--warmup",
-        "100ms",
-        "--out",
-        folder,
-    ]);
+    let args = "sweep --from 1 --to 5 --step 2 --duration 500ms --warmup 100ms --out";
+    let output = run(&args.split(' ').chain([folder]).collect::<Vec<_>>());
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert_eq!(text(&output.stdout).lines().count(), 4, "a heading and three levels: {}", text(&output.stdout));
     let latest = out.path().join("latest");
@@ -558,6 +545,11 @@ fn bad_input_is_named_with_its_remedy() {
     let (nowhere, no_redis) = (format!("http://{free}"), format!("redis://{free}"));
     for (args, code, told) in [
         (vec!["sweep", "--from", "5", "--to", "2"], 1, "--from 5 is above --to 2"),
+        (
+            vec!["sweep", "--rate-from", "50", "--rate-to", "20", "--rate-step", "5"],
+            1,
+            "--rate-from 50 is above --rate-to 20",
+        ),
         (vec!["sweep", "--duration", "10"], 2, "write it with its unit"),
         (vec!["sweep", "--to", "5000"], 2, "5000 is not in 1..=2048"),
         (vec!["sweep", "--every", "0"], 2, "whole number from 1"),

@@ -1,6 +1,8 @@
 //! `reporter report`: makes a report again from the log store, or from a file of raw stamps.
 
-use crate::{LogStoreArgs, Output, Report, StampQuality, Stamps, Sweep, ThresholdArgs, measure};
+use crate::measure::measure_watched;
+use crate::progress::Progress;
+use crate::{LogStoreArgs, Output, Report, StampQuality, Stamps, Sweep, ThresholdArgs};
 use anyhow::Context;
 use clap::Args;
 use stamp::Path;
@@ -71,9 +73,10 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
 pub(crate) async fn make(stamps: &mut Stamps, sweep: &Sweep) -> anyhow::Result<Report> {
     let mut report = Report::new(sweep);
     let mut quality = StampQuality::new(&sweep.path);
+    let progress = Progress::lists("measuring", (sweep.loads.len() * sweep.path.len()) as u64);
     // In their order, which is that of a file.
     for load in &sweep.loads {
-        let level = measure(stamps, load, sweep, &mut quality).await;
+        let level = measure_watched(stamps, load, sweep, &mut quality, || progress.step()).await;
         report.add(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
     }
     stamps.finish()?;

@@ -35,7 +35,8 @@ pub use compare::{
 };
 pub use export::write_hgrm;
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
-pub use measure::measure;
+pub use logins::without_logins;
+pub use measure::{arrival_begins, measure};
 pub use model::{
     CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,
 };

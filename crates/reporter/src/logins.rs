@@ -1,7 +1,8 @@
 //! Addresses as they may be shown.
 
 /// A text with the logins left out that stand in its addresses: what is made to be shown must not tell passwords.
-pub(crate) fn without_logins(text: &str) -> String {
+#[must_use]
+pub fn without_logins(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("://") {

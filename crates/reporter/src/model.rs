@@ -251,11 +251,22 @@ impl Level {
             .then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
     }
 
+    /// What the pipeline's parts spent for each accepted message, µs: neither the load generator, nor the host that they are parts of. Absent where
+    /// nobody tells.
+    #[must_use]
+    pub fn cpu_us_per_message(&self) -> Option<f64> {
+        let spent: Vec<u64> =
+            self.load.usage.iter().filter(|usage| usage.is_pipeline()).map(|usage| usage.cpu_us).collect();
+        let accepted = self.books.accepted;
+        (!spent.is_empty() && accepted > 0).then(|| spent.iter().sum::<u64>() as f64 / accepted as f64)
+    }
+
     /// Whether the pipeline carried this load: it kept up, lost and refused nothing, and its p99 of arrival latency is within the limit. Nobody
     /// knows where the sample is too small for a p99.
     #[must_use]
     pub fn is_within(&self, p99_limit_us: u64) -> Option<bool> {
-        let kept_up = self.stability.unstable.is_none() && self.books.lost <= 0 && self.books.in_flight == 0;
+        let kept_up =
+            self.stability.unstable.is_none() && self.books.lost <= 0 && self.books.in_flight + self.books.late == 0;
         let refused = self.load.http.as_ref().is_some_and(|http| http.failed() > 0);
         if !kept_up || refused {
             return Some(false);

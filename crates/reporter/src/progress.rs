@@ -1,4 +1,4 @@
-//! What a person sees while a file is made or read: a bar on stderr, which is silent where that is no terminal.
+//! What a person sees while a file or a report is made: a bar on stderr, which is silent where that is no terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -15,6 +15,11 @@ impl Progress {
     /// A bar over this many bytes of a file.
     pub(crate) fn bytes(what: &'static str, total: u64) -> Self {
         Self::new(what, total, "{msg} {bar:24} {bytes} of {total_bytes}, {eta} left")
+    }
+
+    /// A bar over this many lists of stamps: one for each stage of each load.
+    pub(crate) fn lists(what: &'static str, total: u64) -> Self {
+        Self::new(what, total, "{msg} {bar:24} {pos} of {len} lists of stamps, {eta} left")
     }
 
     fn new(what: &'static str, total: u64, template: &str) -> Self {

@@ -108,6 +108,18 @@ pub struct QueueDepth {
 }
 
 impl Usage {
+    /// The component that holds all others on the driver's host.
+    pub const HOST: &str = "host";
+
+    /// The load generator.
+    pub const DRIVER: &str = "driver";
+
+    /// Whether it is a part of the pipeline.
+    #[must_use]
+    pub fn is_pipeline(&self) -> bool {
+        self.component != Self::HOST && self.component != Self::DRIVER
+    }
+
     /// Processors that it kept busy, on average.
     #[must_use]
     pub fn busy(&self) -> f64 {
@@ -244,10 +256,20 @@ impl Sweep {
         if let Some(document) = log.get(&keys::sweep(&id)).await? {
             return serde_json::from_str(&document).map_err(|source| SweepError::Document { id, source });
         }
-        if log.counts(&id).await?.iter().next().is_none() {
+        let counts = log.counts(&id).await?;
+        if counts.iter().next().is_none() {
             return Err(unknown());
         }
-        Ok(Self::of_run(id))
+        let mut sweep = Self::of_run(id);
+        // Nobody has written down how it was sampled: the stamps tell.
+        for stage in &sweep.path {
+            let stamps = log.length(&keys::stamps(&sweep.id, stage)).await?;
+            if let Some(every) = (counts.get(stage.as_str()) + stamps / 2).checked_div(stamps) {
+                sweep.every = every.max(1);
+                break;
+            }
+        }
+        Ok(sweep)
     }
 
     fn of_run(run: RunId) -> Self {

@@ -4,6 +4,7 @@ pub(crate) mod chaos;
 pub(crate) mod clock;
 mod command_line;
 pub(crate) mod deployment;
+mod description;
 mod health;
 pub(crate) mod load;
 mod load_result;

@@ -18,14 +18,18 @@ pub(super) struct Setting {
 impl Setting {
     /// All levels in the order in which they run.
     pub(super) fn all(args: &SweepArgs) -> Vec<Self> {
-        let steps = match (args.rate_from, args.rate_to, args.rate_step) {
-            (Some(from), Some(to), Some(step)) => {
-                // A hair more than the highest, so that rounding does not leave it out.
-                std::iter::successors(Some(from), |rate| Some(rate + step))
-                    .take_while(|rate| *rate <= to * (1.0 + 1e-9))
-                    .collect()
-            }
-            _ => args.rates.clone(),
+        let steps: Vec<f64> = if let (Some(from), Some(to), Some(step)) = (args.rate_from, args.rate_to, args.rate_step)
+        {
+            // A hair more than the highest, so that rounding does not leave it out.
+            std::iter::successors(Some(from), |rate| Some(rate + step))
+                .take_while(|rate| *rate <= to * (1.0 + 1e-9))
+                .collect()
+        } else {
+            // Like a level, a rate that is named twice is one.
+            let mut rates = args.rates.clone();
+            rates.sort_by(f64::total_cmp);
+            rates.dedup();
+            rates
         };
         let settings: Vec<(u16, Option<f64>)> = if !args.levels.is_empty() {
             // A level is known by its connections: one that is named twice is one level.

@@ -1,6 +1,6 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
-use super::command_line::command_line;
+use super::description::{describe, sweep_id};
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
 use super::setting::Setting;
 use super::table::{heading, row, spread_table, stamping_table};
@@ -16,10 +16,9 @@ use clap::Args;
 use reporter::{Cutoff, Http, Load, Output, Report, StampQuality, Sweep, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SweepArgs {
@@ -76,11 +75,11 @@ pub(crate) struct SweepArgs {
 
     /// Load before each level that counts nowhere
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
-    warmup: Duration,
+    pub(super) warmup: Duration,
 
     /// Stamp 1 message in N: those with id % N == 0
-    #[arg(long, value_name = "N", default_value = "100")]
-    every: SampleEvery,
+    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
+    pub(super) every: SampleEvery,
 
     /// The path of requests [default: that of --target]; may hold {id}, {run}, {payload} and {now}
     #[arg(long, value_name = "PATH")]
@@ -92,7 +91,7 @@ pub(crate) struct SweepArgs {
 
     /// How the driver's own event times come about
     #[arg(long, value_enum, default_value = "disciplined")]
-    clock: service::Clock,
+    pub(super) clock: service::Clock,
 
     /// Start even though a stage of the path is missing or samples another N
     #[arg(long)]
@@ -100,15 +99,15 @@ pub(crate) struct SweepArgs {
 
     /// After a level: give up on messages that have not arrived when nothing has moved for this long
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    drain_timeout: Duration,
+    pub(super) drain_timeout: Duration,
 
     /// After a level: go on to the next one after so long even though messages still arrive; they are told as in flight
     #[arg(long, default_value = "2m", value_parser = parse_duration)]
-    drain_limit: Duration,
+    pub(super) drain_limit: Duration,
 
     /// A level is carried when its p99 of arrival latency is at most this (and nothing is lost, refused or piles up)
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
-    p99_limit: Duration,
+    pub(super) p99_limit: Duration,
 
     /// The folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports")]
@@ -128,8 +127,11 @@ pub(crate) struct SweepArgs {
     remote: RemoteArgs,
 
     #[command(flatten)]
-    local: LocalArgs,
+    pub(super) local: LocalArgs,
 }
+
+/// Levels of one sweep at most.
+const MOST_LEVELS: f64 = 10_000.0;
 
 /// What makes the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -140,6 +142,11 @@ enum Generator {
 
 pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.from <= args.to, "--from {} is above --to {}: exchange them", args.from, args.to);
+    if let (Some(from), Some(to), Some(step)) = (args.rate_from, args.rate_to, args.rate_step) {
+        anyhow::ensure!(from <= to, "--rate-from {from} is above --rate-to {to}: exchange them");
+        let levels = (to - from) / step;
+        anyhow::ensure!(levels < MOST_LEVELS, "--rate-step {step} makes {levels:.0} levels: give a larger one");
+    }
     let options = args.shape.request_options(args.http_path.as_deref())?;
     anyhow::ensure!(args.clock != service::Clock::Off, "--clock off leaves nothing to report: use driver load instead");
     let wrk = match args.generator {
@@ -236,7 +243,7 @@ impl<'a> Sweeping<'a> {
             output,
             quality: StampQuality::new(path.stages()),
             tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
-            progress: Progress::new((args.shape.duration + args.warmup) * levels),
+            progress: Progress::new(args.shape.duration.saturating_add(args.warmup).saturating_mul(levels)),
             live: LiveFigures::default(),
         }
     }
@@ -406,59 +413,4 @@ fn tracer_options(args: &SweepArgs) -> TracerOptions {
         service: "driver".to_owned(),
         ..TracerOptions::default()
     }
-}
-
-/// `20261121-101500-k3f`: the time in UTC and three characters that tell sweeps of one second apart.
-fn sweep_id() -> RunId {
-    let now = clock::unix_now();
-    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(now.as_secs())).to_string();
-    let time: String = time.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
-    let mut rest = now.subsec_nanos() ^ std::process::id().rotate_left(16);
-    let suffix: String = std::iter::repeat_with(|| {
-        let digit = char::from_digit(rest % 36, 36).unwrap_or('0');
-        rest /= 36;
-        digit
-    })
-    .take(3)
-    .collect();
-    let id = format!("{}-{suffix}", time.replace('T', "-"));
-    id.parse().unwrap_or_else(|_| RunId::adhoc())
-}
-
-/// Every setting that matters, for the report.
-fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
-    let time = |duration: Duration| humantime::format_duration(duration).to_string();
-    let rates = !args.rates.is_empty() || args.rate_from.is_some();
-    let mut settings = BTreeMap::from([
-        ("command".to_owned(), command_line(std::env::args())),
-        ("duration".to_owned(), time(args.shape.duration)),
-        ("warmup".to_owned(), time(args.warmup)),
-        ("every".to_owned(), args.every.to_string()),
-        ("payload_bytes".to_owned(), args.shape.payload_bytes.to_string()),
-        ("timeout".to_owned(), time(args.shape.timeout)),
-        ("drain_timeout".to_owned(), time(args.drain_timeout)),
-        ("drain_limit".to_owned(), time(args.drain_limit)),
-        ("p99_limit".to_owned(), time(args.p99_limit)),
-        ("pipeline".to_owned(), if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
-        ("target".to_owned(), pipeline.target.to_string()),
-        ("clock".to_owned(), format!("{:?}", args.clock).to_lowercase()),
-        (
-            "generator".to_owned(),
-            if rates { format!("open loop, {:?} arrivals", args.shape.arrivals) } else { "closed loop".to_owned() },
-        ),
-        ("seed".to_owned(), args.shape.seed.to_string()),
-        ("ramp".to_owned(), time(args.shape.ramp)),
-        ("generator_tcp_nodelay".to_owned(), "true".to_owned()),
-    ]);
-    if pipeline.is_local() {
-        let local = &args.local;
-        for (service, more) in [
-            ("apiserver", &local.apiserver_args),
-            ("pushserver", &local.pushserver_args),
-            ("mqttclient", &local.mqttclient_args),
-        ] {
-            settings.insert(format!("{service}_args"), more.clone());
-        }
-    }
-    settings
 }

@@ -135,7 +135,8 @@ impl Watch {
         let Ok(info) = server.info(&["cpu", "memory"]).await else { return };
         let seconds = |name: &str| info.get(name)?.parse::<f64>().ok();
         let (Some(user), Some(system)) = (seconds("used_cpu_user"), seconds("used_cpu_sys")) else { return };
-        let cpu_us = u64::try_from(Duration::from_secs_f64((user + system).max(0.0)).as_micros()).unwrap_or(u64::MAX);
+        let Ok(cpu) = Duration::try_from_secs_f64(user + system) else { return };
+        let cpu_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
         let memory_bytes = info.get("used_memory_rss").and_then(|bytes| bytes.parse().ok());
         self.spending.note(component, "", 1.0, Reading { at: clock::now(), cpu_us, memory_bytes });
     }

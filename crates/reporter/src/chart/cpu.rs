@@ -17,10 +17,10 @@ use crate::{Level, Report, Usage, number};
 pub(crate) struct Cpu;
 
 /// Everything on the driver's host together: it holds the others, and is in no sum.
-const HOST: &str = "host";
+const HOST: &str = Usage::HOST;
 
 /// The load generator: it stands behind the pipeline's own parts.
-const DRIVER: &str = "driver";
+const DRIVER: &str = Usage::DRIVER;
 
 /// Steps of an axis of one plot.
 const STEPS: u32 = 6;

@@ -1,7 +1,7 @@
 //! What is compared: a level's figures, each over its repetitions. Pure.
 
 use crate::statistics::ratio::Bounded;
-use crate::{Distribution, Http, Interval, Intervals, Level, Spread, Usage};
+use crate::{Distribution, Http, Interval, Intervals, Level, Spread};
 use serde::Serialize;
 
 /// A figure that levels are compared by.
@@ -59,7 +59,7 @@ impl Measure {
             Self::ArrivalP50Us => percentile(|arrival| arrival.p50_us, |ci95| ci95.p50),
             Self::ArrivalP90Us => percentile(|arrival| arrival.p90_us, |ci95| ci95.p90),
             Self::ArrivalP99Us => percentile(|arrival| arrival.p99_us, |ci95| ci95.p99),
-            Self::CpuUsPerMessage => alone(cpu_us_per_message(level)),
+            Self::CpuUsPerMessage => alone(level.cpu_us_per_message()),
         }
     }
 
@@ -67,15 +67,6 @@ impl Measure {
     pub(super) fn is_percentile(self) -> bool {
         matches!(self, Self::ArrivalP50Us | Self::ArrivalP90Us | Self::ArrivalP99Us)
     }
-}
-
-/// The pipeline's own: neither the load generator's nor the whole host's.
-fn cpu_us_per_message(level: &Level) -> Option<f64> {
-    let own = |usage: &&Usage| !matches!(usage.component.as_str(), "host" | "driver");
-    let mut usage = level.load.usage.iter().filter(own).peekable();
-    usage.peek()?;
-    let cpu_us: u64 = usage.map(|usage| usage.cpu_us).sum();
-    (level.books.arrived > 0).then(|| cpu_us as f64 / level.books.arrived as f64)
 }
 
 impl Figure {

@@ -78,7 +78,7 @@ fn together(levels: &[Level]) -> Option<Histogram<u64>> {
         };
         let sum = sum.get_or_insert_with(|| Histogram::new_from(histogram));
         sum.auto(true);
-        let stands_for = (level.books.arrived / histogram.len()).max(1);
+        let stands_for = ((level.books.arrived + histogram.len() / 2) / histogram.len()).max(1);
         for value in histogram.iter_recorded() {
             // It grows as needed, and fails at sums beyond 2^64 alone.
             let _ = sum.record_n(value.value_iterated_to(), value.count_at_value() * stands_for);

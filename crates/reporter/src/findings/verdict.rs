@@ -81,6 +81,8 @@ fn gives_way(report: &Report, weakest: &Weakest) -> String {
             "{} gives way first: messages pile up on the hop {hop}{at}, where they spend {share} of their arrival latency.{cause}",
             weakest.hop
         )
+    } else if report.levels.iter().any(|level| level.stability.unstable.is_some()) {
+        format!("The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}")
     } else {
         format!(
             "Nothing piles up for as long as the load lasts. The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}"
@@ -119,7 +121,7 @@ fn unstable(report: &Report) -> Option<String> {
     let at = first.load.position().map_or_else(|| first.load.run.to_string(), |position| level_name(report, position));
     let why = first.stability.unstable.as_deref().unwrap_or_default();
     Some(format!(
-        "{count} of {} levels are unstable, the first at {at}: {why}. Their percentiles grow with the duration of the load and tell only of this one.",
+        "Unstable: {count} of {} levels, the first at {at}: {why}. Their percentiles grow with the duration of the load and tell only of this one.",
         report.levels.len()
     ))
 }
@@ -142,7 +144,7 @@ fn losses(report: &Report) -> Option<String> {
 
 fn generator(report: &Report) -> Option<String> {
     let limited = report.levels.iter().filter(|level| level.load.generator_limited.is_some()).count();
-    (limited > 0).then(|| format!("At {limited} levels the load generator, not the pipeline, could do no more: they tell nothing about the pipeline's limit."))
+    (limited > 0).then(|| format!("Levels at which the load generator, not the pipeline, could do no more: {limited}. They tell nothing about the pipeline's limit."))
 }
 
 fn doubts(report: &Report) -> Option<String> {
@@ -152,7 +154,9 @@ fn doubts(report: &Report) -> Option<String> {
     let dropped: u64 = report.levels.iter().map(|level| level.traces.stamps_dropped).sum();
     let mut doubts = Vec::new();
     if off > 0 {
-        doubts.push(format!("messages in flight, rate and latency do not agree at {off} levels (Little's law)"));
+        doubts.push(format!(
+            "messages in flight, rate and latency do not agree at some levels, {off} of them (Little's law)"
+        ));
     }
     if beyond > 0 {
         doubts.push(format!("{beyond} latencies lie below zero by more than the clock's error"));

@@ -27,12 +27,12 @@ pub struct Weakest {
 }
 
 impl Weakest {
-    /// The first level that was not carried tells; where all were, the highest one.
+    /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
     pub(super) fn of(report: &Report) -> Option<Self> {
-        let failed =
-            |level: &&Level| level.stability.unstable.is_some() || level.is_within(report.p99_limit_us) == Some(false);
         let measured = || report.levels.iter().filter(|level| level.arrival.mean_us.is_some());
-        let level = measured().find(failed).or_else(|| measured().next_back())?;
+        let unstable = measured().find(|level| level.stability.unstable.is_some());
+        let failed = || measured().find(|level| level.is_within(report.p99_limit_us) == Some(false));
+        let level = unstable.or_else(failed).or_else(|| measured().next_back())?;
         let lowest = measured().next()?;
         let arrival_begins = crate::measure::arrival_begins(&report.path);
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);

@@ -82,9 +82,7 @@ fn together(level: &Level, component: &str) -> Cell {
 
 /// What the pipeline itself spent: neither who loads it, nor the host, which holds everything.
 fn pipeline(level: &Level) -> Cell {
-    let parts = level.load.usage.iter().filter(|usage| !matches!(usage.component.as_str(), "driver" | "host"));
-    let spent: Vec<u64> = parts.map(|usage| usage.cpu_us).collect();
-    if spent.is_empty() { Cell::absent() } else { by_message(spent.iter().sum(), level) }
+    level.cpu_us_per_message().map_or_else(Cell::absent, |each| Cell::number(each, grouped(each, 2)))
 }
 
 fn by_message(cpu_us: u64, level: &Level) -> Cell {

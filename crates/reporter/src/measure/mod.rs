@@ -25,6 +25,17 @@ pub async fn measure(
     sweep: &Sweep,
     quality: &mut StampQuality,
 ) -> Result<Level, StampsError> {
+    measure_watched(stamps, load, sweep, quality, || ()).await
+}
+
+/// The same; `stage_read` is called each time that all stamps of a stage have been read.
+pub(crate) async fn measure_watched(
+    stamps: &mut Stamps,
+    load: &Load,
+    sweep: &Sweep,
+    quality: &mut StampQuality,
+    stage_read: impl Fn(),
+) -> Result<Level, StampsError> {
     let mut join = Join::new(sweep.path.len());
     let mut unreadable = 0;
     for (index, stage) in sweep.path.iter().enumerate() {
@@ -36,6 +47,7 @@ pub async fn measure(
             Err(_) => unreadable += 1,
         };
         stamps.entries(&load.run, stage, take).await?;
+        stage_read();
     }
     let counts = stamps.counts(&load.run).await?;
     for (index, stage) in sweep.path.iter().enumerate() {
@@ -90,8 +102,9 @@ fn carried_us(evidence: &Evidence<'_>) -> u64 {
     u64::try_from(last_arrival.max(end) - begin).unwrap_or(0)
 }
 
-/// Arrival latency begins where the pipeline does: after the load generator's own stage.
-pub(crate) fn arrival_begins(path: &[Stage]) -> usize {
+/// The index of the stage where arrival latency begins: where the pipeline does, after the load generator's own stage.
+#[must_use]
+pub fn arrival_begins(path: &[Stage]) -> usize {
     usize::from(path[0] == Stage::SEND && path.len() > 2)
 }
 

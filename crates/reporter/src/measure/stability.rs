@@ -45,8 +45,10 @@ fn why(evidence: &Evidence<'_>, [begin, middle, end]: [f64; 3], growth_per_sec: 
         let growth = number::grouped(growth_per_sec, 0);
         return Some(format!("messages in flight grew by {growth} a second to the end of the load"));
     }
-    if books.in_flight > 0 {
-        return Some(format!("{} messages were still under way when the drain was given up", books.in_flight));
+    // What a later report finds to have arrived was under way then.
+    let under_way = books.in_flight + books.late;
+    if under_way > 0 {
+        return Some(format!("{under_way} messages were still under way when the drain was given up"));
     }
     None
 }

@@ -57,7 +57,8 @@ pub(super) const NUMBERS: &[Number] = &[
     Number { name: "backlog", of: |level| level.load.backlog.map(|backlog| backlog as f64) },
     Number { name: "unstable", of: |level| Some(f64::from(u8::from(level.stability.unstable.is_some()))) },
     Number { name: "rps", of: |level| level.load.http.as_ref().map(Http::requests_per_sec) },
-    Number { name: "delivered", of: Level::delivered_per_sec },
+    // Where nothing arrives, nothing a second does.
+    Number { name: "delivered", of: |level| level.delivered_per_sec().or((level.books.arrived == 0).then_some(0.0)) },
 ];
 
 impl Metric {
@@ -94,7 +95,9 @@ impl Metric {
                 let hop = level.hops.iter().find(|hop| hop.stage == *stage);
                 figure.of(&hop.ok_or_else(|| format!("no hop ends at a stage {stage}"))?.latency)
             }
-            Self::Cpu => cpu_us(level).ok_or_else(|| "nobody told what the pipeline's parts spent".to_owned()),
+            Self::Cpu => {
+                level.cpu_us_per_message().ok_or_else(|| "nobody told what the pipeline's parts spent".to_owned())
+            }
             Self::Number(number) => (number.of)(level).ok_or_else(another),
             Self::Capacity => Err("it is of the whole sweep".to_owned()),
         }
@@ -151,14 +154,6 @@ impl Figure {
             Self::Max => http.max_us as f64,
         }
     }
-}
-
-/// What the pipeline's parts spent for each accepted message, µs: neither the load generator, nor the host, of which they are parts.
-fn cpu_us(level: &Level) -> Option<f64> {
-    let parts = level.load.usage.iter().filter(|usage| !matches!(usage.component.as_str(), "host" | "driver"));
-    let spent: Vec<u64> = parts.map(|usage| usage.cpu_us).collect();
-    let accepted = level.books.accepted;
-    (!spent.is_empty() && accepted > 0).then(|| spent.iter().sum::<u64>() as f64 / accepted as f64)
 }
 
 impl fmt::Display for Metric {
