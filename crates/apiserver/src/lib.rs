@@ -49,7 +49,8 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
         redis: shell.readiness.part("redis"),
         apiserver: tracer.stage(&Stage::APISERVER),
         enqueue: tracer.stage(&Stage::ENQUEUE),
-        latency: shell.metrics.latency(&Stage::APISERVER, &Stage::ENQUEUE),
+        enqueued: tracer.stage(&Stage::ENQUEUED),
+        latency: shell.metrics.latency(&Stage::APISERVER, &Stage::ENQUEUED),
         depth: shell.metrics.gauge("queue_depth", "Messages in the queue when Redis told its length last"),
         reconnects: shell.metrics.reconnects("redis"),
     };

@@ -5,7 +5,7 @@ use redis::aio::MultiplexedConnection;
 use service::queue::{BODY, QueueArgs, QueueKind};
 use service::{Backoff, Counter, Gauge, Latency, Part};
 use stamp::{RedisUrl, StageHandle, Wait, clock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 use tracing::{info, warn};
@@ -26,6 +26,7 @@ pub(crate) struct Writer {
     pub(crate) redis: Part,
     pub(crate) apiserver: StageHandle,
     pub(crate) enqueue: StageHandle,
+    pub(crate) enqueued: StageHandle,
     pub(crate) latency: Latency,
     pub(crate) depth: Gauge,
     pub(crate) reconnects: Counter,
@@ -86,14 +87,15 @@ impl Writer {
         pipeline
     }
 
-    /// Counts and stamps what Redis has taken: also where the client has gone away, as the message goes its way all the same.
-    /// What is refused is in no book but that of refusals.
-    fn note(&self, batch: &[Request]) {
-        let now = clock::now();
+    /// Counts and stamps what Redis has taken, in a write that began at the given moment: also where the client has gone
+    /// away, as the message goes its way all the same. What is refused is in no book but that of refusals.
+    fn note(&self, batch: &[Request], began: Instant) {
+        let answered = clock::now();
         for Request { message, .. } in batch {
             message.run.stamp_at(self.apiserver, message.id, message.read);
-            message.run.stamp_at(self.enqueue, message.id, now);
-            self.latency.observe(now.duration_since(message.read));
+            message.run.stamp_at(self.enqueue, message.id, began);
+            message.run.stamp_at(self.enqueued, message.id, answered);
+            self.latency.observe(answered.duration_since(message.read));
         }
     }
 
@@ -143,9 +145,11 @@ impl Connected<'_> {
             answer(shed, Err(NotEnqueued::Full(limit)));
         }
         if !batch.is_empty() {
+            // A push server may have the message before its answer is back here.
+            let began = clock::now();
             let enqueued = self.add(&batch).await;
             if enqueued.is_ok() {
-                self.writer.note(&batch);
+                self.writer.note(&batch, began);
             }
             answer(batch, enqueued);
         }

@@ -76,19 +76,23 @@ async fn until(mut come: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
-async fn an_accepted_body_is_on_the_queue_unchanged_and_stamped_twice() {
+async fn an_accepted_body_is_on_the_queue_unchanged_and_stamped_in_the_order_of_its_way() {
     let app = TestApp::start(&[]).await;
     let body = br#" {"data":"n\u00e9ws", "id" :12000,"x":[1,{"y":null}]}"#;
     assert_eq!(app.post(body.as_slice()).await.status(), 202);
     assert_eq!(app.queue().await, [body.to_vec()]);
     let log = app.log().await;
     let _redis = app.stop().await;
-    for stage in [Stage::APISERVER, Stage::ENQUEUE] {
-        let mut entries = Vec::new();
-        log.entries(&RunId::adhoc(), &stage, |entry| entries.push(stamp::Stamp::parse(entry).unwrap().id))
-            .await
-            .unwrap();
-        assert_eq!(entries, [12000], "{stage}");
+    let mut times = Vec::new();
+    for stage in [Stage::APISERVER, Stage::ENQUEUE, Stage::ENQUEUED] {
+        let mut stamps = Vec::new();
+        log.entries(&RunId::adhoc(), &stage, |entry| stamps.push(stamp::Stamp::parse(entry).unwrap())).await.unwrap();
+        let ids: Vec<u64> = stamps.iter().map(|stamp| stamp.id).collect();
+        assert_eq!(ids, [12000], "{stage}");
+        times.push((stamps[0].event_us(), i64::from(stamps[0].err_us.unwrap())));
+    }
+    for pair in times.windows(2) {
+        assert!(pair[0].0 <= pair[1].0 + pair[0].1 + pair[1].1, "no stage before the one ahead of it: {times:?}");
     }
 }
 

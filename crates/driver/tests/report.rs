@@ -36,6 +36,13 @@ fn a_forwarder_that_cannot_keep_up_is_named() {
     let highest = report["levels"].as_array().unwrap().last().unwrap();
     assert!(highest["stability"]["unstable"].as_str().unwrap().contains("on the way to pushserver"), "{highest}");
     assert_eq!(highest["books"]["lost"], 0);
+    // Every stage is on the way, whatever answers come beside it.
+    for level in report["levels"].as_array().unwrap() {
+        assert!(level["traces"]["of_known_error"].as_u64().unwrap() > 0, "{level}");
+        assert_eq!(level["traces"]["beyond_error"], 0, "{level}");
+        let answers: Vec<&Value> = level["answers"].as_array().unwrap().iter().map(|answer| &answer["stage"]).collect();
+        assert_eq!(answers, ["enqueued", "acknowledged"]);
+    }
 }
 
 #[test]

@@ -13,7 +13,9 @@ pub(crate) struct Message {
     pub(crate) trace: Option<(RunTrace, MsgId)>,
     /// When it came out of the queue.
     pub(crate) taken: Instant,
-    /// It has been on its way to the broker.
+    /// When the first write that carried it to the broker began, whatever became of that.
+    pub(crate) began: Option<Instant>,
+    /// It has been handed to the broker's socket, and is stamped.
     pub(crate) written: bool,
     /// Tells its worker that it is published; none where no worker waits for that.
     pub(crate) receipt: Option<Receipt>,

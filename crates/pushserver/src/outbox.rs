@@ -74,6 +74,7 @@ mod tests {
             body: bytes::Bytes::from_static(body.as_bytes()),
             trace: None,
             taken: stamp::clock::now(),
+            began: None,
             written: false,
             receipt: None,
         }

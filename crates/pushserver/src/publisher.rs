@@ -7,6 +7,7 @@ use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter,
 use service::{Backoff, Counter, Gauge, Latency, Outage, Part};
 use stamp::{StageHandle, clock};
 use std::collections::VecDeque;
+use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +40,8 @@ pub(crate) struct Publisher {
     pub(crate) qos: QoS,
     /// Whether a message that reaches nobody counts as published.
     pub(crate) needs_subscriber: bool,
-    pub(crate) stage: StageHandle,
+    pub(crate) publish: StageHandle,
+    pub(crate) acknowledged: StageHandle,
     pub(crate) mqtt: Part,
     /// All publishers tell of one outage of the broker.
     pub(crate) outage: Outage,
@@ -191,8 +193,10 @@ impl Publishing {
             let Some(message) = self.pending.pop_front() else { break };
             self.queue(message, writer)?;
         }
+        // The subscriber may have a message before this write returns.
+        let began = clock::now();
         let flushed = writer.flush().await;
-        self.note_written(&flushed);
+        self.note_written(&flushed, began);
         flushed
     }
 
@@ -221,26 +225,27 @@ impl Publishing {
         Ok(())
     }
 
-    fn note_written(&mut self, flushed: &Result<(), MqttError>) {
-        let now = clock::now();
-        let (stage, latency) = (self.settings.stage, &self.settings.latency);
-        // A message that goes out again was stamped when it went out first.
-        let stamp = |message: &mut Message| {
-            message.written = true;
-            if let Some((run, id)) = message.trace.take() {
-                run.stamp_at(stage, id, now);
-                latency.observe(now.duration_since(message.taken));
+    /// Counts and stamps what a write has carried to the broker, with the moment when the first write that carried it began.
+    fn note_written(&mut self, flushed: &Result<(), MqttError>, began: Instant) {
+        let (publish, latency) = (self.settings.publish, &self.settings.latency);
+        let note = |message: &mut Message| {
+            // A write that failed may have brought the message all the same.
+            let began = *message.began.get_or_insert(began);
+            // What goes out again is counted once.
+            if flushed.is_ok() && !std::mem::replace(&mut message.written, true) {
+                if let Some((run, id)) = &message.trace {
+                    run.stamp_at(publish, *id, began);
+                    latency.observe(began.duration_since(message.taken));
+                }
             }
         };
-        if flushed.is_ok() {
-            self.written.iter_mut().for_each(stamp);
-            for id in self.written_ids.drain(..) {
-                self.outbox.get_mut(id).into_iter().for_each(stamp);
-            }
-        } else if !self.written.is_empty() {
+        self.written.iter_mut().for_each(note);
+        for id in self.written_ids.drain(..) {
+            self.outbox.get_mut(id).into_iter().for_each(note);
+        }
+        if flushed.is_err() && !self.written.is_empty() {
             warn!("{} messages may be lost with the connection", self.written.len());
         }
-        self.written_ids.clear();
         self.written.drain(..).for_each(Message::published);
         // Several publishers share the gauge.
         let in_flight = i64::try_from(self.outbox.len() + self.pending.len()).unwrap_or(i64::MAX);
@@ -260,6 +265,9 @@ impl Publishing {
                 Packet::PubAck { packet_id, reason } | Packet::PubComp { packet_id, reason } => {
                     self.check(reason)?;
                     if let Some(message) = self.outbox.acknowledge(packet_id) {
+                        if let Some((run, id)) = &message.trace {
+                            run.stamp(self.settings.acknowledged, *id);
+                        }
                         message.published();
                     }
                     if std::mem::take(&mut self.refused) {

@@ -43,6 +43,7 @@ pub(crate) fn level(path: &[Stage], concurrency: u32) -> Level {
         arrival: distribution(requests / 100, arrival),
         user: distribution(requests / 100, user),
         hops: path[1..].iter().zip(&hops).map(|(stage, &us)| hop(stage, requests / 100, us)).collect(),
+        answers: Vec::new(),
         books: Accounting {
             accepted: requests,
             unanswered: 0,

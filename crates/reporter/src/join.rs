@@ -116,9 +116,9 @@ impl Join {
         self.ids.len()
     }
 
-    /// When a message passed a stage, µs, or [`MISSING`].
+    /// When a message passed a stage, µs, or [`MISSING`]: also for a stage that nobody reads.
     pub(crate) fn time(&self, stage: usize, row: usize) -> i64 {
-        self.columns[stage].times.get(row).copied().unwrap_or(MISSING)
+        self.columns.get(stage).and_then(|column| column.times.get(row)).copied().unwrap_or(MISSING)
     }
 
     /// By how much the difference between these stages may be wrong, µs; absent where a stamp does not tell.

@@ -38,7 +38,7 @@ pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl,
 pub use logins::without_logins;
 pub use measure::{arrival_begins, measure};
 pub use model::{
-    CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,
+    Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,
 };
 pub use output::{Output, OutputError};
 pub use source::{LogStoreArgs, RawError, RawFile, RawHeader, RawRun, RawWriter, Stamps, StampsError};

@@ -48,6 +48,9 @@ pub struct Level {
     pub user: Distribution,
     /// One for each stage but the first.
     pub hops: Vec<Hop>,
+    /// Answers beside the path, in path order; empty where none was stamped.
+    #[serde(default)]
+    pub answers: Vec<Answer>,
     /// What became of every message, sampled or not.
     pub books: Accounting,
     /// From the beginning of the load until its end or the last arrival by the cut-off, whichever came later, µs.
@@ -100,6 +103,17 @@ pub struct Hop {
     pub negative: u64,
 }
 
+/// An answer that the message does not wait for: a side branch of its path.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The stage of the path that is answered.
+    pub from: Stage,
+    /// The answer's own stage.
+    pub stage: Stage,
+    /// From the one to the other; in no sum of the path.
+    pub latency: Distribution,
+}
+
 /// What the sampled messages and their stamps suffered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traces {
@@ -117,8 +131,11 @@ pub struct Traces {
     pub late: u64,
     /// Differences between neighbouring stages, or end to end, that are below zero: they are kept as they are.
     pub negative: u64,
-    /// Those of them that lie below zero by more than the errors of both stamps allow, where these are known: impossible ones. The hops behind
-    /// `enqueue` and `publish` are left out, as these stages are passed when an answer has come, which the next one may overtake.
+    /// Differences of two stamps that both state their error, whatever their sign.
+    #[serde(default)]
+    pub of_known_error: u64,
+    /// Those of them that lie below zero by more than both errors allow. As every stage is a moment on the message's way, this is impossible
+    /// unless a clock is wrong: none is a proof of the clocks.
     pub beyond_error: u64,
     /// Stamps of one message at one stage beyond the first. They do not enter any latency.
     pub repeated_stamps: u64,

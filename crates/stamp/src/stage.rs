@@ -16,18 +16,30 @@ pub struct Stage(Cow<'static, str>);
 pub struct InvalidStage(String);
 
 impl Stage {
+    // Moments on the message's own way, so that none comes before the one ahead of it.
+
     /// The load generator's intended send time.
     pub const SEND: Stage = Stage(Cow::Borrowed("send"));
     /// The API server has read the request.
     pub const APISERVER: Stage = Stage(Cow::Borrowed("apiserver"));
-    /// Redis has answered the LPUSH.
+    /// The write that carries the message to Redis begins.
     pub const ENQUEUE: Stage = Stage(Cow::Borrowed("enqueue"));
     /// The push server has popped the message.
     pub const PUSHSERVER: Stage = Stage(Cow::Borrowed("pushserver"));
-    /// The packet has been handed to the broker's socket.
+    /// The write that carries the message to the broker begins.
     pub const PUBLISH: Stage = Stage(Cow::Borrowed("publish"));
     /// The subscriber has received the message.
     pub const MQTTCLIENT: Stage = Stage(Cow::Borrowed("mqttclient"));
+
+    // Answers, which the message does not wait for: side branches of the path.
+
+    /// Redis has answered the write begun at [`Stage::ENQUEUE`].
+    pub const ENQUEUED: Stage = Stage(Cow::Borrowed("enqueued"));
+    /// The broker has acknowledged the message published at [`Stage::PUBLISH`] (quality of service 1 and 2).
+    pub const ACKNOWLEDGED: Stage = Stage(Cow::Borrowed("acknowledged"));
+
+    /// The answers, each with the stage of the path that it answers.
+    pub const ANSWERS: [(Stage, Stage); 2] = [(Stage::ENQUEUE, Stage::ENQUEUED), (Stage::PUBLISH, Stage::ACKNOWLEDGED)];
 
     /// The name itself.
     #[must_use]

@@ -123,11 +123,12 @@ pub(super) fn stamping_table(report: &Report) -> String {
     }
     let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
     let (negative, beyond) = (sum(|level| level.traces.negative), sum(|level| level.traces.beyond_error));
+    let of = sum(|level| level.traces.of_known_error);
     let across = sum(|level| level.traces.across_steps);
     let steps = sum(|level| level.load.clock_steps.len() as u64);
     let _ = write!(
         table,
-        "\nnegative differences: {negative}, by more than the clock's error: {beyond}; redis clock set: {steps} times, {across} messages left out for it"
+        "\nnegative differences: {negative}, beyond the clocks' error: {beyond} of {of}; redis clock set: {steps} times, {across} messages left out for it"
     );
     table
 }

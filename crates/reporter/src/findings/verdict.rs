@@ -15,6 +15,7 @@ pub(super) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences.extend(losses(report));
     sentences.extend(generator(report));
     sentences.extend(doubts(report));
+    sentences.extend(clocks(report));
     sentences
 }
 
@@ -150,7 +151,7 @@ fn generator(report: &Report) -> Option<String> {
 fn doubts(report: &Report) -> Option<String> {
     let off =
         report.levels.iter().filter(|level| level.little.iter().any(|law| law.off && law.scope == "pipeline")).count();
-    let beyond: u64 = report.levels.iter().map(|level| level.traces.beyond_error).sum();
+    let beyond = report.levels.iter().any(|level| level.traces.beyond_error > 0);
     let dropped: u64 = report.levels.iter().map(|level| level.traces.stamps_dropped).sum();
     let mut doubts = Vec::new();
     if off > 0 {
@@ -158,13 +159,27 @@ fn doubts(report: &Report) -> Option<String> {
             "messages in flight, rate and latency do not agree at some levels, {off} of them (Little's law)"
         ));
     }
-    if beyond > 0 {
-        doubts.push(format!("{beyond} latencies lie below zero by more than the clock's error"));
+    if beyond {
+        doubts.push("some latencies are below zero by more than the clocks' error".to_owned());
     }
     if dropped > 0 {
         doubts.push(format!("{dropped} stamps were dropped"));
     }
     (!doubts.is_empty()).then(|| format!("To be doubted: {}.", doubts.join("; ")))
+}
+
+/// The proof of the clocks: no stage can come before the one ahead of it.
+fn clocks(report: &Report) -> Option<String> {
+    let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
+    let of = sum(|level| level.traces.of_known_error);
+    (of > 0).then(|| {
+        let beyond = sum(|level| level.traces.beyond_error);
+        format!(
+            "Latencies below zero beyond the clocks' error: {} of {}.",
+            thousands(beyond as f64),
+            thousands(of as f64)
+        )
+    })
 }
 
 /// `20 connections`, `5,000 requests/s`.

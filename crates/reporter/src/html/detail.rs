@@ -5,7 +5,8 @@ use super::name;
 use super::table::{Cell, Column, Table, Tag};
 use super::usage;
 use crate::measure::arrival_begins;
-use crate::{Level, Report, Tail};
+use crate::{Answer, Level, Report, Tail};
+use stamp::Stage;
 
 /// A level that unfolds.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Detail {
     pub(super) tail: String,
     /// Hop by hop.
     pub(super) hops: Table,
+    /// Answers beside the path, where any is known.
+    pub(super) answers: Option<Table>,
     /// CPU and memory, where anybody looked.
     pub(super) usage: Option<Table>,
 }
@@ -42,6 +45,7 @@ pub(super) fn all(report: &Report) -> Vec<Detail> {
         open: Some(index) == open,
         tail: level.tail.as_ref().map_or_else(String::new, |tail| tail_sentence(report, level, tail)),
         hops: hops(report, index, level),
+        answers: answers(report, index, level),
         usage: usage::table(index, level),
     };
     report.levels.iter().enumerate().map(detail).collect()
@@ -121,4 +125,44 @@ fn hops(report: &Report, index: usize, level: &Level) -> Table {
         );
     }
     table
+}
+
+/// The answers that no message waits for: of HTTP, as the load generator saw it, and those that were stamped.
+fn answers(report: &Report, index: usize, level: &Level) -> Option<Table> {
+    let columns = vec![
+        Column::words("answer", "what is answered, and by whom"),
+        Column::of("mean", "ms"),
+        Column::of("p50", "ms"),
+        Column::of("p99", "ms"),
+        Column::of("counted", "answers that these figures are of"),
+    ];
+    let caption = format!("{}: answers beside the path, in no sum of it, in ms", name::level(report, level));
+    let mut table = Table::new(format!("answers-{index}"), caption, columns);
+    if let Some(http) = level.load.http.as_ref().filter(|http| http.accepted > 0) {
+        let us = |us: u64| Cell::ms(Some(us as f64));
+        table.push(
+            None,
+            vec![
+                Cell::text("send → HTTP 2xx").note("the API server to the client"),
+                Cell::ms(Some(http.mean_us)),
+                us(http.p50_us),
+                us(http.p99_us),
+                Cell::count(http.accepted),
+            ],
+        );
+    }
+    for Answer { from, stage, latency } in &level.answers {
+        let by = if *stage == Stage::ENQUEUED { "Redis to the API server" } else { "the broker to the push server" };
+        table.push(
+            None,
+            vec![
+                Cell::text(format!("{from} → {stage}")).note(by),
+                Cell::ms(latency.mean_us),
+                Cell::percentile((latency.p50_us, latency.ci95.p50)),
+                Cell::percentile((latency.p99_us, latency.ci95.p99)),
+                Cell::count(latency.count),
+            ],
+        );
+    }
+    (!table.rows.is_empty()).then_some(table)
 }

@@ -5,7 +5,6 @@ use crate::join::MISSING;
 use crate::statistics::Survival;
 use crate::{CurvePoint, Distribution};
 use hdrhistogram::Histogram;
-use stamp::Stage;
 
 /// Points of the curve for each halving of the distance to 100 %, as HdrHistogram's own tools have.
 const POINTS_PER_HALF: u32 = 5;
@@ -14,8 +13,19 @@ const POINTS_PER_HALF: u32 = 5;
 #[derive(Debug, Default)]
 pub(super) struct Negative {
     pub(super) all: u64,
+    /// Differences whose error is known, whatever their sign.
+    pub(super) of_known_error: u64,
     /// Further than the errors of their stamps allow, and impossible therefore.
     pub(super) beyond_error: u64,
+}
+
+impl Negative {
+    /// Notes a difference and the bound of its error, µs.
+    pub(super) fn note(&mut self, us: i64, error: Option<i64>) {
+        self.all += u64::from(us < 0);
+        self.of_known_error += u64::from(error.is_some());
+        self.beyond_error += u64::from(error.is_some_and(|error| us < -error));
+    }
 }
 
 /// The latencies from one stage to another, in the order in which messages were taken in. Messages that passed the first and none behind it were
@@ -26,9 +36,7 @@ pub(super) fn between(
     to: usize,
     negative: &mut Negative,
 ) -> (Distribution, Histogram<u64>, Survival) {
-    let Evidence { join, cutoff_us, path, .. } = *evidence;
-    // These stages are passed when somebody has answered; whoever comes next may have been quicker than the answer.
-    let may_be_overtaken = to == from + 1 && (path[from] == Stage::ENQUEUE || path[from] == Stage::PUBLISH);
+    let Evidence { join, cutoff_us, .. } = *evidence;
     let last = evidence.last();
     let mut measured = Vec::with_capacity(evidence.order.iter().len());
     let mut censored = Vec::new();
@@ -40,11 +48,7 @@ pub(super) fn between(
         }
         if end != MISSING {
             let latency = end - begin;
-            if latency < 0 {
-                negative.all += 1;
-                let impossible = !may_be_overtaken && join.error(from, to, row).is_some_and(|error| latency < -error);
-                negative.beyond_error += u64::from(impossible);
-            }
+            negative.note(latency, join.error(from, to, row));
             measured.push(latency);
         } else if let Some(cutoff) = cutoff_us
             && (to + 1..=last).all(|later| join.time(later, row) == MISSING)

@@ -58,7 +58,8 @@ fn pipeline(evidence: &Evidence<'_>, arrival: &Distribution) -> Option<LittleLaw
     law("pipeline", in_flight, rate, mean_us, chance)
 }
 
-/// Messages in the Redis queue: counted by looking, the wait by the stamps.
+/// Messages in the Redis queue: counted by looking, the wait by the stamps. The hop also has the way into Redis and out of it, so that the
+/// queue may hold fewer messages than the hop, and never more.
 fn queue(evidence: &Evidence<'_>, hops: &[Hop]) -> Option<LittleLaw> {
     let looks = &evidence.load.queue;
     let mut queued = hops.iter().filter(|hop| hop.queued);
@@ -72,5 +73,6 @@ fn queue(evidence: &Evidence<'_>, hops: &[Hop]) -> Option<LittleLaw> {
     let books = evidence.books;
     let rate = (books.accepted + books.unanswered) as f64 / evidence.seconds();
     // The queue is looked at now and then, and neighbouring looks are alike; a message that is popped at once is in neither figure.
-    law("queue", mean, rate, hop.latency.mean_us?.max(0.0), 1.0 + ERRORS * (variance / count).sqrt())
+    let law = law("queue", mean, rate, hop.latency.mean_us?, 1.0 + ERRORS * (variance / count).sqrt())?;
+    Some(LittleLaw { off: law.off && law.ratio > 1.0, ..law })
 }

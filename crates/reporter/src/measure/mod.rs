@@ -1,5 +1,6 @@
 //! From the stamps and counters of one load to one level of a report.
 
+mod answers;
 mod hops;
 mod latency;
 mod little;
@@ -36,7 +37,8 @@ pub(crate) async fn measure_watched(
     quality: &mut StampQuality,
     stage_read: impl Fn(),
 ) -> Result<Level, StampsError> {
-    let mut join = Join::new(sweep.path.len());
+    let answers = answers::of(&sweep.path);
+    let mut join = Join::new(sweep.path.len() + answers.len());
     let mut unreadable = 0;
     for (index, stage) in sweep.path.iter().enumerate() {
         let take = |entry: &[u8]| match Stamp::parse(entry) {
@@ -48,6 +50,13 @@ pub(crate) async fn measure_watched(
         };
         stamps.entries(&load.run, stage, take).await?;
         stage_read();
+    }
+    for (column, (_, answer)) in (sweep.path.len()..).zip(&answers) {
+        let take = |entry: &[u8]| match Stamp::parse(entry) {
+            Ok(stamp) => join.add(column, &stamp),
+            Err(_) => unreadable += 1,
+        };
+        stamps.entries(&load.run, answer, take).await?;
     }
     let counts = stamps.counts(&load.run).await?;
     for (index, stage) in sweep.path.iter().enumerate() {
@@ -132,11 +141,13 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
     };
     histograms.user = histogram;
     let hops = hops::all(&evidence, &mut negative, &mut histograms.hops);
+    let answers = answers::all(&evidence, &mut negative);
     let timeline = timeline::timeline(&evidence);
     let stability = stability::judge(&evidence);
     let little = little::check(&evidence, &arrival, &hops);
     let traces = Traces {
         negative: negative.all,
+        of_known_error: negative.of_known_error,
         beyond_error: negative.beyond_error,
         repeated_stamps: join.repeated(),
         unreadable,
@@ -147,6 +158,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
         arrival,
         user,
         hops,
+        answers,
         traces,
         stability,
         little,
