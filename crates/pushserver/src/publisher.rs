@@ -232,11 +232,12 @@ impl Publishing {
             // A write that failed may have brought the message all the same.
             let began = *message.began.get_or_insert(began);
             // What goes out again is counted once.
-            if flushed.is_ok() && !std::mem::replace(&mut message.written, true) {
-                if let Some((run, id)) = &message.trace {
-                    run.stamp_at(publish, *id, began);
-                    latency.observe(began.duration_since(message.taken));
-                }
+            if flushed.is_ok()
+                && !std::mem::replace(&mut message.written, true)
+                && let Some((run, id)) = &message.trace
+            {
+                run.stamp_at(publish, *id, began);
+                latency.observe(began.duration_since(message.taken));
             }
         };
         self.written.iter_mut().for_each(note);
