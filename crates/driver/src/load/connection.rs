@@ -2,7 +2,7 @@
 
 use crate::load::pace::Pace;
 use crate::load::response::{Answer, Garbage, Response};
-use crate::load::stream::{ConnectError, Endpoint, Stream};
+use crate::load::stream::{ConnectError, Endpoint, Sending, Stream};
 use crate::load::tally::{histogram, record};
 use crate::load::{LoadPlan, StatusSet, Tally, Template, Tracing};
 use hdrhistogram::Histogram;
@@ -89,8 +89,10 @@ enum Failure {
     #[error("timeout")]
     Timeout,
     #[error("closed before the answer")]
+    Ended,
+    #[error("closed within the answer")]
     Closed,
-    #[error("not HTTP")]
+    #[error(transparent)]
     Garbage(#[from] Garbage),
     #[error("{}", kind(.0))]
     Io(#[from] io::Error),
@@ -107,8 +109,23 @@ impl From<ConnectError> for Failure {
     }
 }
 
+/// Whether the peer has ended the connection.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | ConnectionAborted)
+}
+
+/// The numbers of Linux, macOS and the BSDs alike; `io::ErrorKind` has no stable names for them.
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
 fn kind(error: &io::Error) -> String {
     match error.kind() {
+        _ if error.raw_os_error() == Some(EMFILE) => "too many open files: raise `ulimit -n`".to_owned(),
+        _ if error.raw_os_error() == Some(ENFILE) => {
+            "too many open files on this machine: raise fs.file-max".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => "no local port left: load with fewer connections, or keep them".to_owned(),
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "connection reset".to_owned(),
         io::ErrorKind::TimedOut => "connect timeout".to_owned(),
@@ -155,11 +172,20 @@ impl Connection {
 
     /// Sends one request, over a new connection if need be, and waits for the answer.
     async fn request(&mut self, intended: Instant) -> Result<(), Failure> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => self.shared.endpoint.connect().await?,
-        };
         let shared = self.shared.clone();
+        let mut kept = self.stream.take();
+        // The server may have ended a connection that was idle: that is no fault of this request.
+        if let Some(stream) = &mut kept
+            && !stream.is_idle().await
+        {
+            kept = None;
+            shared.tally.borrow_mut().reconnected += 1;
+        }
+        let is_kept = kept.is_some();
+        let mut stream = match kept {
+            Some(stream) => stream,
+            None => shared.endpoint.connect().await?,
+        };
         let id = MsgId::compose(0, self.number, self.sequence);
         self.sequence = self.sequence.wrapping_add(1);
         shared.template.write(id, &mut self.request);
@@ -168,7 +194,19 @@ impl Connection {
             tracing.run.stamp_at(tracing.send, id, intended);
         }
         shared.send(intended, sent);
-        let answer = self.exchange(&mut stream, sent + shared.timeout).await;
+        let deadline = sent + shared.timeout;
+        let mut answer = self.exchange(&mut stream, deadline).await;
+        // It may also do so in this very moment, before it has seen the request.
+        if is_kept && matches!(answer, Err(Failure::Ended)) {
+            shared.tally.borrow_mut().reconnected += 1;
+            answer = match shared.endpoint.connect().await {
+                Ok(anew) => {
+                    stream = anew;
+                    self.exchange(&mut stream, deadline).await
+                }
+                Err(error) => Err(error.into()),
+            };
+        }
         shared.in_flight.set(shared.in_flight.get() - 1);
         let answer = answer?;
         shared.answer(id, answer.status, intended, sent);
@@ -184,19 +222,27 @@ impl Connection {
         let mut response = Response::new(self.shared.template.is_head());
         let mut held = 0;
         let exchange = async {
-            stream.write_all(&self.request).await?;
+            let mut begun = false;
+            let mut sending = Sending::new(&self.request);
             loop {
                 if held == self.buffer.len() {
                     self.buffer.resize(2 * held, 0);
                 }
-                let read = stream.read(&mut self.buffer[held..]).await?;
-                if read == 0 {
-                    return response.end().ok_or(Failure::Closed);
-                }
+                let read = match sending.read(stream, &mut self.buffer[held..]).await {
+                    Ok(0) => match response.end() {
+                        Some(answer) => return Ok(answer),
+                        None => return Err(if begun { Failure::Closed } else { Failure::Ended }),
+                    },
+                    Ok(read) => read,
+                    Err(error) if !begun && is_end(&error) => return Err(Failure::Ended),
+                    Err(error) => return Err(error.into()),
+                };
+                begun = true;
                 let filled = held + read;
                 let (used, answer) = response.read(&self.buffer[..filled])?;
-                if let Some(answer) = answer {
-                    return Ok(answer);
+                if let Some(Answer { status, close }) = answer {
+                    // Neither the rest of a request that was answered early nor what nobody asked for may meet the next request.
+                    return Ok(Answer { status, close: close || !sending.is_done() || used < filled });
                 }
                 self.buffer.copy_within(used..filled, 0);
                 held = filled - used;

@@ -1,10 +1,16 @@
-//! Reading HTTP/1.1 responses: the status is kept, the body is passed over. Pure; it knows no socket.
+//! Reading HTTP/1.1 responses (RFC 9112): the status is kept, the body is passed over. Pure; it knows no socket, and what it gives does not
+//! depend on the pieces in which the bytes come.
 
-/// The most header lines in a response.
-const HEADERS: usize = 64;
+use httparse::{EMPTY_HEADER, Header, ParserConfig};
 
-/// The longest head of a response, in bytes.
-const LONGEST_HEAD: usize = 64 * 1024;
+/// Header lines for which there is room on the stack; a response with more of them takes memory of its own.
+const USUAL_HEADERS: usize = 64;
+
+/// The longest header block, in bytes: from the status line to the empty line.
+pub(crate) const LONGEST_HEAD: usize = 256 * 1024;
+
+/// The longest line within a chunked body: a chunk's size with its extensions, or a trailer.
+const LONGEST_LINE: usize = 16 * 1024;
 
 /// A response that is being read.
 #[derive(Debug, Default)]
@@ -31,8 +37,10 @@ enum Left {
     Bytes(u64),
     /// The next line gives the size of a chunk.
     ChunkSize,
-    /// Bytes of a chunk, its line end included.
+    /// Bytes of a chunk.
     Chunk(u64),
+    /// The line end behind a chunk.
+    ChunkEnd,
     /// Lines up to an empty one.
     Trailers,
     UntilClose,
@@ -47,10 +55,22 @@ pub(crate) struct Answer {
     pub(crate) close: bool,
 }
 
-/// What came is no HTTP/1.1 response.
+/// Why what came cannot be read as a response. The texts are kinds of errors in reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no HTTP/1.1 response")]
-pub(crate) struct Garbage;
+pub(crate) enum Garbage {
+    /// Something else, or a broken head or chunk.
+    #[error("not HTTP")]
+    NotHttp,
+    /// The end of the header block did not come within [`LONGEST_HEAD`].
+    #[error("header block larger than {} KiB", LONGEST_HEAD / 1024)]
+    LargeHead,
+    /// Nobody can tell where the body ends (RFC 9112, section 6.3).
+    #[error("contradictory or invalid Content-Length")]
+    Length,
+    /// A line of a chunked body did not end within [`LONGEST_LINE`].
+    #[error("chunk or trailer line longer than {} KiB", LONGEST_LINE / 1024)]
+    LongLine,
+}
 
 impl Response {
     pub(crate) fn new(bodyless: bool) -> Self {
@@ -86,68 +106,150 @@ impl Response {
     }
 
     fn read_head(&mut self, bytes: &[u8]) -> Result<usize, Garbage> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-        let mut head = httparse::Response::new(&mut headers);
-        let length = match head.parse(bytes).map_err(|_| Garbage)? {
-            httparse::Status::Complete(length) => length,
-            httparse::Status::Partial if bytes.len() > LONGEST_HEAD => return Err(Garbage),
-            httparse::Status::Partial => return Ok(0),
-        };
-        let status = head.code.ok_or(Garbage)?;
-        // An interim response, such as 100 Continue, comes before the real one.
-        if (100..200).contains(&status) {
-            return Ok(length);
+        // Never more than may belong to it, so that a fault behind that is not seen before the length.
+        let head = &bytes[..bytes.len().min(LONGEST_HEAD)];
+        let mut usual = [EMPTY_HEADER; USUAL_HEADERS];
+        match self.parse_head(head, &mut usual) {
+            Err(httparse::Error::TooManyHeaders) => {
+                // A header line takes four bytes or more: `a:` and the line's end.
+                let mut many = vec![EMPTY_HEADER; head.len() / 4 + 1];
+                self.parse_head(head, &mut many).unwrap_or(Err(Garbage::NotHttp))
+            }
+            parsed => parsed.unwrap_or(Err(Garbage::NotHttp)),
         }
-        let mut close = head.version == Some(0);
-        let mut left = None;
-        for header in head.headers.iter() {
-            if header.name.eq_ignore_ascii_case("content-length") && left != Some(Left::ChunkSize) {
-                let text = std::str::from_utf8(header.value).map_err(|_| Garbage)?;
-                left = Some(Left::Bytes(text.trim().parse().map_err(|_| Garbage)?));
+    }
+
+    /// The outer error is that of the parser.
+    fn parse_head<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        headers: &mut [Header<'b>],
+    ) -> Result<Result<usize, Garbage>, httparse::Error> {
+        let mut parser = ParserConfig::default();
+        parser.allow_obsolete_multiline_headers_in_responses(true).allow_spaces_after_header_name_in_responses(true);
+        let mut head = httparse::Response::new(headers);
+        let length = match parser.parse_response(&mut head, bytes)? {
+            httparse::Status::Complete(length) => length,
+            httparse::Status::Partial if bytes.len() == LONGEST_HEAD => return Ok(Err(Garbage::LargeHead)),
+            httparse::Status::Partial => return Ok(Ok(0)),
+        };
+        let status = head.code.unwrap_or_default();
+        // An interim response, such as 100 Continue, comes before the real one. 101 is the last one in HTTP.
+        if (100..200).contains(&status) && status != 101 {
+            return Ok(Ok(length));
+        }
+        let fields = match Fields::of(head.headers) {
+            Ok(fields) => fields,
+            Err(_) if self.has_no_body(status) => Fields::default(),
+            Err(garbage) => return Ok(Err(garbage)),
+        };
+        let left = match fields {
+            _ if self.has_no_body(status) => Left::Bytes(0),
+            Fields { chunked: Some(true), .. } => Left::ChunkSize,
+            Fields { chunked: None, length: Some(length), .. } => Left::Bytes(length),
+            // Also where a transfer encoding ends with another coding than chunked.
+            Fields { .. } => Left::UntilClose,
+        };
+        // Both lengths together may be an attempt to smuggle: nothing that follows is believed.
+        let doubtful = fields.chunked.is_some() && fields.length.is_some();
+        let kept = fields.keep_alive || head.version != Some(0);
+        self.state = State::Body { status, close: fields.close || !kept || doubtful || status == 101, left };
+        Ok(Ok(length))
+    }
+
+    fn has_no_body(&self, status: u16) -> bool {
+        self.bodyless || matches!(status, 101 | 204 | 304)
+    }
+}
+
+/// What the headers say of the body and of the connection.
+#[derive(Debug, Default, Clone, Copy)]
+struct Fields {
+    length: Option<u64>,
+    /// Whether the transfer encoding, where there is one, ends with chunked.
+    chunked: Option<bool>,
+    close: bool,
+    keep_alive: bool,
+}
+
+impl Fields {
+    fn of(headers: &[Header<'_>]) -> Result<Self, Garbage> {
+        let mut fields = Self::default();
+        let mut lengths = Ok(None);
+        for header in headers {
+            if header.name.eq_ignore_ascii_case("content-length") {
+                for text in list(header.value) {
+                    lengths = lengths.and_then(|known| same(known, text));
+                }
             } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                left = Some(Left::ChunkSize);
+                for coding in list(header.value) {
+                    fields.chunked = Some(coding.eq_ignore_ascii_case(b"chunked"));
+                }
             } else if header.name.eq_ignore_ascii_case("connection") {
-                close = header.value.eq_ignore_ascii_case(b"close")
-                    || close && !header.value.eq_ignore_ascii_case(b"keep-alive");
+                for token in list(header.value) {
+                    fields.close |= token.eq_ignore_ascii_case(b"close");
+                    fields.keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+                }
             }
         }
-        let left = match (status, left) {
-            _ if self.bodyless => Left::Bytes(0),
-            (204 | 304, _) => Left::Bytes(0),
-            (_, Some(left)) => left,
-            (_, None) => Left::UntilClose,
-        };
-        self.state = State::Body { status, close, left };
-        Ok(length)
+        // A transfer encoding overrides the length, whatever that says.
+        match lengths {
+            Ok(length) => fields.length = length,
+            Err(garbage) if fields.chunked.is_none() => return Err(garbage),
+            Err(_) => fields.close = true,
+        }
+        Ok(fields)
     }
+}
+
+/// The elements of a header's value, which commas separate.
+fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// The length that both this text and those before it give.
+fn same(known: Option<u64>, text: &[u8]) -> Result<Option<u64>, Garbage> {
+    let digits = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let length: u64 = digits.and_then(|digits| digits.parse().ok()).ok_or(Garbage::Length)?;
+    if known.is_none_or(|known| known == length) { Ok(Some(length)) } else { Err(Garbage::Length) }
 }
 
 impl Left {
     fn read(&mut self, bytes: &[u8]) -> Result<usize, Garbage> {
         match self {
-            Left::Bytes(left) => {
-                let used = (*left).min(bytes.len() as u64);
-                *left -= used;
-                Ok(usize::try_from(used).unwrap_or(bytes.len()))
-            }
+            Left::Bytes(left) => Ok(pass(left, bytes)),
             Left::Chunk(left) => {
-                let used = (*left).min(bytes.len() as u64);
-                *left -= used;
+                let used = pass(left, bytes);
                 if *left == 0 {
-                    *self = Left::ChunkSize;
+                    *self = Left::ChunkEnd;
                 }
-                Ok(usize::try_from(used).unwrap_or(bytes.len()))
+                Ok(used)
             }
-            Left::ChunkSize => match httparse::parse_chunk_size(bytes).map_err(|_| Garbage)? {
-                httparse::Status::Complete((line, size)) => {
-                    *self = if size == 0 { Left::Trailers } else { Left::Chunk(size.checked_add(2).ok_or(Garbage)?) };
-                    Ok(line)
+            Left::ChunkEnd => match bytes {
+                [b'\r', b'\n', ..] => {
+                    *self = Left::ChunkSize;
+                    Ok(2)
                 }
-                httparse::Status::Partial => Ok(0),
+                [] | [b'\r'] => Ok(0),
+                _ => Err(Garbage::NotHttp),
             },
+            Left::ChunkSize => {
+                let line = &bytes[..bytes.len().min(LONGEST_LINE)];
+                match httparse::parse_chunk_size(line).map_err(|_| Garbage::NotHttp)? {
+                    httparse::Status::Complete((used, size)) => {
+                        *self = if size == 0 { Left::Trailers } else { Left::Chunk(size) };
+                        Ok(used)
+                    }
+                    httparse::Status::Partial if line.len() == LONGEST_LINE => Err(Garbage::LongLine),
+                    httparse::Status::Partial => Ok(0),
+                }
+            }
             Left::Trailers => {
-                let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else { return Ok(0) };
-                if matches!(&bytes[..end], b"" | b"\r") {
+                let line = &bytes[..bytes.len().min(LONGEST_LINE)];
+                let Some(end) = line.iter().position(|&byte| byte == b'\n') else {
+                    return if line.len() == LONGEST_LINE { Err(Garbage::LongLine) } else { Ok(0) };
+                };
+                if matches!(&line[..end], b"" | b"\r") {
                     *self = Left::Bytes(0);
                 }
                 Ok(end + 1)
@@ -157,82 +259,12 @@ impl Left {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Reads responses that come in pieces of the given size.
-    fn read(bytes: &[u8], piece: usize) -> Result<Vec<Answer>, Garbage> {
-        let (mut response, mut answers, mut buffer) = (Response::default(), Vec::new(), Vec::new());
-        for piece in bytes.chunks(piece) {
-            buffer.extend_from_slice(piece);
-            loop {
-                let (used, answer) = response.read(&buffer)?;
-                buffer.drain(..used);
-                match answer {
-                    Some(answer) => answers.push(answer),
-                    None => break,
-                }
-            }
-        }
-        answers.extend(response.end());
-        Ok(answers)
-    }
-
-    fn check(bytes: &str, expected: &[(u16, bool)]) {
-        for piece in [1, 2, 7, 1000] {
-            let answers = read(bytes.as_bytes(), piece).unwrap();
-            let answers: Vec<_> = answers.iter().map(|answer| (answer.status, answer.close)).collect();
-            assert_eq!(answers, expected, "{bytes:?} in pieces of {piece}");
-        }
-    }
-
-    #[test]
-    fn every_way_to_end_a_body() {
-        check("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", &[(202, false)]);
-        check("HTTP/1.1 202 Accepted\r\ncontent-length: 5\r\nConnection: close\r\n\r\nhello", &[(202, true)]);
-        check(
-            "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
-            &[(204, false), (304, false)],
-        );
-        check(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n10;x=y\r\n0123456789abcdef\r\n0\r\n\r\n",
-            &[(200, false)],
-        );
-        check(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nTrailer: x\r\n\r\nHTTP/1.1 500 E\r\nContent-Length: 1\r\n\r\nx",
-            &[(200, false), (500, false)],
-        );
-        check("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 A\r\nContent-Length: 0\r\n\r\n", &[(202, false)]);
-        check("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", &[(200, true)]);
-        check("HTTP/1.1 200 OK\r\n\r\neverything until the end", &[(200, true)]);
-    }
-
-    #[test]
-    fn an_answer_to_head_has_no_body() {
-        let mut response = Response::new(true);
-        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
-        assert_eq!(response.read(bytes), Ok((bytes.len(), Some(Answer { status: 200, close: false }))));
-    }
-
-    #[test]
-    fn what_is_no_response() {
-        for bad in [
-            "garbage\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        ] {
-            assert_eq!(read(bad.as_bytes(), 1000), Err(Garbage), "{bad:?}");
-        }
-        assert_eq!(read(&vec![b'a'; 2 * LONGEST_HEAD], 4096), Err(Garbage));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), piece in 1usize..50) {
-            let _ = read(&bytes, piece);
-            let _ = read(&[b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".as_slice(), &bytes].concat(), piece);
-        }
-    }
+/// Passes over as many bytes as are there, of those that are left.
+fn pass(left: &mut u64, bytes: &[u8]) -> usize {
+    let used = (*left).min(bytes.len() as u64);
+    *left -= used;
+    usize::try_from(used).unwrap_or(bytes.len())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,14 @@ use crate::load::Target;
 use crate::load::target::CONNECT_WITHIN;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -16,8 +20,18 @@ use tokio_rustls::client::TlsStream;
 /// Where connections go, and how.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    addresses: Vec<SocketAddr>,
+    addresses: Arc<[Address]>,
+    /// Connections that have been opened, over which the addresses take turns.
+    opened: Arc<AtomicUsize>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+/// One of the addresses of a name.
+#[derive(Debug)]
+struct Address {
+    at: SocketAddr,
+    /// It did not take the last connection that it was asked for: it is asked last.
+    failed: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -31,8 +45,16 @@ pub(super) enum Stream {
 pub(crate) enum ConnectError {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("TLS: {0}")]
+    #[error("TLS: {0}{}", remedy(.0))]
     Tls(io::Error),
+}
+
+/// What to do about a certificate that is not trusted; empty where that is not what was wrong.
+fn remedy(error: &io::Error) -> String {
+    let fault = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    fault.and_then(stamp::certificate_remedy).map_or_else(String::new, |remedy| {
+        format!(" ({remedy}; options: --cacert FILE, or --insecure for tests)")
+    })
 }
 
 impl Endpoint {
@@ -46,17 +68,34 @@ impl Endpoint {
             Some(config) => Some((TlsConnector::from(config), ServerName::try_from(target.host().to_owned())?)),
             None => None,
         };
-        Ok(Self { addresses, tls })
+        let address = |at| Address { at, failed: AtomicBool::new(false) };
+        let addresses = addresses.into_iter().map(address).collect();
+        Ok(Self { addresses, opened: Arc::default(), tls })
     }
 
-    /// Opens a connection to the first of the addresses that takes it.
+    /// Opens a connection. The addresses of a name take turns; where one does not take it, the next is asked.
     pub(super) async fn connect(&self) -> Result<Stream, ConnectError> {
-        let late = || io::Error::from(io::ErrorKind::TimedOut);
-        timeout(CONNECT_WITHIN, self.open()).await.unwrap_or_else(|_| Err(late().into()))
+        let count = self.addresses.len().max(1);
+        let turn = self.opened.fetch_add(1, Ordering::Relaxed) % count;
+        // An address that does not answer leaves time for the next one.
+        let within = CONNECT_WITHIN / u32::try_from(count.min(3)).unwrap_or(1);
+        let in_turn = || (0..count).filter_map(|index| self.addresses.get((turn + index) % count));
+        let failed = |address: &&Address| address.failed.load(Ordering::Relaxed);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address").into();
+        for address in in_turn().filter(|address| !failed(address)).chain(in_turn().filter(failed)) {
+            let late = || io::Error::from(io::ErrorKind::TimedOut);
+            let opened = timeout(within, self.open(address.at)).await.unwrap_or_else(|_| Err(late().into()));
+            address.failed.store(opened.is_err(), Ordering::Relaxed);
+            match opened {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
-    async fn open(&self) -> Result<Stream, ConnectError> {
-        let stream = TcpStream::connect(self.addresses.as_slice()).await?;
+    async fn open(&self, address: SocketAddr) -> Result<Stream, ConnectError> {
+        let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Stream::Plain(stream)),
@@ -82,6 +121,35 @@ impl Endpoint {
 }
 
 impl Stream {
+    /// Whether it is still there and silent, as a connection between two requests should be: what comes before a request is its end, or no
+    /// answer to anything.
+    pub(super) async fn is_idle(&mut self) -> bool {
+        let mut buffer = [0; 1];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        // Where nothing has come since the last read, this asks no system call.
+        poll_fn(|context| Poll::Ready(self.poll_read(context, &mut buffer).is_pending())).await
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            // Many servers end a connection without the closing message of TLS: that is an end like any other.
+            Stream::Tls(stream) => match Pin::new(stream).poll_read(context, buffer) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                polled => polled,
+            },
+        }
+    }
+
+    /// Writes what the socket takes, and hands it on.
+    fn poll_write(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) if bytes.is_empty() => Pin::new(stream).poll_flush(context).map_ok(|()| 0),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
     pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Stream::Plain(stream) => stream.write_all(bytes).await,
@@ -93,13 +161,64 @@ impl Stream {
     }
 
     pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Plain(stream) => stream.read(buffer).await,
-            // Many servers end a connection without the closing message of TLS: that is an end like any other.
-            Stream::Tls(stream) => match stream.read(buffer).await {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-                read => read,
-            },
+        let mut buffer = ReadBuf::new(buffer);
+        poll_fn(|context| self.poll_read(context, &mut buffer)).await?;
+        Ok(buffer.filled().len())
+    }
+}
+
+/// A request on its way, while whatever comes back is read: a server may answer before it has taken all of it.
+pub(super) struct Sending<'a> {
+    rest: &'a [u8],
+    /// The end of the request has been handed to the socket.
+    flushed: bool,
+    /// Nothing more can be sent.
+    broken: Option<io::Error>,
+}
+
+impl<'a> Sending<'a> {
+    pub(super) fn new(request: &'a [u8]) -> Self {
+        Self { rest: request, flushed: false, broken: None }
+    }
+
+    /// Whether the whole request has been sent.
+    pub(super) fn is_done(&self) -> bool {
+        self.flushed
+    }
+
+    /// Sends on, and waits for bytes of the answer; 0 at its end.
+    ///
+    /// # Errors
+    /// When the connection breaks. Where only sending fails, what the server had answered before is still read.
+    pub(super) async fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        poll_fn(|context| {
+            self.poll_send(stream, context);
+            match stream.poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                    Poll::Ready(self.broken.take().map_or(Ok(()), Err))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken.take().unwrap_or(error))),
+                polled => polled,
+            }
+        })
+        .await?;
+        Ok(buffer.filled().len())
+    }
+
+    fn poll_send(&mut self, stream: &mut Stream, context: &mut Context<'_>) {
+        while !self.flushed && self.broken.is_none() {
+            match stream.poll_write(context, self.rest) {
+                Poll::Ready(Ok(_)) if self.rest.is_empty() => self.flushed = true,
+                Poll::Ready(Ok(0)) => self.broken = Some(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(sent)) => {
+                    self.rest = &self.rest[sent..];
+                    // A plain socket has nothing to flush.
+                    self.flushed = self.rest.is_empty() && matches!(stream, Stream::Plain(_));
+                }
+                Poll::Ready(Err(error)) => self.broken = Some(error),
+                Poll::Pending => return,
+            }
         }
     }
 }

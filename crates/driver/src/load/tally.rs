@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     pub(crate) failed: Histogram<u64>,
     /// From the intended send to the actual one, of all requests.
     pub(crate) send_delay: Histogram<u64>,
+    /// Connections that the server had ended between two requests, or in the moment of the next one, and that were opened anew for it.
+    pub(crate) reconnected: u64,
     /// Requests that were due and never sent.
     pub(crate) missed: u64,
     /// The most connections at a time.
@@ -87,6 +89,7 @@ impl Tally {
             response: histogram(),
             failed: histogram(),
             send_delay: histogram(),
+            reconnected: 0,
             missed: 0,
             connections: 0,
             cpu: None,
