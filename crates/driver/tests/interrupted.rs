@@ -154,7 +154,7 @@ fn an_interrupted_sweep_waits_for_no_request_that_is_due_in_an_hour() {
         let port = free_port();
         let at = format!("127.0.0.1:{port}");
         let line = ["sweep", "-d", "2h", "--warmup", "0s", "--prometheus-listen", &at, "--out"];
-        let mut child = Running::start(&mut driver(&[&line, &[out.path().to_str().unwrap()], load].concat()));
+        let mut child = Running::start(&mut driver(&[&line[..], &[out.path().to_str().unwrap()], load].concat()));
         until(|| page(port).filter(|page| page.contains("stampede_sweep_level{")), "no level began");
         child.signal(Signal::INT);
         let output = child.output();

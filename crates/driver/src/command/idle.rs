@@ -46,7 +46,7 @@ const SWEEP: &[Idle] = &[
     Idle { id: "mqttclient_args", option: "--mqttclient-args", why: remote },
     Idle { id: "redis", option: "--redis", why: local },
     Idle { id: "log_store", option: "--log-store", why: local },
-    Idle { id: "queue", option: "--queue-key", why: local },
+    Idle { id: "queue", option: "--queue-key", why: local_queue },
     Idle { id: "redis_user", option: "--redis-user", why: local },
     Idle { id: "redis_password_file", option: "--redis-password-file", why: local },
     Idle { id: "redis_ca", option: "--redis-ca", why: local },
@@ -108,6 +108,12 @@ fn remote(matches: &ArgMatches) -> Option<&'static str> {
 fn local(matches: &ArgMatches) -> Option<&'static str> {
     (!is_set(matches, "target"))
         .then_some("without --target the pipeline is a private local stack, with a Redis server of its own: give --target, or leave it out")
+}
+
+/// The services of the private stack may have been given another key.
+fn local_queue(matches: &ArgMatches) -> Option<&'static str> {
+    let is_theirs = matches.get_one::<String>("apiserver_args").is_some_and(|args| args.contains("--queue-key"));
+    local(matches).filter(|_| !is_theirs)
 }
 
 fn is_wrk(matches: &ArgMatches) -> bool {
