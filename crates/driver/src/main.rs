@@ -12,7 +12,7 @@ mod pipeline;
 mod progress;
 mod services;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
@@ -63,7 +63,27 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let done = match command::idle::refuse(&matches) {
+        Ok(()) => Box::pin(run(arguments.command)).await,
+        Err(error) => Err(error.into()),
+    };
+    let done = done.unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::from(reporter::exit_code(&error))
+    });
+    match output::unprinted() {
+        Some(why) => {
+            output::note(&format!("error: cannot print the results: {why}"));
+            if done == ExitCode::SUCCESS { ExitCode::FAILURE } else { done }
+        }
+        None => done,
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Sweep(args) => command::sweep::run(args).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Stack(args) => command::stack::run(args).await,
@@ -73,9 +93,5 @@ async fn main() -> ExitCode {
         Command::Reporting(command) => command.run().await,
         Command::Deployment(command) => command.run(Arguments::command()).await,
         Command::Role { role } => role.run().await,
-    };
-    done.unwrap_or_else(|error| {
-        output::error(&error);
-        ExitCode::FAILURE
-    })
+    }
 }

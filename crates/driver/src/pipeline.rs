@@ -4,6 +4,7 @@ use crate::load::Target;
 use crate::monitor::Process;
 use anyhow::Context;
 use clap::Args;
+use reporter::UsageError;
 use stack::{Part, Stack, StackOptions};
 use stamp::{LogStore, RedisArgs, RedisUrl, SampleEvery};
 
@@ -53,7 +54,8 @@ impl LocalArgs {
     /// When the arguments for a service are not quoted like a shell's, or this executable cannot be found.
     pub(crate) fn options(&self, every: SampleEvery) -> anyhow::Result<StackOptions> {
         let words = |option: &str, args: &str| {
-            shlex::split(args).with_context(|| format!("{option} {args:?}: a quote is not closed"))
+            let unclosed = || UsageError(format!("{option} {args:?}: a quote is not closed"));
+            shlex::split(args).ok_or_else(unclosed)
         };
         Ok(StackOptions {
             executable: std::env::current_exe().context("cannot find this executable, which is also the services")?,

@@ -32,8 +32,11 @@ impl Progress {
     /// Shows the last moments of the load and advances by `period`.
     pub(crate) fn live(&self, live: &Live, period: Duration) {
         self.bar.inc(milliseconds(period));
-        let [p50, p99] = [live.p50_us, live.p99_us].map(|us| us as f64 / 1e3);
         let label = &self.label;
+        if live.requests_per_sec <= 0.0 {
+            return self.bar.set_message(format!("{label}: no request accepted"));
+        }
+        let [p50, p99] = [live.p50_us, live.p99_us].map(|us| us as f64 / 1e3);
         self.bar
             .set_message(format!("{label}: {:.0} requests/s, p50 {p50:.2} ms, p99 {p99:.2} ms", live.requests_per_sec));
     }

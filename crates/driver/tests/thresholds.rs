@@ -66,18 +66,43 @@ fn a_sweep_that_misses_a_threshold_ends_with_99() {
 }
 
 #[test]
+fn what_was_not_accepted_is_not_measured() {
+    let out = tempfile::tempdir().unwrap();
+    let args = ["--to", "1", "-X", "GET", "--threshold", "http.p99<1ms", "--threshold", "lost==0"];
+    let once = ["sweep", "--duration", "300ms", "--warmup", "0s", "--out", out.path().to_str().unwrap()];
+    let sweep = |more: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_driver")).args(once).args(more).env("RUST_LOG", "warn").output().unwrap()
+    };
+    let output = sweep(&args);
+    assert_eq!(output.status.code(), Some(99), "{}", told(&output));
+    assert_eq!(told(&output).matches("not measured: at c=1 no request was accepted").count(), 2, "{}", told(&output));
+    let http = &report(out.path())["levels"][0]["load"]["http"];
+    assert!(["mean_us", "p50_us", "p99_us", "max_us"].iter().all(|figure| http[figure].is_null()), "{http}");
+    let written = |name: &str| fs::read_to_string(out.path().join("latest").join(name)).unwrap();
+    let tsv = written("report.tsv");
+    assert!(tsv.lines().nth(1).unwrap().starts_with("1\tn/a\tn/a\tn/a\tn/a"), "{tsv}");
+    for file in ["levels/c01.hgrm", "summary.md"] {
+        assert!(written(file).contains("n/a") && !written(file).contains("0.000"), "{}", written(file));
+    }
+    // Without a threshold it is no success either.
+    let output = sweep(&args[..4]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("No request was accepted"), "{}", told(&output));
+}
+
+#[test]
 fn what_cannot_be_understood_or_written_ends_before_anything_is_measured() {
     let out = tempfile::tempdir().unwrap();
     let path = out.path().to_str().unwrap();
     for (args, code, remedy) in [
         (["--threshold", "arrival.p99<50", "--threshold", "lost==0"], 2, "write 50ms"),
         (["--threshold", "lots==0", "--threshold", "lost==0"], 2, "or one of lost, late"),
-        (["--threshold", "enricher.p50<1ms", "--threshold", "lost==0"], 1, "take one of apiserver, enqueue"),
+        (["--threshold", "enricher.p50<1ms", "--threshold", "lost==0"], 2, "take one of apiserver, enqueue"),
         (["--threshold", "lost==0", "--junit", path], 1, "cannot write --junit"),
     ] {
         let output = sweep(out.path(), &args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", told(&output));
         assert!(told(&output).contains(remedy), "{args:?}: {}", told(&output));
-        assert!(!out.path().join("latest").exists());
+        assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "{args:?}");
     }
 }

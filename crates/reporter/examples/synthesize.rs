@@ -105,10 +105,10 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
         requests: messages,
         accepted: messages,
         errors: BTreeMap::new(),
-        mean_us: 150.0,
-        p50_us: 140,
-        p99_us: 400,
-        max_us: 900,
+        mean_us: Some(150.0),
+        p50_us: Some(140),
+        p99_us: Some(400),
+        max_us: Some(900),
     };
     let load = Load {
         concurrency: Some(20),

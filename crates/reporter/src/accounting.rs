@@ -130,10 +130,10 @@ mod tests {
             requests: accepted,
             accepted,
             errors: BTreeMap::new(),
-            mean_us: 100.0,
-            p50_us: 100,
-            p99_us: 200,
-            max_us: 300,
+            mean_us: Some(100.0),
+            p50_us: Some(100),
+            p99_us: Some(200),
+            max_us: Some(300),
         };
         Load { http: Some(http), cutoff, ..Load::foreign("r".parse().unwrap()) }
     }

@@ -25,7 +25,7 @@ pub struct ReportArgs {
     pub path: Option<Path>,
 
     /// A level is carried when its p99 of arrival latency is at most this [default: as the sweep had it, or 50ms]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = crate::parse_duration)]
     pub p99_limit: Option<Duration>,
 
     /// The folder for reports
@@ -48,11 +48,22 @@ pub fn parse_path(text: &str) -> Result<Path, String> {
     stages.parse().map_err(|error: stamp::InvalidPath| error.to_string())
 }
 
-/// Makes the report and returns it with the folder that it was written to.
+/// A report that has been made.
+#[derive(Debug)]
+pub struct Made {
+    /// The report.
+    pub report: Report,
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// What else is to be told.
+    pub note: Option<String>,
+}
+
+/// Makes the report and writes it.
 ///
 /// # Errors
 /// When the log store is away or does not know the sweep, the file is cut off or damaged, or the folder cannot be written.
-pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
+pub async fn report(args: &ReportArgs) -> anyhow::Result<Made> {
     let (mut stamps, mut sweep) = Stamps::open(&args.sweep, &args.store).await?;
     if let Some(path) = &args.path {
         sweep.path = path.stages().to_vec();
@@ -60,13 +71,15 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<(Report, PathBuf)> {
     if let Some(limit) = args.p99_limit {
         sweep.p99_limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
     }
-    let output = Output::open(&args.out, &sweep.id)?;
     let judge = args.thresholds.open(&sweep.path)?;
+    let output = Output::open(&args.out, &sweep.id)?;
     let mut report = make(&mut stamps, &sweep).await?;
     judge.judge(&mut report);
-    output.write(&report)?;
+    // The verdicts are worth having where the report cannot be written.
+    let written = output.write(&report);
     judge.save(&report)?;
-    Ok((report, output.folder().to_owned()))
+    written?;
+    Ok(Made { report, folder: output.folder().to_owned(), note: output.note() })
 }
 
 /// Makes the report of a sweep.

@@ -124,10 +124,10 @@ pub(crate) fn http(requests: u64, p50_us: i64) -> Http {
         requests,
         accepted: requests,
         errors: BTreeMap::new(),
-        mean_us: p50_us as f64 * 1.2,
-        p50_us,
-        p99_us: p50_us * 4,
-        max_us: p50_us * 20,
+        mean_us: Some(p50_us as f64 * 1.2),
+        p50_us: Some(p50_us),
+        p99_us: Some(p50_us * 4),
+        max_us: Some(p50_us * 20),
     }
 }
 

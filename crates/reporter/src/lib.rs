@@ -8,6 +8,8 @@ mod accounting;
 mod chart;
 mod command;
 mod compare;
+mod destination;
+mod duration;
 mod export;
 mod findings;
 #[cfg(test)]
@@ -26,13 +28,16 @@ mod statistics;
 mod sweep;
 mod thresholds;
 mod transfer;
+mod usage;
 
 pub use accounting::Accounting;
-pub use command::{ReportArgs, parse_path, report};
+pub use command::{Made, ReportArgs, parse_path, report};
 pub use compare::{
     Certainty, Change, ChangeInterval, CompareArgs, CompareError, Comparison, Difference, Figure, FigureChange,
     Measure, Method, Point, Series, compare,
 };
+pub use destination::Destination;
+pub use duration::parse_duration;
 pub use export::write_hgrm;
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
 pub use logins::without_logins;
@@ -49,3 +54,6 @@ pub use thresholds::{
     InvalidThreshold, Judge, THRESHOLD_MISSED, Threshold, ThresholdArgs, ThresholdError, ThresholdVerdict,
 };
 pub use transfer::{ExportArgs, ImportArgs, ImportError, export, import};
+pub use usage::{
+    IDLE_IN_REPORTS, Idle, UsageError, WRONG_USAGE, ensure_usage, exit_code, is_given, is_set, refuse_idle,
+};

@@ -1,7 +1,8 @@
 //! `reporter`: makes reports from the log store, and keeps what is in it.
 
-use clap::{Parser, Subcommand};
-use reporter::{CompareArgs, ExportArgs, ImportArgs, ReportArgs, THRESHOLD_MISSED};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use reporter::{CompareArgs, ExportArgs, IDLE_IN_REPORTS, ImportArgs, Made, ReportArgs, THRESHOLD_MISSED, refuse_idle};
+use std::io::Write;
 use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
@@ -25,10 +26,25 @@ enum Command {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
+async fn main() -> ExitCode {
+    run().await.unwrap_or_else(|error| {
+        note(&format!("Error: {error:?}"));
+        ExitCode::from(reporter::exit_code(&error))
+    })
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some((_, matches)) = matches.subcommand() {
+        refuse_idle(matches, IDLE_IN_REPORTS)?;
+    }
+    match arguments.command {
         Command::Report(args) => {
-            let (report, folder) = reporter::report(&args).await?;
+            let Made { report, folder, note: more } = reporter::report(&args).await?;
+            if let Some(more) = more {
+                note(&more);
+            }
             if let Some(table) = report.thresholds_table() {
                 note(&table);
             }
@@ -48,12 +64,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[allow(clippy::print_stdout)]
+/// A reader that has gone away, such as `head`, is no error.
 fn print(result: &str) {
-    println!("{result}");
+    let _ = writeln!(std::io::stdout(), "{result}");
 }
 
-#[allow(clippy::print_stderr)]
 fn note(text: &str) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

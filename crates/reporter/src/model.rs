@@ -260,6 +260,12 @@ impl Timeline {
 }
 
 impl Level {
+    /// Whether requests were sent and none was accepted: such a level tells nothing of the pipeline.
+    #[must_use]
+    pub fn accepted_nothing(&self) -> bool {
+        self.books.accepted + self.books.arrived == 0 && self.load.http.as_ref().is_some_and(|http| http.accepted == 0)
+    }
+
     /// Messages that arrived a second, from the beginning of the load until the last one had arrived: what the pipeline carried, however
     /// much it took in. Absent where none did.
     #[must_use]
@@ -329,6 +335,12 @@ impl Report {
         self.stamping = stamping;
         crate::findings::divide_service_and_wait(&mut self.levels);
         self.findings = Findings::of(self);
+    }
+
+    /// Whether that is so at every level.
+    #[must_use]
+    pub fn accepted_nothing(&self) -> bool {
+        !self.levels.is_empty() && self.levels.iter().all(Level::accepted_nothing)
     }
 
     /// Whether the levels are rates, in requests a second, and not numbers of connections.

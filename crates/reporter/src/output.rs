@@ -4,11 +4,14 @@ use crate::Report;
 use crate::export::{self, ExportError};
 use stamp::RunId;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A folder for one report, known to be writable.
 #[derive(Debug)]
 pub struct Output {
     folder: PathBuf,
+    /// Why `latest` could not be set, where it could not.
+    unlinked: OnceLock<String>,
 }
 
 /// A report could not be written.
@@ -27,14 +30,28 @@ impl Output {
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let probe = folder.join(".writable");
         std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(failed)?;
-        Ok(Self { folder })
+        Ok(Self { folder, unlinked: OnceLock::new() })
     }
 
-    /// Writes every file of the report, replacing those of an earlier call, and points `latest` to it.
+    /// Writes every file of the report, replacing those of an earlier call, and points `latest` to it. A link that cannot be set is no error, but
+    /// [told](Self::note).
+    ///
+    /// # Errors
+    /// Names every file that cannot be written; the others have been.
     pub fn write(&self, report: &Report) -> Result<(), OutputError> {
-        let failed = |reason: String| OutputError { path: self.folder.clone(), reason };
-        export::write(report, &self.folder).map_err(|error: ExportError| failed(error.to_string()))?;
-        point_latest(&self.folder).map_err(|error| failed(error.to_string()))
+        let written = export::write(report, &self.folder);
+        if let Err(error) = point_latest(&self.folder) {
+            let _ = self.unlinked.set(error.to_string());
+        }
+        written.map_err(|error: ExportError| OutputError { path: self.folder.clone(), reason: error.to_string() })
+    }
+
+    /// What else is to be told of the report that was written: that `latest` does not point to it, and why.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let why = self.unlinked.get()?;
+        let latest = self.folder.parent()?.join("latest");
+        Some(format!("{} does not point to this report: {why}; move away what is there", latest.display()))
     }
 
     /// Removes the folder if nothing has been written to it.
@@ -56,7 +73,11 @@ fn point_latest(folder: &Path) -> std::io::Result<()> {
     let partial = out.join(format!(".latest-{}", std::process::id()));
     let _ = std::fs::remove_file(&partial);
     std::os::unix::fs::symlink(sweep, &partial)?;
-    std::fs::rename(&partial, out.join("latest"))
+    let renamed = std::fs::rename(&partial, out.join("latest"));
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    renamed
 }
 
 #[cfg(test)]
@@ -71,6 +92,34 @@ mod tests {
         std::fs::write(&file, b"").unwrap();
         let error = Output::open(&file, &"s".parse().unwrap()).unwrap_err().to_string();
         assert!(error.contains("choose another folder with --out"), "{error}");
+    }
+
+    #[test]
+    fn a_latest_that_cannot_be_set_is_told_and_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("latest/x")).unwrap();
+        let output = Output::open(folder.path(), &"a".parse().unwrap()).unwrap();
+        output.write(&report_of(&[1])).unwrap();
+        output.write(&report_of(&[1, 2])).unwrap();
+        let note = output.note().unwrap();
+        assert!(note.contains("latest does not point to this report"), "{note}");
+        assert!(output.folder().join("report.tsv").exists());
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn one_file_that_cannot_be_written_keeps_none_of_the_others_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Output::open(folder.path(), &"a".parse().unwrap()).unwrap();
+        std::fs::create_dir_all(output.folder().join("report.tsv/x")).unwrap();
+        let error = output.write(&report_of(&[1])).unwrap_err().to_string();
+        assert!(error.contains("report.tsv") && !error.contains("report.json"), "{error}");
+        for file in ["report.json", "report.html", "heatmap.svg", "levels/c01.hgrm"] {
+            assert!(output.folder().join(file).metadata().unwrap().len() > 0, "{file}");
+        }
+        assert_eq!(std::fs::read_link(folder.path().join("latest")).unwrap(), Path::new("a"));
+        assert!(!output.folder().join(".report.tsv.partial").exists());
     }
 
     #[test]

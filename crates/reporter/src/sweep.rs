@@ -44,6 +44,9 @@ pub struct Load {
     /// Why the load generator, and not the pipeline, limited the load; absent where it did not.
     #[serde(default)]
     pub generator_limited: Option<String>,
+    /// When a signal ended the load early, µs since its beginning; absent where it came to its end.
+    #[serde(default)]
+    pub interrupted_us: Option<u64>,
     /// What the load generator measured; absent where another program made the load.
     pub http: Option<Http>,
     /// Messages waiting in the Redis queue when the load ended.
@@ -144,21 +147,27 @@ pub struct Http {
     pub accepted: u64,
     /// Requests that were not accepted, by kind: `status 503`, `timeout`, `connection refused`, …
     pub errors: BTreeMap<String, u64>,
-    /// Mean time from the intended send to the whole answer, of accepted requests, µs.
-    pub mean_us: f64,
+    /// Mean time from the intended send to the whole answer, of accepted requests, µs; absent, like the figures below, where none was accepted.
+    pub mean_us: Option<f64>,
     /// Median of the same, µs.
-    pub p50_us: u64,
+    pub p50_us: Option<u64>,
     /// 99th percentile of the same, µs.
-    pub p99_us: u64,
+    pub p99_us: Option<u64>,
     /// The longest of the same, µs.
-    pub max_us: u64,
+    pub max_us: Option<u64>,
 }
 
 impl Http {
-    /// Accepted requests a second.
+    /// Accepted requests a second; 0 where none was.
     #[must_use]
     pub fn requests_per_sec(&self) -> f64 {
         if self.duration_us == 0 { 0.0 } else { self.accepted as f64 * 1e6 / self.duration_us as f64 }
+    }
+
+    /// The same; absent where none was accepted.
+    #[must_use]
+    pub fn accepted_per_sec(&self) -> Option<f64> {
+        (self.accepted > 0).then(|| self.requests_per_sec())
     }
 
     /// Requests that were not accepted.
@@ -208,6 +217,7 @@ impl Load {
             rate: None,
             repeat: once(),
             generator_limited: None,
+            interrupted_us: None,
             http: None,
             backlog: None,
             clock_steps: Vec::new(),
@@ -217,6 +227,12 @@ impl Load {
             usage: Vec::new(),
             queue: Vec::new(),
         }
+    }
+
+    /// `interrupted after 3.0 s`, where it was.
+    #[must_use]
+    pub fn interruption(&self) -> Option<String> {
+        self.interrupted_us.map(|us| format!("interrupted after {:.1} s", us as f64 / 1e6))
     }
 
     /// By setting, then by repetition: the order of a report.

@@ -85,7 +85,7 @@ impl Fixture {
             p99_limit: None,
             thresholds: ThresholdArgs::default(),
         };
-        Ok(report(&args).await?.0)
+        Ok(report(&args).await?.report)
     }
 
     async fn everything(&self) -> BTreeMap<String, Vec<Vec<u8>>> {
@@ -116,10 +116,10 @@ fn load(run: &str, messages: u64) -> Load {
         requests: messages,
         accepted: messages,
         errors: BTreeMap::new(),
-        mean_us: 100.0,
-        p50_us: 90,
-        p99_us: 300,
-        max_us: 400,
+        mean_us: Some(100.0),
+        p50_us: Some(90),
+        p99_us: Some(300),
+        max_us: Some(400),
     };
     Load { concurrency: Some(8), drain_us: Some(1000), http: Some(http), ..Load::foreign(run.parse().unwrap()) }
 }

@@ -7,6 +7,7 @@ use stamp::{Counts, LogStore, RedisUrl, RunId, Stage, clock};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// How long the pipeline may take until messages arrive again.
 const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
@@ -21,12 +22,14 @@ const COUNTS_WRITTEN: Duration = Duration::from_millis(100);
 const TELLS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How far faults go on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Course {
     /// No fault begins after this moment.
     pub(crate) end: Instant,
     /// Faults at most.
-    pub(crate) faults: Option<usize>,
+    pub(crate) faults: Option<u64>,
+    /// No fault begins once this is cancelled, and one under way is brought to its end.
+    pub(crate) stop: CancellationToken,
 }
 
 /// How the pipeline came back from a fault.
@@ -62,13 +65,14 @@ impl Harness {
         course: Course,
         mut tell: impl FnMut(&Fault, &Recovery),
     ) -> anyhow::Result<()> {
-        for fault in faults.take(course.faults.unwrap_or(usize::MAX)) {
-            sleep(fault.peace).await;
-            if clock::now() >= course.end {
+        let most = course.faults.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
+        for fault in faults.take(most) {
+            let stopped = course.stop.run_until_cancelled(sleep(fault.peace)).await.is_none();
+            if stopped || clock::now() >= course.end {
                 return Ok(());
             }
             let begin = clock::now();
-            self.inflict(fault).await?;
+            self.inflict(fault, &course.stop).await?;
             let recovered = timeout(RECOVERS_WITHIN, self.arrivals_move()).await;
             let duplicates = recovered.with_context(|| {
                 let logs: Vec<String> = Part::all().iter().map(|part| self.tail(*part)).collect();
@@ -83,7 +87,7 @@ impl Harness {
         Ok(())
     }
 
-    async fn inflict(&mut self, fault: Fault) -> anyhow::Result<()> {
+    async fn inflict(&mut self, fault: Fault, stop: &CancellationToken) -> anyhow::Result<()> {
         let (kills, stops) = self.done.entry(fault.part.to_string()).or_default();
         match fault.harm {
             Harm::Kill => {
@@ -94,7 +98,7 @@ impl Harness {
             Harm::Stop(time) => {
                 *stops += 1;
                 self.stack.signal(fault.part, Signal::STOP);
-                sleep(time).await;
+                stop.run_until_cancelled(sleep(time)).await;
                 self.stack.signal(fault.part, Signal::CONT);
             }
         }

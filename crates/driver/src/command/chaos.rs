@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Time for the pipeline to come to rest under load after the last fault.
 const CALM: Duration = Duration::from_secs(2);
@@ -27,8 +28,8 @@ pub(crate) struct ChaosArgs {
     duration: Duration,
 
     /// The most faults [default: as many as there is time for]
-    #[arg(long, value_name = "N")]
-    faults: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    faults: Option<u64>,
 
     /// Harm only these parts, for example redis,mosquitto [default: all]
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = parse_part)]
@@ -67,15 +68,19 @@ struct Shape {
 }
 
 pub(crate) async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
+    reporter::ensure_usage(!args.duration.is_zero(), || {
+        "--duration 0s leaves no time for a fault: give a longer one".to_owned()
+    })?;
     let shutdown = shutdown_on_signal()?;
-    tokio::select! {
-        done = Box::pin(chaos(&args)) => done,
-        () = shutdown.cancelled() => Ok(ExitCode::from(super::INTERRUPTED)),
-    }
+    let options = options(&args)?;
+    let stack = tokio::select! {
+        started = Box::pin(Stack::start(&options)) => started?,
+        () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
+    };
+    Box::pin(chaos(&args, stack, shutdown)).await
 }
 
-async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
-    let stack = Stack::start(&options(args)?).await?;
+async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
     let run: RunId = "chaos".parse()?;
     let redis = stack.endpoints().redis.parse()?;
     let target: Target = stack.endpoints().api.parse()?;
@@ -84,7 +89,7 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
     let endpoint = shape.endpoint(&target).await?;
     let template = Template::new(&target, &run, &shape.request_options(None)?);
-    let ended = tokio_util::sync::CancellationToken::new();
+    let ended = CancellationToken::new();
     let plan = LoadPlan {
         duration: LOAD_LASTS,
         until: Some(ended.clone()),
@@ -94,11 +99,12 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(args.duration);
     let begin = clock::now();
     let parts = if args.parts.is_empty() { Part::all().to_vec() } else { args.parts.clone() };
-    let course = Course { end: begin + args.duration, faults: args.faults };
+    let course = Course { end: begin + args.duration, faults: args.faults, stop: shutdown.clone() };
     let harming = async {
         let tell = |fault: &Fault, recovery: &Recovery| progress.note(&describe(fault, recovery, begin));
         let harmed = harness.harm(Faults::new(&parts, args.seed), course, tell).await;
-        tokio::time::sleep(CALM).await;
+        // Whoever insists by a signal is told what has become of the messages until then.
+        shutdown.run_until_cancelled(tokio::time::sleep(CALM)).await;
         ended.cancel();
         harmed
     };
@@ -108,7 +114,14 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
         output::result(&faults_table(&harness.done));
     }
     harmed?;
-    anyhow::ensure!(!harness.done.is_empty(), "no fault came about: give a longer --duration");
+    let interrupted = shutdown.is_cancelled();
+    let lasted = clock::now().duration_since(begin).as_secs_f64();
+    if interrupted {
+        progress.note(&format!(
+            "interrupted after {lasted:.1} s: waiting for what was accepted to arrive; a second Ctrl-C ends at once"
+        ));
+    }
+    anyhow::ensure!(interrupted || !harness.done.is_empty(), "no fault came about: give a longer --duration");
     let mut tally = tally?;
     let accepted = tally.accepted_ids.take().unwrap_or_default();
     let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
@@ -118,6 +131,10 @@ async fn chaos(args: &ChaosArgs) -> anyhow::Result<ExitCode> {
         output::note(&harness.tail(part));
     }
     harness.stack.stop().await;
+    if interrupted {
+        output::note(&format!("interrupted after {lasted:.1} s"));
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
     Ok(if books.lost.is_empty() && books.accepted > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -53,7 +53,9 @@ struct Gathered {
 
 pub(crate) async fn run(mut args: ClockArgs) -> anyhow::Result<ExitCode> {
     args.redis = args.redis_args.reach(&args.redis);
-    anyhow::ensure!(args.duration >= PERIOD, "--duration is too short to read a clock: give at least 2ms");
+    reporter::ensure_usage(args.duration >= PERIOD, || {
+        "--duration is too short to read a clock: give at least 2ms".to_owned()
+    })?;
     LogStore::connect(&args.redis).await?;
     let gathered = gather(&args).await?;
     let last = gathered.last.ok_or_else(|| anyhow::anyhow!("redis at {} did not tell its time", args.redis))?;

@@ -1,14 +1,18 @@
 //! The command line of this process, for a report that says how to run it again.
 
+use std::ffi::OsString;
+
 /// Options whose values may be secrets.
 const SECRET: [&str; 2] = ["-H", "--header"];
 
 /// The command line as a shell takes it, with what may be secret left out.
-pub(super) fn command_line(arguments: impl Iterator<Item = String>) -> String {
+pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
     let mut words: Vec<String> = vec!["driver".to_owned()];
     let mut hides_next = false;
     // The first is where the executable lies.
     for argument in arguments.skip(1) {
+        // What is no text is shown as far as it is.
+        let argument = argument.to_string_lossy().into_owned();
         let word = if std::mem::replace(&mut hides_next, SECRET.contains(&argument.as_str())) {
             "…".to_owned()
         } else {
@@ -37,8 +41,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn any_bytes_are_shown() {
+        use std::os::unix::ffi::OsStringExt;
+        let words = [b"driver".to_vec(), b"sweep".to_vec(), b"--out=r\xff".to_vec()].map(OsString::from_vec);
+        assert_eq!(command_line(words.into_iter()), "driver sweep '--out=r\u{fffd}'");
+    }
+
+    #[test]
     fn it_can_be_given_to_a_shell_and_tells_no_secret() {
-        let told = |words: &[&str]| command_line(words.iter().map(|&word| word.to_owned()));
+        let told = |words: &[&str]| command_line(words.iter().map(|&word| word.into()));
         assert_eq!(
             told(&["/opt/driver", "sweep", "--to", "5", "--pushserver-args", "--batch 1"]),
             "driver sweep --to 5 --pushserver-args '--batch 1'"

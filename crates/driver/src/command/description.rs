@@ -29,7 +29,7 @@ pub(super) fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String
     let time = |duration: Duration| humantime::format_duration(duration).to_string();
     let rates = !args.rates.is_empty() || args.rate_from.is_some();
     let mut settings = BTreeMap::from([
-        ("command".to_owned(), command_line(std::env::args())),
+        ("command".to_owned(), command_line(std::env::args_os())),
         ("duration".to_owned(), time(args.shape.duration)),
         ("warmup".to_owned(), time(args.warmup)),
         ("every".to_owned(), args.every.to_string()),

@@ -10,6 +10,7 @@ use crate::output;
 use crate::progress::Progress;
 use anyhow::Context;
 use clap::Args;
+use reporter::ensure_usage;
 use service::shutdown_on_signal;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
 use std::path::PathBuf;
@@ -141,16 +142,20 @@ impl ShapeArgs {
     /// # Errors
     /// When there would be nothing to measure, or the body's file cannot be read.
     pub(crate) fn request_options(&self, path: Option<&str>) -> anyhow::Result<RequestOptions> {
-        anyhow::ensure!(!self.duration.is_zero(), "--duration 0s leaves no time to load anything: give a longer one");
-        anyhow::ensure!(
-            self.ramp <= self.duration,
-            "--ramp is longer than --duration: the full load would never be reached"
-        );
-        anyhow::ensure!(
-            path.is_none_or(|path| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic())),
-            "the path {:?} is none: it begins with / and holds no spaces (write them as %20)",
-            path.unwrap_or_default()
-        );
+        ensure_usage(!self.duration.is_zero(), || {
+            "--duration 0s leaves no time to load anything: give a longer one".to_owned()
+        })?;
+        ensure_usage(!self.timeout.is_zero(), || {
+            "--timeout 0s lets no request be answered: give a longer one".to_owned()
+        })?;
+        ensure_usage(self.ramp <= self.duration, || {
+            "--ramp is longer than --duration: the full load would never be reached".to_owned()
+        })?;
+        let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
+        ensure_usage(path.is_none_or(is_path), || {
+            let path = path.unwrap_or_default();
+            format!("the path {path:?} is none: it begins with / and holds no spaces (write them as %20)")
+        })?;
         let body = match &self.body_file {
             Some(file) => {
                 let read = std::fs::read(file);
@@ -208,9 +213,9 @@ impl ShapeArgs {
     }
 }
 
-/// Reads a duration such as `10s`, `200ms` or `1m 30s`.
+/// Reads a duration such as `10s`, `1.5s`, `200ms` or `1m 30s`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}: write it with its unit, as in 10s or 200ms"))
+    reporter::parse_duration(text)
 }
 
 /// Reads a rate.
@@ -221,13 +226,8 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
 
 /// Reads `1s` or `1s..2.5s`.
 fn parse_think_time(text: &str) -> Result<ThinkTime, String> {
-    // humantime knows whole numbers only: 2.5s is 2500ms.
-    let time = |text: &str| match text.strip_suffix('s').and_then(|seconds| seconds.parse::<f64>().ok()) {
-        Some(seconds) if (0.0..1e6).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => parse_duration(text),
-    };
     let (least, most) = text.split_once("..").unwrap_or((text, text));
-    let (least, most) = (time(least)?, time(most)?);
+    let (least, most) = (parse_duration(least)?, parse_duration(most)?);
     if least > most { Err(format!("{text}: the first is to be the shorter one")) } else { Ok(ThinkTime(least, most)) }
 }
 

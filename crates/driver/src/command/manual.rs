@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 use clap_complete::Shell;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,8 +26,10 @@ pub(crate) struct ManArgs {
 pub(crate) fn completions(args: &CompletionsArgs, mut command: clap::Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, NAME, &mut script);
-    std::io::stdout().write_all(&script).context("cannot print the completions")?;
-    Ok(ExitCode::SUCCESS)
+    match std::io::stdout().write_all(&script) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print the completions"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// Writes a manual page for each subcommand that is not hidden.

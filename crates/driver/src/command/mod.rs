@@ -1,11 +1,13 @@
 //! One module for each subcommand: its arguments, and what it does.
 
 pub(crate) mod chaos;
+mod check;
 pub(crate) mod clock;
 mod command_line;
 pub(crate) mod deployment;
 mod description;
 mod health;
+pub(crate) mod idle;
 pub(crate) mod load;
 mod load_result;
 mod manual;
@@ -29,5 +31,11 @@ pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;
 
 /// The exit code of a command that has made a report.
 fn reported(report: &Report) -> ExitCode {
-    if report.misses_a_threshold() { ExitCode::from(THRESHOLD_MISSED) } else { ExitCode::SUCCESS }
+    if report.misses_a_threshold() {
+        ExitCode::from(THRESHOLD_MISSED)
+    } else if report.accepted_nothing() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::output;
 use clap::Subcommand;
-use reporter::{CompareArgs, ExportArgs, ImportArgs, ReportArgs};
+use reporter::{CompareArgs, ExportArgs, ImportArgs, Made, ReportArgs};
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
@@ -35,9 +35,12 @@ impl Reporting {
 }
 
 async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    let (report, folder) = reporter::report(&args).await?;
+    let Made { report, folder, note } = reporter::report(&args).await?;
     if let Some(table) = report.thresholds_table() {
         output::note(&table);
+    }
+    if let Some(note) = note {
+        output::note(&note);
     }
     output::result(&folder.display().to_string());
     Ok(super::reported(&report))

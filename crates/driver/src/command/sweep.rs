@@ -19,6 +19,7 @@ use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys}
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SweepArgs {
@@ -68,7 +69,7 @@ pub(crate) struct SweepArgs {
 
     /// What makes the load: this program, or wrk with scripts/post.lua (whole seconds, closed loop, no `send` stamps)
     #[arg(long, value_enum, default_value = "driver")]
-    generator: Generator,
+    pub(super) generator: Generator,
 
     #[command(flatten)]
     pub(super) shape: ShapeArgs,
@@ -87,7 +88,7 @@ pub(crate) struct SweepArgs {
 
     /// The stages that messages pass, in order, parted by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path, default_value = "send,apiserver,enqueue,pushserver,publish,mqttclient")]
-    path: Path,
+    pub(super) path: Path,
 
     /// How the driver's own event times come about
     #[arg(long, value_enum, default_value = "disciplined")]
@@ -95,7 +96,7 @@ pub(crate) struct SweepArgs {
 
     /// Start even though a stage of the path is missing or samples another N
     #[arg(long)]
-    skip_service_check: bool,
+    pub(super) skip_service_check: bool,
 
     /// After a level: give up on messages that have not arrived when nothing has moved for this long
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
@@ -124,77 +125,70 @@ pub(crate) struct SweepArgs {
     thresholds: ThresholdArgs,
 
     #[command(flatten)]
-    remote: RemoteArgs,
+    pub(super) remote: RemoteArgs,
 
     #[command(flatten)]
     pub(super) local: LocalArgs,
 }
 
-/// Levels of one sweep at most.
-const MOST_LEVELS: f64 = 10_000.0;
-
 /// What makes the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Generator {
+pub(super) enum Generator {
     Driver,
     Wrk,
 }
 
 pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(args.from <= args.to, "--from {} is above --to {}: exchange them", args.from, args.to);
-    if let (Some(from), Some(to), Some(step)) = (args.rate_from, args.rate_to, args.rate_step) {
-        anyhow::ensure!(from <= to, "--rate-from {from} is above --rate-to {to}: exchange them");
-        let levels = (to - from) / step;
-        anyhow::ensure!(levels < MOST_LEVELS, "--rate-step {step} makes {levels:.0} levels: give a larger one");
-    }
+    args.check()?;
     let options = args.shape.request_options(args.http_path.as_deref())?;
-    anyhow::ensure!(args.clock != service::Clock::Off, "--clock off leaves nothing to report: use driver load instead");
     let wrk = match args.generator {
         Generator::Driver => None,
         Generator::Wrk => {
-            anyhow::ensure!(
-                args.rates.is_empty() && args.rate_from.is_none(),
-                "wrk knows no rates: leave --generator wrk or the rates out"
-            );
             args.path = args.path.without_send();
             Some(Wrk::find().await?)
         }
     };
     let shutdown = shutdown_on_signal()?;
     let id = sweep_id();
-    let output = Output::open(&args.out, &id)?;
     let judge = args.thresholds.open(args.path.stages())?;
+    let output = Output::open(&args.out, &id)?;
     let opening = async {
         let pipeline = Pipeline::open(&args.remote, &args.local, args.every).await?;
         let endpoint = args.shape.endpoint(&pipeline.target).await?;
         anyhow::Ok((pipeline, endpoint))
     };
-    let (mut pipeline, endpoint) = tokio::select! {
-        opened = Box::pin(opening) => opened?,
-        () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
-    };
-    let source = Source { endpoint, options, wrk };
-    let mut sweeping = Sweeping::new(&args, source, id, output, &pipeline).await;
-    let swept = tokio::select! {
-        swept = Box::pin(sweeping.run(&mut pipeline)) => Some(swept),
+    let opened = tokio::select! {
+        opened = Box::pin(opening) => Some(opened),
         () = shutdown.cancelled() => None,
     };
-    sweeping.progress.finish();
-    let judged = match &swept {
-        Some(Ok(())) => judge.conclude(&mut sweeping.report, &sweeping.output),
-        _ => Ok(()),
+    let Some(Ok((mut pipeline, endpoint))) = opened else {
+        output.discard_empty();
+        return opened.map_or(Ok(ExitCode::from(super::INTERRUPTED)), |failed| failed.map(|_| ExitCode::FAILURE));
     };
+    let told = shutdown.clone();
+    tokio::spawn(async move {
+        told.cancelled().await;
+        output::note("stopping: waiting for what was accepted to arrive; a second Ctrl-C ends at once");
+    });
+    let source = Source { endpoint, options, wrk };
+    let mut sweeping = Sweeping::new(&args, source, id, output, &pipeline, shutdown.clone()).await;
+    let swept = Box::pin(sweeping.run(&mut pipeline)).await;
+    sweeping.progress.finish();
+    // However the sweep ended, what it has measured is judged and kept.
+    let judged = judge.conclude(&mut sweeping.report, &sweeping.output);
+    let written = sweeping.write_again();
     sweeping.tell_outcome();
     sweeping.live.close().await;
     service::close(&sweeping.tracer).await;
     pipeline.close().await;
-    match swept {
-        Some(swept) => {
-            swept?;
-            judged?;
-            Ok(super::reported(&sweeping.report))
+    let failed = swept.err().or(written.err()).or(judged.err().map(Into::into));
+    match failed {
+        Some(error) if !shutdown.is_cancelled() => Err(error),
+        failed => {
+            failed.inspect(output::error);
+            let interrupted = shutdown.is_cancelled();
+            Ok(if interrupted { ExitCode::from(super::INTERRUPTED) } else { super::reported(&sweeping.report) })
         }
-        None => Ok(ExitCode::from(super::INTERRUPTED)),
     }
 }
 
@@ -217,10 +211,21 @@ struct Sweeping<'a> {
     tracer: Tracer,
     progress: Progress,
     live: LiveFigures,
+    /// Cancelled by a signal: the load under way ends, is drained and kept, and no other begins.
+    shutdown: CancellationToken,
+    /// Whether the report could not be written when it was tried last.
+    unwritten: bool,
 }
 
 impl<'a> Sweeping<'a> {
-    async fn new(args: &'a SweepArgs, source: Source, id: RunId, output: Output, pipeline: &Pipeline) -> Self {
+    async fn new(
+        args: &'a SweepArgs,
+        source: Source,
+        id: RunId,
+        output: Output,
+        pipeline: &Pipeline,
+        shutdown: CancellationToken,
+    ) -> Self {
         let path = &args.path;
         let sweep = Sweep {
             id,
@@ -245,19 +250,28 @@ impl<'a> Sweeping<'a> {
             tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
             progress: Progress::new(args.shape.duration.saturating_add(args.warmup).saturating_mul(levels)),
             live: LiveFigures::default(),
+            shutdown,
+            unwritten: false,
         }
     }
 
     async fn run(&mut self, pipeline: &mut Pipeline) -> anyhow::Result<()> {
         self.live = LiveFigures::open(&self.args.live, &self.tracer, &pipeline.log, &self.args.path).await?;
         if !self.args.skip_service_check {
-            check_services(&pipeline.log, &self.args.path, self.args.every).await?;
+            let shutdown = self.shutdown.clone();
+            tokio::select! {
+                checked = check_services(&pipeline.log, &self.args.path, self.args.every) => checked?,
+                () = shutdown.cancelled() => return Ok(()),
+            }
         }
         if !self.args.json {
             self.progress.result(&heading());
         }
         for (number, setting) in self.settings.clone().iter().enumerate() {
             self.level(number + 1, setting, pipeline).await?;
+            if self.shutdown.is_cancelled() {
+                break;
+            }
         }
         if self.args.repeat > 1 && !self.args.json {
             self.progress.result(&spread_table(&self.report));
@@ -274,30 +288,50 @@ impl<'a> Sweeping<'a> {
             let plan = self.plan(&warmup, setting, pipeline);
             let duration = self.args.warmup;
             let plan = LoadPlan { duration, ramp: plan.ramp.min(duration), requests: None, ..plan };
-            self.load(&warmup, setting, plan, pipeline).await?;
+            let shutdown = self.shutdown.clone();
+            tokio::select! {
+                warm = self.load(&warmup, setting, plan, pipeline) => warm.map(|_| ())?,
+                // It counts nowhere: there is nothing to be kept.
+                () = shutdown.cancelled() => return Ok(()),
+            }
         }
         self.progress.stage(format!("{setting}, level {number} of {}", self.settings.len()));
         let plan = self.plan(&run, setting, pipeline);
         self.live.level_begins(&run, number, setting);
         let load = self.load(&run, setting, plan, pipeline).await?;
         self.live.level_ends().await;
+        if load.interrupted_us.is_some() && load.http.as_ref().is_some_and(|http| http.requests == 0) {
+            return Ok(());
+        }
         let level = reporter::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
         self.sweep.loads.push(load);
         self.sweep.loads.sort_by(Load::cmp_setting);
         self.report.add(level);
         self.report.conclude(self.quality.summary());
-        self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await?;
-        self.output.write(&self.report)?;
+        if let Err(error) = self.output.write(&self.report) {
+            // The next levels are measured all the same: it may be mended by then.
+            if !std::mem::replace(&mut self.unwritten, true) {
+                self.progress.note(&error.to_string());
+            }
+        } else {
+            self.unwritten = false;
+        }
+        let saved = self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await;
         // Printed last: who sees the line finds the level in the files.
         self.progress.result(&line);
-        Ok(())
+        Ok(saved?)
+    }
+
+    /// Tries once more to write a report that could not be written after its last level.
+    fn write_again(&self) -> anyhow::Result<()> {
+        if self.unwritten { Ok(self.output.write(&self.report)?) } else { Ok(()) }
     }
 
     fn plan(&self, run: &RunId, setting: &Setting, pipeline: &Pipeline) -> LoadPlan {
         let template = Template::new(&pipeline.target, run, &self.source.options);
         let plan = self.args.shape.plan(self.source.endpoint.clone(), template, setting.connections, setting.rate);
-        LoadPlan { requests: self.args.requests, ..plan }
+        LoadPlan { requests: self.args.requests, until: Some(self.shutdown.clone()), ..plan }
     }
 
     /// Loads the pipeline and waits until it is empty again.
@@ -311,6 +345,7 @@ impl<'a> Sweeping<'a> {
         let steps_before = pipeline.log.clock_steps(0).await?.len();
         let monitor = Monitor::start(pipeline);
         let begin_us = pipeline.log.time_us().await?;
+        let planned = plan.duration;
         let (mut http, connections, limited_by) = match &self.source.wrk {
             None => {
                 let tally =
@@ -319,10 +354,14 @@ impl<'a> Sweeping<'a> {
             }
             Some(wrk) => {
                 let payload_bytes = self.args.shape.payload_bytes;
-                let result = wrk.run(&pipeline.target, run, plan.connections, plan.duration, payload_bytes).await?;
+                let (target, ended) = (&pipeline.target, &self.shutdown);
+                let result = wrk.run(target, run, plan.connections, plan.duration, payload_bytes, ended).await?;
                 (wrk_http(result), plan.connections, None)
             }
         };
+        let lasted = Duration::from_micros(http.duration_us);
+        let all_sent = self.args.requests.is_some_and(|requests| http.requests >= requests);
+        let interrupted = self.shutdown.is_cancelled() && lasted < planned && !all_sent;
         let end_us = pipeline.log.time_us().await?;
         let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
@@ -330,6 +369,10 @@ impl<'a> Sweeping<'a> {
             // wrk does not count the answers that come after its last second: accepted is what the pipeline has taken in.
             http.accepted = settled(pipeline, run, &self.args.path).await?;
             http.requests = http.requests.max(http.accepted);
+            if http.accepted == 0 {
+                // Its times are of all answers, whatever they said.
+                (http.mean_us, http.p50_us, http.p99_us, http.max_us) = (None, None, None, None);
+            }
         }
         self.progress.stage(format!("{setting}, draining"));
         let patience = Patience { still: self.args.drain_timeout, whole: self.args.drain_limit };
@@ -342,6 +385,7 @@ impl<'a> Sweeping<'a> {
             rate: setting.rate,
             repeat: setting.repeat,
             generator_limited: limited_by,
+            interrupted_us: interrupted.then_some(http.duration_us),
             http: Some(http),
             backlog: Some(backlog),
             clock_steps: pipeline.log.clock_steps(steps_before).await?,
@@ -378,11 +422,20 @@ impl<'a> Sweeping<'a> {
     fn tell_outcome(&self) {
         if self.report.levels.is_empty() {
             self.output.discard_empty();
+            if let Some(table) = self.report.thresholds_table() {
+                output::note(&table);
+            }
             return output::note("no level was finished: there is no report");
         }
         output::note(&stamping_table(&self.report));
         if let Some(table) = self.report.thresholds_table() {
             output::note(&table);
+        }
+        if self.report.accepted_nothing() {
+            self.report.findings.verdict.iter().for_each(|sentence| output::note(sentence));
+        }
+        if let Some(note) = self.output.note() {
+            output::note(&note);
         }
         output::note(&format!("report: {}", self.output.folder().display()));
     }
@@ -399,10 +452,10 @@ fn wrk_http(result: WrkResult) -> Http {
         requests: result.requests,
         accepted: result.requests,
         errors: result.errors,
-        mean_us,
-        p50_us: whole(p50),
-        p99_us: whole(p99),
-        max_us: whole(max),
+        mean_us: Some(mean_us),
+        p50_us: Some(whole(p50)),
+        p99_us: Some(whole(p99)),
+        max_us: Some(whole(max)),
     }
 }
 

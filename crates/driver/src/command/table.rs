@@ -1,6 +1,6 @@
 //! The tables that people read on the terminal.
 
-use reporter::{Level, Report};
+use reporter::{Http, Level, Report};
 use std::fmt::Write;
 
 const WIDTHS: [usize; 12] = [4, 9, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];
@@ -22,8 +22,8 @@ pub(super) fn row(level: &Level) -> String {
     let mut row = columns(&[
         text(load.concurrency.map(|c| c.to_string())),
         load.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
-        text(http.map(|http| format!("{:.0}", http.requests_per_sec()))),
-        text(http.map(|http| format!("{:.3}", http.mean_us / 1e3))),
+        text(http.and_then(Http::accepted_per_sec).map(|rate| format!("{rate:.0}"))),
+        text(http.and_then(|http| http.mean_us).map(|us| format!("{:.3}", us / 1e3))),
         text(arrival.mean_us.map(|us| format!("{:.3}", us / 1e3))),
         milliseconds(arrival.p50_us),
         milliseconds(arrival.p90_us),
@@ -54,6 +54,9 @@ pub(super) fn row(level: &Level) -> String {
     }
     for (stage, lost) in books.lost_by_hop.iter().filter(|(_, lost)| *lost != 0) {
         let _ = write!(row, "  {lost} lost on the way to {stage}");
+    }
+    if let Some(interruption) = load.interruption() {
+        let _ = write!(row, "  {interruption}");
     }
     if let Some(why) = &level.stability.unstable {
         let _ = write!(row, "  unstable: {why}");
@@ -91,7 +94,7 @@ pub(super) fn spread_table(report: &Report) -> String {
             "\n{:>12} {:>4} {:>21} {:>21} {:>21}",
             levels[0].load.position().unwrap_or_default(),
             levels.len(),
-            spread(|level| level.load.http.as_ref().map(reporter::Http::requests_per_sec), 0),
+            spread(|level| level.load.http.as_ref().and_then(Http::accepted_per_sec), 0),
             spread(|level| level.arrival.p50_us.map(|us| us as f64 / 1e3), 3),
             spread(|level| level.arrival.p99_us.map(|us| us as f64 / 1e3), 3),
         );

@@ -156,9 +156,7 @@ impl Connection {
     /// Sends requests from `delay` on until the end of the load.
     pub(super) async fn run(mut self, delay: Duration) {
         let shared = self.shared.clone();
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
+        shared.pace.pause(delay).await;
         while let Some(intended) = shared.pace.next_send().await {
             if let Err(failure) = self.request(intended).await {
                 self.stream = None;

@@ -9,6 +9,9 @@ use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// Whoever waits looks this often whether the load has been ended meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Hands out intended send times until the end of the load.
 #[derive(Debug)]
 pub(super) struct Pace {
@@ -65,6 +68,18 @@ impl Pace {
         self.end.get()
     }
 
+    /// Waits for this time, or until the load is at its end.
+    pub(super) async fn pause(&self, time: Duration) {
+        let until = clock::now() + time;
+        loop {
+            let left = until.min(self.end()).saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+    }
+
     /// Ends the load now.
     pub(super) fn stop(&self) {
         self.end.set(self.end().min(clock::now()));
@@ -76,7 +91,7 @@ impl Pace {
             Kind::Closed { think, random } => {
                 if let &Some((least, most)) = think {
                     let pause = random.borrow_mut().between(least, most);
-                    tokio::time::sleep(pause.min(self.end().saturating_duration_since(clock::now()))).await;
+                    self.pause(pause).await;
                 }
                 let now = clock::now();
                 (now < self.end() && self.take_one()).then_some(now)
@@ -106,7 +121,8 @@ impl Pace {
         let timer = Timer::new()?;
         let mut intended = self.begin + open.schedule.borrow_mut().next_send();
         while intended < self.end() && self.left.get() > 0 {
-            timer.wait_until(intended).await?;
+            // Bit by bit, so that a load that is told to end does not wait for a request that is due in an hour.
+            timer.wait_until(intended.min(clock::now() + LOOK)).await?;
             let now = clock::now();
             while intended <= now && intended < self.end() && self.take_one() {
                 open.due.borrow_mut().push_back(intended);

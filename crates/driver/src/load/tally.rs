@@ -146,15 +146,17 @@ impl Tally {
 
     /// The same as the report shows it.
     pub(crate) fn http(&self) -> reporter::Http {
+        // An empty histogram tells zeros.
+        let measured = |us: u64| (!self.response.is_empty()).then_some(us);
         reporter::Http {
             duration_us: microseconds(self.duration),
             requests: self.requests,
             accepted: self.accepted(),
             errors: self.errors.clone(),
-            mean_us: self.response.mean(),
-            p50_us: self.response.value_at_quantile(0.5),
-            p99_us: self.response.value_at_quantile(0.99),
-            max_us: self.response.max(),
+            mean_us: (!self.response.is_empty()).then(|| self.response.mean()),
+            p50_us: measured(self.response.value_at_quantile(0.5)),
+            p99_us: measured(self.response.value_at_quantile(0.99)),
+            max_us: measured(self.response.max()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::load::Target;
 use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use stamp::RunId;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -9,6 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
 
 /// The script that makes wrk send envelopes.
 const SCRIPT: &str = include_str!("../../../../scripts/post.lua");
@@ -49,7 +51,7 @@ impl Wrk {
         Ok(Self { script })
     }
 
-    /// Runs one load. Dropping the future ends wrk.
+    /// Runs one load, until `ended` at most: wrk then tells what it has. Dropping the future ends wrk.
     ///
     /// # Errors
     /// When wrk fails or prints something else than expected.
@@ -60,11 +62,12 @@ impl Wrk {
         connections: u16,
         duration: Duration,
         payload_bytes: usize,
+        ended: &CancellationToken,
     ) -> anyhow::Result<WrkResult> {
         // wrk counts whole seconds, and has at least one connection on each thread.
         let seconds = duration.as_secs().max(1);
         let url = if target.path().is_some() { target.to_string() } else { format!("{target}/") };
-        let output = Command::new("wrk")
+        let wrk = Command::new("wrk")
             .args(["--latency", "-t", if connections > 1 { "2" } else { "1" }])
             .args(["-c", &connections.to_string(), "-d", &format!("{seconds}s"), "-s"])
             .arg(self.script.path())
@@ -72,9 +75,25 @@ impl Wrk {
             .env("STAMPEDE_RUN", run.as_str())
             .env("STAMPEDE_PAYLOAD_BYTES", payload_bytes.to_string())
             .kill_on_drop(true)
-            .output()
-            .await
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Ctrl-C is for the driver, which passes it on.
+            .process_group(0)
+            .spawn()
             .context("cannot run wrk")?;
+        let pid = wrk.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
+        let output = wrk.wait_with_output();
+        tokio::pin!(output);
+        let output = tokio::select! {
+            output = &mut output => output,
+            () = ended.cancelled() => {
+                // Where it has ended in this moment, there is nobody to be told.
+                let _ = pid.map(|pid| kill_process(pid, Signal::INT));
+                output.await
+            }
+        };
+        let output = output.context("cannot run wrk")?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             bail!("wrk failed ({}): {}{}", output.status, text, String::from_utf8_lossy(&output.stderr));

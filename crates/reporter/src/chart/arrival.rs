@@ -123,7 +123,7 @@ fn rate_figure(level: &Level) -> Option<Figure> {
 }
 
 fn requests_per_sec(level: &Level) -> Option<f64> {
-    level.load.http.as_ref().map(Http::requests_per_sec)
+    level.load.http.as_ref().and_then(Http::accepted_per_sec)
 }
 
 fn knees(report: &Report, row: &Row) -> Vec<Mark> {

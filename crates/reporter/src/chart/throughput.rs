@@ -144,5 +144,5 @@ fn figure(value: f64, what: &str) -> Option<Figure> {
 }
 
 fn accepted_per_sec(level: &Level) -> Option<f64> {
-    level.load.http.as_ref().map(Http::requests_per_sec)
+    level.load.http.as_ref().and_then(Http::accepted_per_sec)
 }

@@ -54,7 +54,7 @@ impl Measure {
         };
         let alone = |value: Option<f64>| value.map(|value| (value, None));
         match self {
-            Self::AcceptedPerSec => alone(level.load.http.as_ref().map(Http::requests_per_sec)),
+            Self::AcceptedPerSec => alone(level.load.http.as_ref().and_then(Http::accepted_per_sec)),
             Self::DeliveredPerSec => alone(level.delivered_per_sec()),
             Self::ArrivalP50Us => percentile(|arrival| arrival.p50_us, |ci95| ci95.p50),
             Self::ArrivalP90Us => percentile(|arrival| arrival.p90_us, |ci95| ci95.p90),

@@ -15,7 +15,8 @@ const TICKS_PER_HALF: u32 = 5;
 pub fn write_hgrm(histogram: &Histogram<u64>, out: impl Write) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
     writeln!(out, "{:>12} {:>14} {:>10} {:>14}\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)")?;
-    for value in histogram.iter_quantiles(TICKS_PER_HALF) {
+    // An empty histogram has a single tick, of nothing.
+    for value in histogram.iter_quantiles(TICKS_PER_HALF).filter(|_| !histogram.is_empty()) {
         let (us, quantile) = (value.value_iterated_to(), value.quantile_iterated_to());
         let count = histogram.count_between(0, us);
         let ms = us as f64 / 1e3;
@@ -25,10 +26,11 @@ pub fn write_hgrm(histogram: &Histogram<u64>, out: impl Write) -> std::io::Resul
             writeln!(out, "{ms:>12.3} {quantile:>14.12} {count:>10}")?;
         }
     }
-    let (mean, deviation) = (histogram.mean() / 1e3, histogram.stdev() / 1e3);
-    writeln!(out, "#[Mean    = {mean:>12.3}, StdDeviation   = {deviation:>12.3}]")?;
-    let (max, total) = (histogram.max() as f64 / 1e3, histogram.len());
-    writeln!(out, "#[Max     = {max:>12.3}, Total count    = {total:>12}]")?;
+    let measured = |us: f64| super::decimal((!histogram.is_empty()).then_some(us / 1e3), 3);
+    let (mean, deviation) = (measured(histogram.mean()), measured(histogram.stdev()));
+    writeln!(out, "#[Mean    = {mean:>12}, StdDeviation   = {deviation:>12}]")?;
+    let (max, total) = (measured(histogram.max() as f64), histogram.len());
+    writeln!(out, "#[Max     = {max:>12}, Total count    = {total:>12}]")?;
     writeln!(out, "#[Buckets = {:>12}, SubBuckets     = {:>12}]", histogram.buckets(), 2048)?;
     out.flush()
 }
@@ -71,6 +73,15 @@ mod tests {
         let last = lines.iter().rfind(|line| !line.starts_with('#')).unwrap();
         assert_eq!(last.split_whitespace().collect::<Vec<_>>()[1..], ["1.000000000000", "4"]);
         assert!(text.contains("#[Max     =        2.000, Total count    =            4]"), "{text}");
+    }
+
+    #[test]
+    fn nothing_measured_is_not_zero() {
+        let mut written = Vec::new();
+        write_hgrm(&Histogram::new_with_bounds(1, 3_600_000_000, 3).unwrap(), &mut written).unwrap();
+        let text = String::from_utf8(written).unwrap();
+        assert!(text.contains("#[Mean    =          n/a, StdDeviation   =          n/a]"), "{text}");
+        assert!(!text.contains("0.000"), "{text}");
     }
 
     #[test]

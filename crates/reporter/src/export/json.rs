@@ -24,6 +24,7 @@ mod tests {
         let stage = report.path[1].clone();
         let [first, ..] = &mut report.levels[..] else { panic!("no level") };
         first.load.generator_limited = Some("its thread was busy".to_owned());
+        first.load.interrupted_us = Some(3_000_000);
         first.load.rate = Some(0.5);
         first.load.clock_steps = vec![stamp::ClockStep { at: "5.000000".to_owned(), size: -7, err: 3 }];
         first.load.span_us = Some((-5, 9));

@@ -43,9 +43,9 @@ fn row(level: &Level) -> [String; 9] {
     let milliseconds = |us: Option<i64>| decimal(us.map(|us| us as f64 / 1e3), 3);
     [
         load.position().map_or_else(|| escaped(load.run.as_str()), |position| position.to_string()),
-        decimal(http.map(Http::requests_per_sec), 0),
+        decimal(http.and_then(Http::accepted_per_sec), 0),
         decimal(level.delivered_per_sec(), 0),
-        decimal(http.map(|http| http.mean_us / 1e3), 3),
+        decimal(http.and_then(|http| http.mean_us).map(|us| us / 1e3), 3),
         milliseconds(arrival.p50_us),
         milliseconds(arrival.p99_us),
         arrival.ci95.p99.map_or_else(|| NOT_AVAILABLE.to_owned(), interval),
@@ -66,6 +66,7 @@ fn remarks(level: &Level) -> Vec<String> {
     let number = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
     let refused = load.http.as_ref().map_or(0, Http::failed);
     [
+        load.interruption(),
         stability.unstable.as_ref().map(|why| format!("unstable: {why}")),
         load.generator_limited.as_ref().map(|why| format!("generator-limited: {why}")),
         number(refused, "requests failed"),

@@ -82,20 +82,33 @@ pub(crate) enum ExportError {
     Render(#[from] RenderError),
     #[error("{0}")]
     Write(std::io::Error),
+    #[error("{}", .0.join("; "))]
+    Some(Vec<String>),
 }
 
 /// What stands where there was nothing to measure.
 pub(crate) const NOT_AVAILABLE: &str = "n/a";
 
-/// Writes every file into `folder`. Each appears whole or not at all.
+/// Writes every file into `folder`. Each appears whole or not at all, whatever becomes of the others.
+///
+/// # Errors
+/// Names all that could not be written.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
+    let mut failed = Vec::new();
+    let mut note = |name: &str, done: Result<(), ExportError>| {
+        failed.extend(done.err().map(|error| format!("{name}: {error}")));
+    };
     for (name, render) in FILES {
-        put(folder, name, &render(report)?)?;
+        note(name, render(report).map_err(ExportError::from).and_then(|bytes| put(folder, name, &bytes)));
     }
-    let levels = folder.join(LEVELS);
+    note(LEVELS, write_levels(report, &folder.join(LEVELS)));
+    if failed.is_empty() { Ok(()) } else { Err(ExportError::Some(failed)) }
+}
+
+fn write_levels(report: &Report, folder: &Path) -> Result<(), ExportError> {
     for (name, bytes) in hgrm::levels(report)? {
-        std::fs::create_dir_all(&levels).map_err(ExportError::Write)?;
-        put(&levels, &name, &bytes)?;
+        std::fs::create_dir_all(folder).map_err(ExportError::Write)?;
+        put(folder, &name, &bytes)?;
     }
     Ok(())
 }
@@ -114,9 +127,12 @@ pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Pa
 /// Writes a file beside its place and then moves it there, so that nobody reads half of it.
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
     let partial = folder.join(format!(".{name}.partial"));
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::rename(&partial, folder.join(name)))
-        .map_err(ExportError::Write)
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, folder.join(name)));
+    if written.is_err() {
+        // It would take space on a disk that may be full.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written.map_err(ExportError::Write)
 }
 
 fn decimal(value: Option<f64>, digits: usize) -> String {

@@ -27,7 +27,7 @@ const BEFORE_HOPS: [&str; 15] = [
 const OF_HOP: [&str; 4] = ["p50_ms", "p99_ms", "wait_ms", "service_ms"];
 
 /// The columns behind those of the hops.
-const AFTER_HOPS: [&str; 19] = [
+const AFTER_HOPS: [&str; 20] = [
     "sampled",
     "incomplete",
     "accepted",
@@ -47,6 +47,7 @@ const AFTER_HOPS: [&str; 19] = [
     "repeat",
     "generator_limited",
     "unstable",
+    "interrupted",
 ];
 
 pub(super) fn render(report: &Report) -> String {
@@ -69,8 +70,8 @@ fn before_hops(level: &Level) -> [String; BEFORE_HOPS.len()] {
     let ([p50_low, p50_high], [p99_low, p99_high]) = (ends(Percentile::P50), ends(Percentile::P99));
     [
         count(load.concurrency.map(u64::from)),
-        decimal(http.map(|http| http.mean_us / 1e3), 3),
-        decimal(http.map(Http::requests_per_sec), 1),
+        decimal(http.and_then(|http| http.mean_us).map(|us| us / 1e3), 3),
+        decimal(http.and_then(Http::accepted_per_sec), 1),
         decimal(arrival.mean_us.map(|mean| mean / 1e6), 6),
         milliseconds(arrival.p50_us),
         milliseconds(arrival.p90_us),
@@ -109,10 +110,11 @@ fn after_hops(level: &Level) -> [String; AFTER_HOPS.len()] {
         count(load.http.as_ref().map(Http::failed)),
         count(load.backlog),
         decimal(load.drain_us.map(|drain| drain as f64 / 1e6), 3),
-        decimal(load.rate, 1),
+        load.rate.map_or_else(|| NOT_AVAILABLE.to_owned(), rate),
         load.repeat.to_string(),
         yes_no(load.generator_limited.is_some()),
         yes_no(stability.unstable.is_some()),
+        load.interruption().unwrap_or_else(|| yes_no(false)),
     ]
 }
 
@@ -131,6 +133,11 @@ fn line(tsv: &mut String, fields: &[String]) {
 
 fn milliseconds(us: Option<i64>) -> String {
     decimal(us.map(|us| us as f64 / 1e3), 3)
+}
+
+/// A rate as it was asked for, however many digits that has.
+fn rate(per_sec: f64) -> String {
+    if per_sec.fract() == 0.0 { format!("{per_sec:.1}") } else { per_sec.to_string() }
 }
 
 fn count(value: Option<u64>) -> String {
@@ -216,6 +223,7 @@ mod tests {
         repeat 1 1
         generator_limited no no
         unstable yes no
+        interrupted no no
         "#);
     }
 

@@ -1,6 +1,7 @@
 //! What the levels of a report together tell: how much the pipeline can sustain, what gives way first, and how sure that is. Pure.
 
 mod capacity;
+mod course;
 mod knee;
 mod pooled;
 mod service;

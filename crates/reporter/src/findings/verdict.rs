@@ -1,6 +1,6 @@
 //! The findings in plain words.
 
-use super::{Capacity, Findings, Weakest};
+use super::{Capacity, Findings, Weakest, course};
 use crate::{Level, Report};
 
 /// Sentences that a reader needs, the most important one first.
@@ -8,7 +8,12 @@ pub(super) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     if report.levels.is_empty() {
         return vec!["No level has been measured yet.".to_owned()];
     }
+    if let Some(why) = course::nothing_accepted(report) {
+        return std::iter::once(why).chain(course::interrupted(report)).collect();
+    }
     let mut sentences = vec![sustained(report, findings.capacity.as_ref())];
+    sentences.extend(course::interrupted(report));
+    sentences.extend(course::some_not_accepted(report));
     sentences.extend(findings.weakest.as_ref().map(|weakest| gives_way(report, weakest)));
     sentences.extend(tail(report, findings));
     sentences.extend(unstable(report));

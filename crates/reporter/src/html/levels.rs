@@ -49,7 +49,7 @@ fn row(report: &Report, level: &Level) -> Vec<Cell> {
         Cell::count(u64::from(load.repeat)),
         Cell::rate(level.delivered_per_sec()),
         accepted(http),
-        Cell::ms(http.map(|http| http.mean_us)),
+        Cell::ms(http.and_then(|http| http.mean_us)),
     ];
     row.extend(Percentile::ALL.map(|of| Cell::percentile((arrival.percentile(of), arrival.interval(of)))));
     row.extend([
@@ -66,7 +66,7 @@ fn row(report: &Report, level: &Level) -> Vec<Cell> {
 }
 
 fn accepted(http: Option<&Http>) -> Cell {
-    let cell = Cell::rate(http.map(Http::requests_per_sec));
+    let cell = Cell::rate(http.and_then(Http::accepted_per_sec));
     match http.map(Http::failed) {
         Some(failed) if failed > 0 => cell.note(format!("{} failed", grouped(failed as f64, 0))),
         _ => cell,

@@ -45,7 +45,8 @@ pub(super) fn is_repeated(report: &Report) -> bool {
 pub(super) fn marks(level: &Level) -> Vec<Tag> {
     let unstable = level.stability.unstable.is_some().then(|| Tag::bad("unstable"));
     let limited = level.load.generator_limited.is_some().then(|| Tag::doubt("generator-limited"));
-    unstable.into_iter().chain(limited).collect()
+    let interrupted = level.load.interruption().map(|told| Tag::doubt(&told));
+    unstable.into_iter().chain(limited).chain(interrupted).collect()
 }
 
 /// The hop that ends at the stage with this index.

@@ -31,7 +31,7 @@ fn http(evidence: &Evidence<'_>) -> Option<LittleLaw> {
     if load.rate.is_some() || http.failed() > 0 {
         return None;
     }
-    law("http", f64::from(connections), http.requests_per_sec(), http.mean_us, 0.0)
+    law("http", f64::from(connections), http.requests_per_sec(), http.mean_us?, 0.0)
 }
 
 /// Messages between intake and arrival: in flight by the stamps of sampled messages, the rate by the exact counters.

@@ -98,10 +98,10 @@ fn reported(messages: &[Message]) -> Level {
         requests: accepted,
         accepted,
         errors: BTreeMap::new(),
-        mean_us: 1.0,
-        p50_us: 1,
-        p99_us: 1,
-        max_us: 1,
+        mean_us: Some(1.0),
+        p50_us: Some(1),
+        p99_us: Some(1),
+        max_us: Some(1),
     };
     let load = Load {
         http: Some(http),

@@ -108,7 +108,7 @@ impl FromStr for Threshold {
         let (operator, value) = rest.split_at(end);
         let metric: Metric = name.trim().parse()?;
         let operator = operator.parse()?;
-        let limit = limit(value.trim(), &metric)?;
+        let (metric, limit) = limit(value.trim(), metric)?;
         if metric.is_of_the_sweep() && place.is_some() {
             return Err(InvalidThreshold::Whole(metric.to_string()));
         }
@@ -238,9 +238,9 @@ const FIGURES: &str = "mean, p50, p90, p95, p99, p999, max";
 /// Those of them that the load generator tells.
 const HTTP_FIGURES: &str = "mean, p50, p99, max";
 
-/// The value behind the operator; µs where the figure is a time.
-fn limit(text: &str, metric: &Metric) -> Result<f64, InvalidThreshold> {
-    let number = text.trim_end_matches(char::is_alphabetic);
+/// The value behind the operator, µs where the figure is a time; and the figure, which a unit of % turns into a share.
+fn limit(text: &str, metric: Metric) -> Result<(Metric, f64), InvalidThreshold> {
+    let number = text.trim_end_matches(|c: char| c.is_alphabetic() || c == '%');
     let unit = &text[number.len()..];
     let value = number.trim().parse::<f64>().ok().filter(|value| value.is_finite());
     let value = value.ok_or_else(|| InvalidThreshold::Value(text.to_owned()))?;
@@ -248,19 +248,20 @@ fn limit(text: &str, metric: &Metric) -> Result<f64, InvalidThreshold> {
     if metric.is_time() {
         return match unit {
             "" => Err(InvalidThreshold::NoUnit { value, metric: metric.to_string() }),
-            "ns" => Ok(value / 1e3),
+            "ns" => Ok((metric, value / 1e3)),
             // The sign for micro, and the Greek letter that looks the same.
-            "us" | "\u{b5}s" | "\u{3bc}s" => Ok(value),
-            "ms" => Ok(value * 1e3),
-            "s" => Ok(value * 1e6),
-            "m" => Ok(value * 60e6),
+            "us" | "\u{b5}s" | "\u{3bc}s" => Ok((metric, value)),
+            "ms" => Ok((metric, value * 1e3)),
+            "s" => Ok((metric, value * 1e6)),
+            "m" => Ok((metric, value * 60e6)),
             _ => Err(wrong("one of ns, us, µs, ms, s and m behind the number")),
         };
     }
-    match unit {
-        "" => Ok(value),
-        "k" => Ok(value * 1e3),
-        "M" => Ok(value * 1e6),
+    match (unit, &metric) {
+        ("%", &Metric::Number(number)) if number.whole.is_some() => Ok((Metric::Share(number), value)),
+        ("", _) => Ok((metric, value)),
+        ("k", _) => Ok((metric, value * 1e3)),
+        ("M", _) => Ok((metric, value * 1e6)),
         _ => Err(wrong("a plain number, or one with k for thousands or M for millions")),
     }
 }

@@ -13,6 +13,8 @@ pub(super) enum Metric {
     Cpu,
     /// A number of things, or of things a second.
     Number(&'static Number),
+    /// The same in percent of what it is a part of.
+    Share(&'static Number),
     /// Messages a second that the pipeline carried within the limit, in the whole sweep.
     Capacity,
 }
@@ -39,27 +41,86 @@ pub(super) enum Figure {
 #[derive(Debug)]
 pub(super) struct Number {
     pub(super) name: &'static str,
-    /// Absent where another program made the load and nobody tells.
-    of: fn(&Level) -> Option<f64>,
+    /// Its value, or why nobody knows it.
+    of: fn(&Level) -> Result<f64, String>,
+    /// What it is a part of; absent where it is no part.
+    pub(super) whole: Option<fn(&Level) -> u64>,
 }
 
 /// All of them.
 pub(super) const NUMBERS: &[Number] = &[
-    Number { name: "lost", of: |level| Some(level.books.lost as f64) },
-    Number { name: "late", of: |level| Some(level.books.late as f64) },
-    Number { name: "in_flight", of: |level| Some(level.books.in_flight as f64) },
-    Number { name: "duplicates", of: |level| Some(level.books.duplicates as f64) },
-    Number { name: "errors", of: |level| level.load.http.as_ref().map(|http| http.failed() as f64) },
-    Number { name: "shed", of: |level| Some(level.books.shed as f64) },
-    Number { name: "reordered", of: |level| Some(level.traces.reordered as f64) },
-    Number { name: "negative", of: |level| Some(level.traces.negative as f64) },
-    Number { name: "stamps_dropped", of: |level| Some(level.traces.stamps_dropped as f64) },
-    Number { name: "backlog", of: |level| level.load.backlog.map(|backlog| backlog as f64) },
-    Number { name: "unstable", of: |level| Some(f64::from(u8::from(level.stability.unstable.is_some()))) },
-    Number { name: "rps", of: |level| level.load.http.as_ref().map(Http::requests_per_sec) },
-    // Where nothing arrives, nothing a second does.
-    Number { name: "delivered", of: |level| level.delivered_per_sec().or((level.books.arrived == 0).then_some(0.0)) },
+    Number { name: "lost", of: |level| message(level, level.books.lost as f64), whole: Some(messages) },
+    Number { name: "late", of: |level| message(level, level.books.late as f64), whole: Some(messages) },
+    Number { name: "in_flight", of: |level| message(level, level.books.in_flight as f64), whole: Some(messages) },
+    Number { name: "duplicates", of: |level| message(level, level.books.duplicates as f64), whole: Some(messages) },
+    Number { name: "errors", of: |level| request(level, |http| http.failed() as f64), whole: Some(requests) },
+    Number { name: "shed", of: |level| Ok(level.books.shed as f64), whole: Some(requests) },
+    Number { name: "reordered", of: |level| sample(level, level.traces.reordered as f64), whole: Some(samples) },
+    Number { name: "negative", of: |level| sample(level, level.traces.negative as f64), whole: None },
+    Number { name: "stamps_dropped", of: |level| message(level, level.traces.stamps_dropped as f64), whole: None },
+    Number {
+        name: "backlog",
+        of: |level| level.load.backlog.map(|backlog| backlog as f64).ok_or_else(another),
+        whole: None,
+    },
+    Number {
+        name: "unstable",
+        of: |level| message(level, f64::from(u8::from(level.stability.unstable.is_some()))),
+        whole: None,
+    },
+    Number {
+        name: "rps",
+        of: |level| {
+            let rate = level.load.http.as_ref().ok_or_else(another)?.accepted_per_sec();
+            rate.ok_or_else(|| none_accepted(level))
+        },
+        whole: None,
+    },
+    Number {
+        name: "delivered",
+        // Where nothing arrives of what was accepted, nothing a second does.
+        of: |level| message(level, level.delivered_per_sec().unwrap_or(0.0)),
+        whole: None,
+    },
 ];
+
+/// Messages that the pipeline took in.
+fn messages(level: &Level) -> u64 {
+    level.books.accepted + level.books.unanswered
+}
+
+fn samples(level: &Level) -> u64 {
+    level.traces.sampled
+}
+
+/// Requests sent; where nobody tells, what was taken in and what was refused.
+fn requests(level: &Level) -> u64 {
+    level.load.http.as_ref().map_or(messages(level) + level.books.shed, |http| http.requests)
+}
+
+/// A figure of messages tells nothing where there was none.
+fn message(level: &Level, value: f64) -> Result<f64, String> {
+    if messages(level) > 0 { Ok(value) } else { Err(none_accepted(level)) }
+}
+
+/// A figure of the sampled messages.
+fn sample(level: &Level, value: f64) -> Result<f64, String> {
+    message(level, value)?;
+    if level.traces.sampled > 0 { Ok(value) } else { Err("no message was sampled".to_owned()) }
+}
+
+/// A figure of the requests.
+fn request(level: &Level, value: impl Fn(&Http) -> f64) -> Result<f64, String> {
+    let http = level.load.http.as_ref().ok_or_else(another)?;
+    if http.requests > 0 { Ok(value(http)) } else { Err("no request was sent".to_owned()) }
+}
+
+fn none_accepted(level: &Level) -> String {
+    match level.load.http.as_ref().and_then(|http| http.errors.iter().max_by_key(|(_, count)| **count)) {
+        Some((kind, count)) => format!("no request was accepted ({count} × {kind})"),
+        None => "no request was accepted".to_owned(),
+    }
+}
 
 impl Metric {
     /// Whether its values are µs.
@@ -89,7 +150,8 @@ impl Metric {
             Self::Latency(Span::Arrival, figure) => figure.of(&level.arrival),
             Self::Latency(Span::User, figure) => figure.of(&level.user),
             Self::Latency(Span::Http, figure) => {
-                level.load.http.as_ref().ok_or_else(another).map(|http| figure.of_http(http))
+                let http = level.load.http.as_ref().ok_or_else(another)?;
+                figure.of_http(http).ok_or_else(|| none_accepted(level))
             }
             Self::Latency(Span::Hop(stage), figure) => {
                 let hop = level.hops.iter().find(|hop| hop.stage == *stage);
@@ -98,7 +160,11 @@ impl Metric {
             Self::Cpu => {
                 level.cpu_us_per_message().ok_or_else(|| "nobody told what the pipeline's parts spent".to_owned())
             }
-            Self::Number(number) => (number.of)(level).ok_or_else(another),
+            Self::Number(number) => (number.of)(level),
+            Self::Share(number) => {
+                let (value, whole) = ((number.of)(level)?, number.whole.map_or(0, |whole| whole(level)));
+                if whole > 0 { Ok(100.0 * value / whole as f64) } else { Err(none_accepted(level)) }
+            }
             Self::Capacity => Err("it is of the whole sweep".to_owned()),
         }
     }
@@ -145,13 +211,13 @@ impl Figure {
     }
 
     /// Its value among those that the load generator tells, µs.
-    fn of_http(self, http: &Http) -> f64 {
+    fn of_http(self, http: &Http) -> Option<f64> {
         match self {
             Self::Mean => http.mean_us,
-            Self::Percentile(Percentile::P50) => http.p50_us as f64,
+            Self::Percentile(Percentile::P50) => http.p50_us.map(|us| us as f64),
             // The grammar takes no other percentile of it.
-            Self::Percentile(_) => http.p99_us as f64,
-            Self::Max => http.max_us as f64,
+            Self::Percentile(_) => http.p99_us.map(|us| us as f64),
+            Self::Max => http.max_us.map(|us| us as f64),
         }
     }
 }
@@ -174,7 +240,7 @@ impl fmt::Display for Metric {
                 write!(f, "{span}.{figure}")
             }
             Self::Cpu => f.write_str("cpu"),
-            Self::Number(number) => f.write_str(number.name),
+            Self::Number(number) | Self::Share(number) => f.write_str(number.name),
             Self::Capacity => f.write_str("capacity"),
         }
     }

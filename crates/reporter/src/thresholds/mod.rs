@@ -7,11 +7,9 @@ mod verdict;
 pub use grammar::{InvalidThreshold, Threshold};
 pub use verdict::ThresholdVerdict;
 
-use crate::{Output, OutputError, Report, export};
+use crate::{Destination, Output, OutputError, Report, export};
 use clap::Args;
 use stamp::Stage;
-use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// The exit code of a command that missed a threshold.
@@ -59,11 +57,11 @@ pub enum ThresholdError {
 #[derive(Debug)]
 pub struct Judge {
     thresholds: Vec<Threshold>,
-    junit: Option<(PathBuf, File)>,
+    junit: Option<Destination>,
 }
 
 impl ThresholdArgs {
-    /// Opens the file for the verdicts and checks that the path has what the thresholds are on: what cannot work fails here, before the
+    /// Sees whether the file for the verdicts can be written, and checks that the path has what the thresholds are on: what cannot work fails here, before the
     /// load and not after it.
     ///
     /// # Errors
@@ -79,11 +77,10 @@ impl ThresholdArgs {
                 });
             }
         }
-        let create = |path: &PathBuf| match File::create(path) {
-            Ok(file) => Ok((path.clone(), file)),
-            Err(source) => Err(ThresholdError::Junit { path: path.clone(), source }),
+        let open = |path: &PathBuf| {
+            Destination::open(path).map_err(|source| ThresholdError::Junit { path: path.clone(), source })
         };
-        Ok(Judge { thresholds: self.thresholds.clone(), junit: self.junit.as_ref().map(create).transpose()? })
+        Ok(Judge { thresholds: self.thresholds.clone(), junit: self.junit.as_ref().map(open).transpose()? })
     }
 }
 
@@ -93,7 +90,8 @@ impl Judge {
         report.thresholds = self.thresholds.iter().map(|threshold| threshold.judge(report)).collect();
     }
 
-    /// Judges a finished report that has been written, and writes it again with the verdicts. Does nothing where there are no thresholds.
+    /// Judges a report that has been written, and writes it again with the verdicts. Does nothing where there are no thresholds. The verdicts
+    /// are written even where the report cannot be.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -102,8 +100,10 @@ impl Judge {
             return Ok(());
         }
         self.judge(report);
-        output.write(report)?;
-        self.save(report)
+        // Without a level there is no report, but the verdicts say so.
+        let written = if report.levels.is_empty() { Ok(()) } else { output.write(report) };
+        self.save(report)?;
+        Ok(written?)
     }
 
     /// Writes the verdicts of a report as JUnit XML, where that is asked for.
@@ -111,8 +111,9 @@ impl Judge {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(self, report: &Report) -> Result<(), ThresholdError> {
-        let Some((path, mut file)) = self.junit else { return Ok(()) };
-        file.write_all(export::junit(report).as_bytes()).map_err(|source| ThresholdError::Junit { path, source })
+        let Some(file) = self.junit else { return Ok(()) };
+        let path = || file.path().to_owned();
+        file.write(export::junit(report).as_bytes()).map_err(|source| ThresholdError::Junit { path: path(), source })
     }
 }
 
@@ -159,7 +160,7 @@ mod tests {
         let args = ["--threshold", "arrival.p50<1ns", "--threshold", "lost==0", "--junit", junit.to_str().unwrap()];
         let mut report = report_of(&[1, 2]);
         let judge = thresholds(&args).unwrap().open(&report.path).unwrap();
-        assert_eq!(std::fs::read(&junit).unwrap(), b"", "it is opened before anything is measured");
+        assert!(!junit.exists(), "nobody finds an empty file before there are verdicts");
         let output = Output::open(folder.path(), &"a".parse().unwrap()).unwrap();
         judge.conclude(&mut report, &output).unwrap();
         assert_eq!(report.thresholds.iter().map(|verdict| verdict.held).collect::<Vec<_>>(), [false, true]);

@@ -103,6 +103,8 @@ impl ThresholdVerdict {
             let at = self.at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
             if self.is_time {
                 format!("{:.3} ms{at}", value / 1e3)
+            } else if self.threshold.contains('%') {
+                format!("{value:.3} %{at}")
             } else if value.fract() == 0.0 {
                 format!("{value:.0}{at}")
             } else {

@@ -98,7 +98,7 @@ fn two_runs() -> Vec<Run> {
 #[test]
 fn the_file_is_text_that_anybody_can_read() {
     insta::assert_snapshot!(text(&bytes(&two_runs())), @r#"
-    {"format":"stampede-raw","version":1,"sweep":{"id":"s","started_unix_s":1,"every":1,"path":["send","apiserver","enqueue","pushserver","publish","mqttclient"],"settings":{},"environment":{},"p99_limit_us":50000,"loads":[{"run":"a","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]},{"run":"b","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]}]},"clock_steps":[],"runs":[{"run":"a","stages":["send","publish"]},{"run":"b","stages":["send","publish"]}]}
+    {"format":"stampede-raw","version":1,"sweep":{"id":"s","started_unix_s":1,"every":1,"path":["send","apiserver","enqueue","pushserver","publish","mqttclient"],"settings":{},"environment":{},"p99_limit_us":50000,"loads":[{"run":"a","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"interrupted_us":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]},{"run":"b","concurrency":null,"rate":null,"repeat":1,"generator_limited":null,"interrupted_us":null,"http":null,"backlog":null,"clock_steps":[],"drain_us":null,"span_us":null,"cutoff":null,"usage":[],"queue":[]}]},"clock_steps":[],"runs":[{"run":"a","stages":["send","publish"]},{"run":"b","stages":["send","publish"]}]}
     {"run":"a","counts":{"send@1-a.0":7}}
     {"run":"a","stage":"send","entries":3,"hex":[2]}
     {"id":1,"time":"1.000000"}

@@ -1,0 +1,260 @@
+//! What is interrupted keeps what it measured; and what cannot be written keeps nothing else away.
+#![allow(clippy::unwrap_used)]
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// A driver that ends with its test.
+struct Running(Option<Child>);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().unwrap()
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child().id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    fn output(mut self) -> Output {
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn driver(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+    command.args(args).env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Polls until there is something, for 60 s.
+fn until<T>(mut poll: impl FnMut() -> Option<T>, otherwise: &str) -> T {
+    for _ in 0..6000 {
+        if let Some(found) = poll() {
+            return found;
+        }
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+    panic!("{otherwise}");
+}
+
+/// A port that nobody has.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What a sweep tells Prometheus at this port, once it does.
+fn page(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page).ok()?;
+    Some(page)
+}
+
+/// Whether this level is under way and has had answers.
+fn is_loading(port: u16, level: &str) -> bool {
+    let page = page(port).unwrap_or_default();
+    let line = |name: &str| page.lines().find(|line| line.starts_with(name));
+    line("stampede_load_response_seconds_count").is_some_and(|line| !line.ends_with(" 0"))
+        && line("stampede_sweep_level").is_some_and(|line| line.ends_with(level))
+}
+
+/// Starts a sweep of long levels, and sends the signal once this level has had answers.
+fn interrupted(out: &Path, level: &str, args: &[&str], with: Signal) -> Output {
+    let port = free_port();
+    let at = format!("127.0.0.1:{port}");
+    let line = ["sweep", "--warmup", "0s", "--every", "10", "--prometheus-listen", &at, "--out", out.to_str().unwrap()];
+    let mut child = Running::start(&mut driver(&[&line, args].concat()));
+    until(|| is_loading(port, level).then_some(()), "the level never had answers");
+    child.signal(with);
+    child.output()
+}
+
+fn report(out: &Path) -> Value {
+    serde_json::from_slice(&fs::read(out.join("latest/report.json")).unwrap()).unwrap()
+}
+
+fn whole(out: &Path) {
+    for file in fs::read_dir(out.join("latest")).unwrap().flatten() {
+        assert!(file.metadata().unwrap().len() > 0, "{:?}", file.path());
+        assert!(!file.file_name().to_string_lossy().contains("partial"), "{:?}", file.path());
+    }
+}
+
+#[test]
+fn a_first_level_that_is_interrupted_is_kept_and_judged() {
+    let out = tempfile::tempdir().unwrap();
+    let junit = out.path().join("j.xml");
+    let args = ["--levels", "2,4", "-d", "60s", "--threshold", "lost==0", "--junit", junit.to_str().unwrap()];
+    let output = interrupted(out.path(), " 1", &args, Signal::INT);
+    assert_eq!(output.status.code(), Some(130), "{}", told(&output));
+    let report = report(out.path());
+    let [level] = &report["levels"].as_array().unwrap()[..] else { panic!("{report}") };
+    assert!(level["load"]["interrupted_us"].as_u64().unwrap() > 0, "{level}");
+    assert!(level["arrival"]["count"].as_u64().unwrap() > 0, "{level}");
+    // It was drained.
+    assert_eq!(level["books"]["accepted"], level["books"]["arrived"], "{level}");
+    assert_eq!(report["thresholds"][0]["held"], true, "{report}");
+    whole(out.path());
+    let xml = fs::read_to_string(&junit).unwrap();
+    assert!(xml.contains("tests=\"1\" failures=\"0\"") && xml.trim_end().ends_with("</testsuites>"), "{xml}");
+    for file in ["report.tsv", "summary.md", "report.html"] {
+        let text = fs::read_to_string(out.path().join("latest").join(file)).unwrap();
+        assert!(text.contains("interrupted after "), "{file}");
+    }
+    let rows = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(rows.contains("interrupted after "), "{rows}");
+}
+
+#[test]
+fn a_later_level_that_is_interrupted_is_kept_beside_the_others() {
+    let out = tempfile::tempdir().unwrap();
+    let thresholds = ["--threshold", "lost==0@r=100", "--threshold", "lost==0@c=9"];
+    // By SIGTERM it is the same.
+    let args = [&["--rates", "100,200", "-d", "4s"], &thresholds[..]].concat();
+    let output = interrupted(out.path(), " 2", &args, Signal::TERM);
+    assert_eq!(output.status.code(), Some(130), "{}", told(&output));
+    let report = report(out.path());
+    let interrupted: Vec<bool> =
+        report["levels"].as_array().unwrap().iter().map(|level| !level["load"]["interrupted_us"].is_null()).collect();
+    assert_eq!(interrupted, [false, true], "{report}");
+    let held: Vec<&Value> = report["thresholds"].as_array().unwrap().iter().map(|verdict| &verdict["held"]).collect();
+    assert_eq!(held, [true, false]);
+    whole(out.path());
+}
+
+#[test]
+fn an_interrupted_sweep_waits_for_no_request_that_is_due_in_an_hour() {
+    for load in [&["--rates", "0.001"][..], &["--to", "1", "--think-time", "50m..1h"]] {
+        let out = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let at = format!("127.0.0.1:{port}");
+        let line = ["sweep", "-d", "2h", "--warmup", "0s", "--prometheus-listen", &at, "--out"];
+        let mut child = Running::start(&mut driver(&[&line[..], &[out.path().to_str().unwrap()], load].concat()));
+        until(|| page(port).filter(|page| page.contains("stampede_sweep_level{")), "no level began");
+        child.signal(Signal::INT);
+        let output = child.output();
+        assert_eq!(output.status.code(), Some(130), "{}", told(&output));
+        // Nothing was sent: there is no level to keep.
+        assert!(told(&output).contains("no level was finished"), "{}", told(&output));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_no_process() {
+    let out = tempfile::tempdir().unwrap();
+    let mark = format!("{}", std::process::id());
+    let port = free_port();
+    let at = format!("127.0.0.1:{port}");
+    let line = ["sweep", "-d", "1h", "--timeout", "1h", "--to", "1", "--warmup", "0s", "--prometheus-listen", &at];
+    let mut command = driver(&[&line[..], &["--out", out.path().to_str().unwrap()]].concat());
+    let mut child = Running::start(command.env("STAMPEDE_TEST_MARK", &mark));
+    until(|| is_loading(port, " 1").then_some(()), "the level never had answers");
+    // The answers stay away, so that the first signal has something to wait for.
+    let api = until(|| marked(&mark).into_iter().find(|(_, line)| line.contains("role apiserver")), "no apiserver");
+    kill_process(Pid::from_raw(api.0).unwrap(), Signal::STOP).unwrap();
+    let mut log = BufReader::new(child.child().stderr.take().unwrap()).lines().map_while(Result::ok);
+    child.signal(Signal::INT);
+    assert!(log.any(|line| line.contains("a second Ctrl-C ends at once")));
+    assert!(child.child().try_wait().unwrap().is_none());
+    child.signal(Signal::INT);
+    assert_eq!(child.child().wait().unwrap().code(), Some(130));
+    until(|| marked(&mark).is_empty().then_some(()), "processes are left");
+}
+
+/// Processes that carry a mark in their environment: their ids and command lines.
+#[cfg(target_os = "linux")]
+fn marked(mark: &str) -> Vec<(i32, String)> {
+    let mark = format!("STAMPEDE_TEST_MARK={mark}\0");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let marked = processes
+        .filter(|process| fs::read(process.path().join("environ")).is_ok_and(|env| text(env).contains(&mark)))
+        .filter_map(|process| {
+            let line = text(fs::read(process.path().join("cmdline")).ok()?).replace('\0', " ");
+            (!line.is_empty()).then_some((process.file_name().to_string_lossy().parse().ok()?, line))
+        });
+    marked.collect()
+}
+
+#[test]
+fn chaos_that_is_interrupted_tells_what_has_become_of_the_messages() {
+    let mut child = Running::start(&mut driver(&["chaos", "-d", "1h", "--rate", "200", "--parts", "apiserver"]));
+    let mut log = BufReader::new(child.child().stderr.take().unwrap()).lines().map_while(Result::ok);
+    // One fault has been recovered from.
+    assert!(log.any(|line| line.contains("arrivals again")));
+    child.signal(Signal::INT);
+    assert!(log.any(|line| line.contains("interrupted after ")));
+    let mut table = String::new();
+    child.child().stdout.take().unwrap().read_to_string(&mut table).unwrap();
+    assert_eq!(child.child().wait().unwrap().code(), Some(130));
+    let figure = |name: &str| -> u64 {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{table}"));
+        line.split_whitespace().last().unwrap().parse().unwrap()
+    };
+    assert!(figure("accepted") > 0 && figure("lost") == 0, "{table}");
+    assert_eq!(figure("accepted"), figure("arrived"), "{table}");
+}
+
+#[test]
+fn a_latest_that_cannot_be_set_loses_no_level() {
+    let out = tempfile::tempdir().unwrap();
+    fs::create_dir_all(out.path().join("latest/x")).unwrap();
+    let args = ["sweep", "--from", "1", "--to", "2", "-d", "300ms", "--warmup", "0s", "--out"];
+    let output = driver(&[&args[..], &[out.path().to_str().unwrap()]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(told(&output).matches("latest does not point to this report").count(), 1, "{}", told(&output));
+    let folders: Vec<_> =
+        fs::read_dir(out.path()).unwrap().flatten().filter(|entry| entry.file_name() != "latest").collect();
+    assert_eq!(folders.len(), 1, "{folders:?}");
+    let tsv = fs::read_to_string(folders[0].path().join("report.tsv")).unwrap();
+    assert_eq!(tsv.lines().count(), 3, "{tsv}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_that_dies_in_a_later_level_keeps_the_finished_ones() {
+    let out = tempfile::tempdir().unwrap();
+    let mark = format!("{}-dies", std::process::id());
+    let junit = out.path().join("j.xml");
+    let line = ["sweep", "--levels", "1,2", "-d", "2s", "--warmup", "0s", "--timeout", "1s", "--threshold", "lost==0"];
+    let files = ["--junit", junit.to_str().unwrap(), "--out", out.path().to_str().unwrap()];
+    let mut child = Running::start(driver(&[&line[..], &files].concat()).env("STAMPEDE_TEST_MARK", &mark));
+    let mut rows = BufReader::new(child.child().stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(rows.any(|row| row.trim_start().starts_with("1 ")));
+    let push = until(|| marked(&mark).into_iter().find(|(_, line)| line.contains("role pushserver")), "no pushserver");
+    kill_process(Pid::from_raw(push.0).unwrap(), Signal::KILL).unwrap();
+    let output = child.output();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("pushserver"), "{}", told(&output));
+    let report = report(out.path());
+    assert_eq!(report["levels"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["thresholds"][0]["held"], true, "{report}");
+    assert!(fs::read_to_string(&junit).unwrap().trim_end().ends_with("</testsuites>"));
+    whole(out.path());
+}

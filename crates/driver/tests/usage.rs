@@ -1,0 +1,128 @@
+//! What is refused before anything is started: exit code 2, what is wrong, and what to do.
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
+
+fn driver(line: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_driver")).args(line.split(' ')).stdin(Stdio::null()).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn refused(line: &str, remedies: &[&str]) {
+    let output = driver(line);
+    assert_eq!(output.status.code(), Some(2), "{line}: {}", told(&output));
+    for remedy in remedies {
+        assert!(told(&output).contains(remedy), "{line}: {}", told(&output));
+    }
+}
+
+#[test]
+fn what_contradicts_itself() {
+    for (line, remedy) in [
+        ("sweep --from 5 --to 2", "swap them"),
+        ("sweep --rate-from 5 --rate-to 2 --rate-step 1", "swap them"),
+        ("sweep --rate-from 1 --rate-to 1000000 --rate-step 0.001", "give a larger one"),
+        ("sweep -d 0s", "give a longer one"),
+        ("sweep --timeout 0s", "give a longer one"),
+        ("sweep -d 1s --ramp 1.5s", "--ramp is longer"),
+        ("sweep --rates 5 --levels 1", "cannot be used with"),
+        ("sweep --clock off", "use driver load"),
+        ("sweep --http-path x", "it begins with /"),
+        ("sweep --threshold enricher.p50<1ms", "take one of apiserver"),
+        ("sweep --threshold lost<5ms", "is no unit of lost"),
+        ("sweep --path send,apiserver,enricher,mqttclient", "stamps enricher"),
+        ("sweep --pushserver-args 'x", "a quote is not closed"),
+        ("load http://127.0.0.1:9/ -d 0s", "give a longer one"),
+        ("chaos -d 0s", "give a longer one"),
+        ("clock --duration 0s", "give at least 2ms"),
+        ("compare a b --label x", "one name for each sweep"),
+    ] {
+        refused(line, &[remedy]);
+    }
+}
+
+#[test]
+fn what_would_do_nothing() {
+    for (line, remedies) in [
+        (
+            "sweep --generator wrk -X GET -H X-A:b -n 10 --accept 405",
+            &[
+                "--method would do nothing: --generator wrk can only POST",
+                "--header would",
+                "--requests would",
+                "--accept would",
+            ][..],
+        ),
+        ("sweep --generator wrk --body x", &["--body would do nothing"]),
+        ("sweep --generator wrk --timeout 1s --ramp 1s", &["--timeout would", "--ramp would"]),
+        ("sweep --generator wrk -d 1.5s", &["whole seconds"]),
+        ("sweep --generator wrk --rates 5", &["wrk knows no rates"]),
+        ("sweep --max-connections 5", &["--max-connections would do nothing", "give a rate"]),
+        ("sweep --arrivals poisson", &["--arrivals would"]),
+        ("sweep --rate-connections 5", &["--rate-connections would"]),
+        ("sweep --rates 5 --think-time 1s", &["pauses nowhere"]),
+        ("sweep --body x --payload-bytes 9", &["{payload}"]),
+        ("sweep --insecure", &["the target is not https"]),
+        ("sweep --redis redis://127.0.0.1:1", &["give --target"]),
+        ("sweep --queue-key k", &["give --target"]),
+        (
+            "sweep --target http://127.0.0.1:9 --redis redis://127.0.0.1:1 --pushserver-args --workers",
+            &["--pushserver-args would do nothing", "set it where that is started"],
+        ),
+        ("load http://127.0.0.1:9/ --arrivals poisson", &["--arrivals would"]),
+        ("load http://127.0.0.1:9/ --cacert x", &["the target is not https"]),
+        ("load http://127.0.0.1:9/ --redis-user x", &["without --log-store"]),
+        ("load http://127.0.0.1:9/ -r 5 --think-time 1s", &["pauses nowhere"]),
+        ("chaos --faults 0", &["0 is not in"]),
+        ("compare . . --redis redis://127.0.0.1:1", &["--redis would do nothing"]),
+    ] {
+        refused(line, remedies);
+    }
+}
+
+#[test]
+fn arguments_in_any_bytes_panic_nowhere() {
+    let odd = OsStr::from_bytes(b"\xff\xfe");
+    for before in [
+        &["sweep", "--out"][..],
+        &["sweep", "--body"],
+        &["sweep", "--target"],
+        &["sweep", "--from", "9", "--to", "1", "--junit"],
+        &["load"],
+        &["load", "http://127.0.0.1:9/", "-d", "0s", "--hgrm"],
+        &["report"],
+        &["compare", "a"],
+        &["as-owner-of"],
+        &[],
+    ] {
+        // Each is wrong in another way as well, so that nothing is started.
+        let more: &[&str] = if before.contains(&"sweep") { &["--clock", "off"] } else { &[] };
+        let output = Command::new(env!("CARGO_BIN_EXE_driver")).args(before).arg(odd).args(more).output().unwrap();
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{before:?}: {:?} {}", output.status, told(&output));
+        assert!(!told(&output).contains("panicked"), "{before:?}: {}", told(&output));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    for line in
+        ["--help", "sweep --help", "completions bash", "services --redis redis://127.0.0.1:1", "sweep --from 5 --to 2"]
+    {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_driver"))
+            .args(line.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        drop(child.stderr.take());
+        let code = child.wait().unwrap().code();
+        // 101 is a panic's.
+        assert!(matches!(code, Some(0..=2)), "{line}: {code:?}");
+    }
+}
