@@ -1,72 +1,16 @@
 //! The load generator against servers that misbehave in known ways.
 #![allow(clippy::unwrap_used)]
 
+mod server;
+
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use server::{ACCEPTED, answering, load, load_at, number, request, server};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
-
-const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
-
-/// Runs `driver load` and returns its JSON and its exit code.
-fn load(address: SocketAddr, args: &[&str]) -> (Value, Option<i32>) {
-    load_at(&format!("http://{address}"), args)
-}
-
-fn load_at(url: &str, args: &[&str]) -> (Value, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    let output = command.args(["load", url, "--json"]).args(args).output().unwrap();
-    let result = serde_json::from_slice(&output.stdout);
-    (result.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))), output.status.code())
-}
-
-/// Reads one request; none at the end of the connection.
-fn request(stream: &mut impl Read) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        if let Some(head) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
-            let text = String::from_utf8_lossy(&bytes[..head]).to_lowercase();
-            let length = text
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "))
-                .map_or(0, |text| text.parse().unwrap());
-            if bytes.len() >= head + 4 + length {
-                return Some(bytes);
-            }
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => bytes.extend_from_slice(&buffer[..read]),
-        }
-    }
-}
-
-/// A server with a thread for each connection, which does `serve` with it.
-fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let serve = Arc::new(serve);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let serve = serve.clone();
-            std::thread::spawn(move || serve(stream));
-        }
-    });
-    address
-}
-
-/// Answers every request with the same bytes.
-fn answering(answer: &'static [u8]) -> SocketAddr {
-    server(move |mut stream| while request(&mut stream).is_some() && stream.write_all(answer).is_ok() {})
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
-}
 
 /// A server that answers at once, but stops for a second in the middle. The model: of the requests that are due while it
 /// stands, each waits for the rest of the stop, so that a tenth of a second's worth of them wait 0.9 s or more; but no more
@@ -324,4 +268,5 @@ fn https_is_spoken_with_those_who_are_trusted() {
         Command::new(env!("CARGO_BIN_EXE_driver")).arg("load").arg(format!("https://{address}/x")).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && told.contains("TLS: invalid peer certificate"), "{told}");
+    assert!(told.contains("give the certificate of its authority") && told.contains("--cacert"), "{told}");
 }

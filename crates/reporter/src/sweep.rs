@@ -139,7 +139,7 @@ impl Usage {
 /// The HTTP side of one load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Http {
-    /// From the first request to the last answer, µs.
+    /// The time in which requests were sent, µs: what was waited for after that is no part of it.
     pub duration_us: u64,
     /// Requests sent.
     pub requests: u64,

@@ -40,6 +40,7 @@ impl Shell {
     /// When the address is taken or the signal handlers cannot be installed.
     pub async fn open(name: &'static str, args: &ServiceArgs) -> anyhow::Result<Self> {
         telemetry::init(args.log_format, name);
+        stamp::process::raise_open_files();
         let shutdown = shutdown_on_signal().context("cannot install signal handlers")?;
         let shell = Self::open_with(name, args, shutdown).await?;
         // After the clock's thread has been started, which is to answer at once.

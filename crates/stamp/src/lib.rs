@@ -8,6 +8,7 @@
 //!
 //! It must not know any particular service, load generator or report: all of those stand above it.
 
+mod certificate;
 pub mod clock;
 mod connection;
 mod entry;
@@ -15,6 +16,7 @@ mod envelope;
 mod id;
 pub mod keys;
 mod log;
+mod mask;
 pub mod process;
 mod registry;
 mod run;
@@ -22,6 +24,7 @@ mod sampling;
 mod stage;
 mod tracer;
 
+pub use certificate::certificate_remedy;
 #[cfg(feature = "clap")]
 pub use connection::RedisArgs;
 pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Secret, StoreError, Wait};
@@ -29,6 +32,7 @@ pub use entry::{EntryError, Stamp};
 pub use envelope::{Envelope, EnvelopeError};
 pub use id::{IdOutOfRange, MsgId};
 pub use log::{ClockStep, Counts, LogStore};
+pub use mask::{MASKED, is_secret_name, mask};
 pub use registry::{Beat, BeatClock};
 pub use run::{InvalidRunId, RunId};
 pub use sampling::{InvalidSampleEvery, SampleEvery};

@@ -1,5 +1,6 @@
 //! What the operating system tells about this process. Each figure is absent where the system does not tell it.
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
 use std::time::Duration;
 
@@ -33,6 +34,13 @@ pub fn started() -> Option<Duration> {
 pub fn open_files() -> Option<usize> {
     // The listing itself holds one open.
     fs::read_dir("/proc/self/fd").ok()?.count().checked_sub(1)
+}
+
+/// Lets this process open as many files as it may: the soft limit becomes the hard one.
+pub fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it stays as it was, that is told when a file cannot be opened.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// A time from `/proc/self/stat`, by the number that proc(5) gives the field.

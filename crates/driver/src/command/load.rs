@@ -10,10 +10,10 @@ use crate::output;
 use crate::progress::Progress;
 use anyhow::Context;
 use clap::Args;
-use reporter::ensure_usage;
+use reporter::{Destination, ensure_usage};
 use service::shutdown_on_signal;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -236,7 +236,9 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let shutdown = shutdown_on_signal()?;
     // What cannot work is named now, not after the load.
     let endpoint = args.shape.endpoint(&args.target).await?;
-    let hgrm = args.hgrm.as_ref().map(|path| create(path)).transpose()?;
+    let unwritable = |path: &Path| format!("cannot write --hgrm {}", path.display());
+    let open = |path: &PathBuf| Destination::open(path).with_context(|| unwritable(path));
+    let hgrm = args.hgrm.as_ref().map(open).transpose()?;
     let tracer = match &args.log_store {
         Some(log_store) => {
             let log_store = &args.redis_args.reach(log_store);
@@ -247,31 +249,34 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let template = Template::new(&args.target, &args.run, &options);
-    let plan = LoadPlan { requests: args.requests, ..args.shape.plan(endpoint, template, args.connections, args.rate) };
+    let until = Some(shutdown.clone());
+    let plan =
+        LoadPlan { requests: args.requests, until, ..args.shape.plan(endpoint, template, args.connections, args.rate) };
     let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
     let mut progress = Progress::new(plan.duration);
     progress.stage(match args.rate {
         Some(rate) => format!("{rate} a second"),
         None => format!("{} connections", plan.connections),
     });
-    let tally = tokio::select! {
-        tally = watched(plan, tracing, &progress, None) => tally?,
-        () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
-    };
+    let tally = watched(plan, tracing, &progress, None).await?;
+    let interrupted = shutdown.is_cancelled();
     progress.finish();
     if let Some(tracer) = tracer {
         service::close(&tracer).await;
     }
+    let (json, table) =
+        (|| as_json(&tally, args.rate, interrupted).to_string(), || as_table(&tally, args.rate, interrupted));
+    output::result(&if args.json { json() } else { table() });
     if let Some(file) = hgrm {
-        reporter::write_hgrm(&tally.response, file).context("cannot write --hgrm")?;
+        let mut written = Vec::new();
+        reporter::write_hgrm(&tally.response, &mut written).context("cannot write --hgrm")?;
+        file.write(&written).with_context(|| unwritable(file.path()))?;
     }
-    let result = if args.json { as_json(&tally, args.rate).to_string() } else { as_table(&tally, args.rate) };
-    output::result(&result);
-    Ok(if tally.accepted() == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn create(path: &std::path::Path) -> anyhow::Result<std::fs::File> {
-    std::fs::File::create(path).with_context(|| format!("cannot write --hgrm {}", path.display()))
+    Ok(match (interrupted, tally.accepted()) {
+        (true, _) => ExitCode::from(super::INTERRUPTED),
+        (false, 0) => ExitCode::FAILURE,
+        (false, _) => ExitCode::SUCCESS,
+    })
 }
 
 /// Runs a load and shows its live figures, to those who watch from outside as well where a level of theirs is under way.

@@ -4,21 +4,28 @@ use crate::load::{Tally, percentile};
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::time::Duration;
 
 /// The version of the JSON's shape (docs/load.schema.json).
 const SCHEMA_VERSION: u32 = 1;
 
+/// A wait for the last answers that is worth a word.
+const TOLD_WAIT: Duration = Duration::from_millis(100);
+
 /// The result as JSON. A percentile that fewer than 10 values lie beyond is null.
-pub(super) fn as_json(tally: &Tally, rate: Option<f64>) -> Value {
+pub(super) fn as_json(tally: &Tally, rate: Option<f64>, interrupted: bool) -> Value {
     json!({
         "schema_version": SCHEMA_VERSION,
         "loop": if rate.is_some() { "open" } else { "closed" },
         "rate": rate,
         "connections": tally.connections,
         "duration_s": tally.duration.as_secs_f64(),
+        "waited_s": tally.waited.as_secs_f64(),
+        "interrupted": interrupted,
         "requests": tally.requests,
         "accepted": tally.accepted(),
         "missed": tally.missed,
+        "reconnected": tally.reconnected,
         "errors": tally.errors,
         "requests_per_sec": tally.http().requests_per_sec(),
         "service_time_us": latency(&tally.service),
@@ -43,15 +50,24 @@ fn latency(histogram: &Histogram<u64>) -> Value {
 }
 
 /// The result as a table, much like those of wrk and oha.
-pub(super) fn as_table(tally: &Tally, rate: Option<f64>) -> String {
+pub(super) fn as_table(tally: &Tally, rate: Option<f64>, interrupted: bool) -> String {
     let http = tally.http();
-    let mut table = format!(
-        "{} requests in {:.2} s over {} connections, {} accepted: {:.0} requests/s\n\n",
+    let mut table =
+        if interrupted { format!("interrupted after {:.1} s\n", tally.duration.as_secs_f64()) } else { String::new() };
+    // Writing to a String cannot fail.
+    let _ = write!(
+        table,
+        "{} requests in {:.2} s over {} connections, {} accepted: {:.0} requests/s{}\n\n",
         http.requests,
         tally.duration.as_secs_f64(),
         tally.connections,
         http.accepted,
         http.requests_per_sec(),
+        if tally.waited >= TOLD_WAIT {
+            format!(", and {:.2} s until the last answer", tally.waited.as_secs_f64())
+        } else {
+            String::new()
+        },
     );
     let mut line = |text: std::fmt::Arguments<'_>| {
         // Writing to a String cannot fail.
@@ -88,6 +104,12 @@ pub(super) fn as_table(tally: &Tally, rate: Option<f64>) -> String {
             "\nA client that sends on schedule waits the response time; at p99 that is {:.3} ms more than the service time, which \
              leaves out how long requests waited for a connection.",
             gap as f64 / 1e3
+        ));
+    }
+    if tally.reconnected > 0 {
+        line(format_args!(
+            "reconnected: {}, where the server had ended a connection between two requests",
+            tally.reconnected
         ));
     }
     for (kind, count) in &http.errors {

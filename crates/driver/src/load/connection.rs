@@ -31,6 +31,8 @@ pub(super) struct Shared {
     pub(super) tally: RefCell<Tally>,
     /// Requests sent and not answered.
     pub(super) in_flight: Cell<u64>,
+    /// When the last answer came.
+    last_answer: Cell<Option<Instant>>,
     /// Response times since the live figures were last renewed, and those of this second before them, µs.
     pub(super) recent: RefCell<Histogram<u64>>,
     pub(super) second: RefCell<Histogram<u64>>,
@@ -47,6 +49,7 @@ impl Shared {
             pace,
             tally: RefCell::new(Tally { accepted_ids: plan.keep_ids.then(RoaringTreemap::new), ..Tally::new() }),
             in_flight: Cell::new(0),
+            last_answer: Cell::new(None),
             recent: RefCell::new(histogram()),
             second: RefCell::new(histogram()),
         }
@@ -62,10 +65,11 @@ impl Shared {
 
     /// Notes an answer.
     fn answer(&self, id: MsgId, status: u16, intended: Instant, sent: Instant) {
+        let now = clock::now();
+        self.last_answer.set(Some(now));
         if !self.accept.contains(status) {
             return self.fail(&format!("status {status}"), intended);
         }
-        let now = clock::now();
         let mut tally = self.tally.borrow_mut();
         record(&mut tally.service, now.duration_since(sent));
         record(&mut tally.response, now.duration_since(intended));
@@ -73,6 +77,19 @@ impl Shared {
             ids.insert(id.get());
         }
         record(&mut self.recent.borrow_mut(), now.duration_since(intended));
+    }
+
+    /// Notes that nobody waits any more for what has not been answered.
+    pub(super) fn give_up(&self) {
+        (0..self.in_flight.take()).for_each(|_| self.tally.borrow_mut().fail("interrupted"));
+    }
+
+    /// When the load stopped sending: at its end, or, where the number of requests ended it, with the last answer. What is waited for after
+    /// that is no part of the time over which rates are told: one request that is never answered would change them all.
+    pub(super) fn sending_ended(&self) -> Instant {
+        let now = clock::now();
+        let ended = if self.pace.is_used_up() { self.last_answer.get() } else { Some(self.pace.end()) };
+        ended.unwrap_or(now).min(now)
     }
 
     /// Notes a request that has failed.

@@ -18,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const LIVE_PERIOD: Duration = Duration::from_millis(250);
 const LIVE_PERIODS_PER_SECOND: u32 = 4;
 
+/// How long a load that is told to end early waits for the answers to what it has sent.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
+
 /// One load.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadPlan {
@@ -120,13 +123,15 @@ async fn run(
     };
     let closed = matches!(plan.pacing, Pacing::Closed { .. });
     let shared = Rc::new(Shared::new(&plan, endpoint, tracing, pace));
-    let stopping = plan.until.map(|until| {
+    let until = plan.until.unwrap_or_default();
+    let stopping = {
         let shared = shared.clone();
+        let until = until.clone();
         spawn_local(async move {
             until.cancelled().await;
             shared.pace.stop();
         })
-    });
+    };
     let connections: RefCell<Vec<JoinHandle<()>>> = RefCell::default();
     let open = |delay: Duration| {
         let number = u16::try_from(connections.borrow().len()).unwrap_or(u16::MAX);
@@ -140,16 +145,25 @@ async fn run(
     }
     let telling = spawn_local(tell(shared.clone(), live));
     shared.pace.conduct(|short| (0..short).for_each(|_| open(Duration::ZERO))).await.context("the timer failed")?;
-    let connections = connections.into_inner();
+    let mut connections = connections.into_inner();
     let number = connections.len();
-    for connection in connections {
-        // A connection that panicked has printed why; the others still count.
-        let _ = connection.await;
-    }
+    let answered = async {
+        for connection in &mut connections {
+            // A connection that panicked has printed why; the others still count.
+            let _ = connection.await;
+        }
+    };
+    let given_up = async {
+        until.cancelled().await;
+        tokio::time::sleep(LAST_ANSWERS_WITHIN).await;
+    };
+    tokio::select! { () = answered => {}, () = given_up => shared.give_up() }
+    connections.iter().for_each(JoinHandle::abort);
     telling.abort();
-    stopping.inspect(JoinHandle::abort);
+    stopping.abort();
     let mut tally = shared.tally.replace(Tally::new());
-    tally.duration = clock::now().duration_since(begin);
+    let (now, sent) = (clock::now(), shared.sending_ended());
+    (tally.duration, tally.waited) = (sent.duration_since(begin), now.duration_since(sent));
     tally.missed = shared.pace.missed();
     tally.connections = u16::try_from(number).unwrap_or(u16::MAX);
     tally.cpu = thread_cpu().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));

@@ -59,9 +59,10 @@ impl Exchange<'_> {
     fn bytes(&self, target: &Target) -> Vec<u8> {
         let (path, host) = (target.path().unwrap_or("/"), target.authority());
         let begin = format!("{} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", self.method);
+        let login = target.authorization().map_or_else(String::new, |login| format!("Authorization: {login}\r\n"));
         let headers: String = self.headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
         let end = format!("Content-Length: {}\r\n\r\n", self.body.len());
-        [begin.as_bytes(), headers.as_bytes(), end.as_bytes(), self.body].concat()
+        [begin.as_bytes(), login.as_bytes(), headers.as_bytes(), end.as_bytes(), self.body].concat()
     }
 }
 

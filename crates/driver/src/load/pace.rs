@@ -138,6 +138,11 @@ impl Pace {
         Ok(())
     }
 
+    /// Whether the number of requests has ended the load.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.left.get() == 0
+    }
+
     /// Requests that were due and never sent.
     pub(super) fn missed(&self) -> u64 {
         match &self.kind {

@@ -71,6 +71,9 @@ impl Template {
         if body.is_some() {
             line("Content-Type", "application/json");
         }
+        if let Some(login) = target.authorization() {
+            line("Authorization", login);
+        }
         for header in &options.headers {
             head.push_str(&[&header.name, ": ", &header.value, "\r\n"].concat());
         }

@@ -45,16 +45,16 @@ pub(super) enum Stream {
 pub(crate) enum ConnectError {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("TLS: {0}{}", remedy(.0))]
+    #[error("TLS: {0}{remedy}", remedy = remedy(.0))]
     Tls(io::Error),
 }
 
 /// What to do about a certificate that is not trusted; empty where that is not what was wrong.
 fn remedy(error: &io::Error) -> String {
     let fault = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-    fault.and_then(stamp::certificate_remedy).map_or_else(String::new, |remedy| {
-        format!(" ({remedy}; options: --cacert FILE, or --insecure for tests)")
-    })
+    fault
+        .and_then(stamp::certificate_remedy)
+        .map_or_else(String::new, |remedy| format!(" ({remedy}; options: --cacert FILE, or --insecure for tests)"))
 }
 
 impl Endpoint {

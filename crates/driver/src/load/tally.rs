@@ -33,8 +33,10 @@ pub(crate) struct Tally {
     pub(crate) connections: u16,
     /// CPU time of the generator's thread; absent where the system does not tell.
     pub(crate) cpu: Option<Duration>,
-    /// From the first request to the last answer.
+    /// The time in which requests were sent, over which rates are told.
     pub(crate) duration: Duration,
+    /// From there on until the last answer.
+    pub(crate) waited: Duration,
     /// What happened in each second.
     pub(crate) series: Vec<Second>,
     /// The ids of accepted messages, where they are kept.
@@ -94,6 +96,7 @@ impl Tally {
             connections: 0,
             cpu: None,
             duration: Duration::ZERO,
+            waited: Duration::ZERO,
             series: Vec::new(),
             accepted_ids: None,
         }
@@ -121,7 +124,7 @@ impl Tally {
 
     /// The share of the load's time that the generator's thread was busy.
     pub(crate) fn cpu_share(&self) -> Option<f64> {
-        Some(self.cpu?.as_secs_f64() / self.duration.as_secs_f64())
+        Some(self.cpu?.as_secs_f64() / (self.duration + self.waited).as_secs_f64())
     }
 
     /// Why the generator, and not the API, limited the load; none when it did not.

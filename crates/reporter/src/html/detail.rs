@@ -139,12 +139,12 @@ fn answers(report: &Report, index: usize, level: &Level) -> Option<Table> {
     let caption = format!("{}: answers beside the path, in no sum of it, in ms", name::level(report, level));
     let mut table = Table::new(format!("answers-{index}"), caption, columns);
     if let Some(http) = level.load.http.as_ref().filter(|http| http.accepted > 0) {
-        let us = |us: u64| Cell::ms(Some(us as f64));
+        let us = |us: Option<u64>| Cell::ms(us.map(|us| us as f64));
         table.push(
             None,
             vec![
                 Cell::text("send → HTTP 2xx").note("the API server to the client"),
-                Cell::ms(Some(http.mean_us)),
+                Cell::ms(http.mean_us),
                 us(http.p50_us),
                 us(http.p99_us),
                 Cell::count(http.accepted),

@@ -31,7 +31,10 @@ fn http(evidence: &Evidence<'_>) -> Option<LittleLaw> {
     if load.rate.is_some() || http.failed() > 0 {
         return None;
     }
-    law("http", f64::from(connections), http.requests_per_sec(), http.mean_us?, 0.0)
+    let mean_us = http.mean_us?;
+    // What was under way when the sending ended took about one request longer.
+    let rate = http.accepted as f64 * 1e6 / (http.duration_us as f64 + mean_us);
+    law("http", f64::from(connections), rate, mean_us, 0.0)
 }
 
 /// Messages between intake and arrival: in flight by the stamps of sampled messages, the rate by the exact counters.
