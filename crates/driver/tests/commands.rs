@@ -544,10 +544,10 @@ fn bad_input_is_named_with_its_remedy() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (nowhere, no_redis) = (format!("http://{free}"), format!("redis://{free}"));
     for (args, code, told) in [
-        (vec!["sweep", "--from", "5", "--to", "2"], 1, "--from 5 is above --to 2"),
+        (vec!["sweep", "--from", "5", "--to", "2"], 2, "--from 5 is above --to 2"),
         (
             vec!["sweep", "--rate-from", "50", "--rate-to", "20", "--rate-step", "5"],
-            1,
+            2,
             "--rate-from 50 is above --rate-to 20",
         ),
         (vec!["sweep", "--duration", "10"], 2, "write it with its unit"),
@@ -563,7 +563,7 @@ fn bad_input_is_named_with_its_remedy() {
         (vec!["load", &nowhere], 1, "nothing answers at"),
         (vec!["load", "localhost"], 2, "write http://host:port/path"),
         (vec!["report", "--redis", &no_redis], 1, "refused the connection: is it running,"),
-        (vec!["stack", "--pushserver-args", "'"], 1, "a quote is not closed"),
+        (vec!["stack", "--pushserver-args", "'"], 2, "a quote is not closed"),
     ] {
         let output = run(&args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));

@@ -126,3 +126,14 @@ fn a_reader_that_goes_away_is_no_panic() {
         assert!(matches!(code, Some(0..=2)), "{line}: {code:?}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn results_that_cannot_be_printed_are_an_error() {
+    for line in ["completions bash", "load http://127.0.0.1:9/ -d 1s --json"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_driver")).args(line.split(' ')).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{line}: {}", told(&output));
+        assert!(!told(&output).contains("panicked"), "{line}: {}", told(&output));
+    }
+}

@@ -15,6 +15,7 @@ mod findings;
 #[cfg(test)]
 mod fixture;
 mod html;
+mod interrupt;
 mod join;
 mod logins;
 mod measure;
@@ -40,6 +41,7 @@ pub use destination::Destination;
 pub use duration::parse_duration;
 pub use export::write_hgrm;
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
+pub use interrupt::{INTERRUPTED, exit_on_signal};
 pub use logins::without_logins;
 pub use measure::{arrival_begins, measure};
 pub use model::{

@@ -39,6 +39,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     if let Some((_, matches)) = matches.subcommand() {
         refuse_idle(matches, IDLE_IN_REPORTS)?;
     }
+    reporter::exit_on_signal()?;
     match arguments.command {
         Command::Report(args) => {
             let Made { report, folder, note: more } = reporter::report(&args).await?;

@@ -3,6 +3,7 @@
 use crate::{CompareError, ThresholdError};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use std::path::Path;
 
 /// The exit code of wrong usage, which is clap's.
 pub const WRONG_USAGE: u8 = 2;
@@ -69,17 +70,15 @@ fn source(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
     matches.try_contains_id(id).is_ok_and(|there| there).then(|| matches.value_source(id)).flatten()
 }
 
-/// Options of every command that may read the log store, where `sweeps` names only files and folders.
+/// Where what is named on the command line lies in files, the log store is not asked.
 fn needs_no_store(matches: &ArgMatches) -> Option<&'static str> {
-    let mut named = ["sweep", "sweeps"]
-        .into_iter()
-        .filter(|id| is_set(matches, id))
-        .flat_map(|id| matches.get_raw(id).into_iter().flatten().map(std::path::Path::new).collect::<Vec<_>>())
-        .peekable();
-    named.peek()?;
-    named
-        .all(std::path::Path::exists)
-        .then_some("what it is to read lies in files here, and not in a log store: leave it out")
+    let named = |id: &str, is_here: fn(&Path) -> bool| {
+        let given = is_given(matches, id).then(|| matches.get_raw(id)).flatten();
+        given.is_some_and(|mut names| names.all(|name| is_here(Path::new(name))))
+    };
+    // A report is made from a file; what is compared may be folders of reports, too.
+    let is_here = named("sweep", Path::is_file) || named("sweeps", Path::exists);
+    is_here.then_some("what is to be read lies in files here, and not in a log store: leave it out")
 }
 
 /// What `report` and `compare` refuse.

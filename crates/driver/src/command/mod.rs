@@ -24,7 +24,7 @@ use reporter::Report;
 use std::process::ExitCode;
 
 /// The exit code of a command that a signal ended, as shells know it.
-pub(crate) const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = reporter::INTERRUPTED;
 
 /// The exit code of a command whose report missed a threshold.
 pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;

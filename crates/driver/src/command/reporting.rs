@@ -20,6 +20,7 @@ pub(crate) enum Reporting {
 
 impl Reporting {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        reporter::exit_on_signal()?;
         match self {
             Reporting::Report(args) => return report(args).await,
             Reporting::Compare(args) => {

@@ -133,6 +133,10 @@ impl Pace {
             // The connections get their turn even where the schedule is behind.
             tokio::task::yield_now().await;
         }
+        // Where the next request is due beyond the end, the load lasts until then nevertheless: its rate is that of the whole time.
+        while self.left.get() > 0 && clock::now() < self.end() {
+            timer.wait_until(self.end().min(clock::now() + LOOK)).await?;
+        }
         open.ended.set(true);
         open.wake.notify_waiters();
         Ok(())

@@ -241,6 +241,58 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_whole_in_percent() {
+        let mut report = report_of(&[1, 2]);
+        report.levels[0].books.lost = 60;
+        report.levels[1].load.http.as_mut().unwrap().errors.insert("timeout".to_owned(), 2000);
+        insta::assert_snapshot!(judged(&report, &["lost<=0.1%", "lost<=0.05%", "lost==0%@c=2", "errors<1.6%", "lost<0.5"]), @r"
+        threshold     verdict  measured
+        lost<=0.1%    held     0.075 % at c=1
+        lost<=0.05%   missed   0.075 % at c=1
+        lost==0%@c=2  held     0.000 % at c=2
+        errors<1.6%   held     1.500 % at c=2
+        lost<0.5      missed   60 at c=1
+        ");
+        for text in ["rps<5%", "arrival.p99<5%", "unstable<5%", "lost<5%%"] {
+            assert!(text.parse::<Threshold>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_messages_nothing_holds_that_is_about_messages() {
+        let mut report = report_of(&[1]);
+        let level = &mut report.levels[0];
+        let http = level.load.http.as_mut().unwrap();
+        http.errors.insert("status 405".to_owned(), http.requests);
+        (http.accepted, http.mean_us, http.p50_us, http.p99_us, http.max_us) = (0, None, None, None, None);
+        (level.books.accepted, level.books.arrived, level.traces.sampled) = (0, 0, 0);
+        let about_messages = [
+            "http.mean<1s",
+            "http.p50<1s",
+            "http.p99<1s",
+            "http.max<1s",
+            "lost==0",
+            "late==0",
+            "in_flight==0",
+            "duplicates==0",
+            "reordered==0",
+            "negative==0",
+            "stamps_dropped==0",
+            "unstable==0",
+            "rps<1M",
+            "delivered<1M",
+            "lost<=5%",
+        ];
+        for text in about_messages {
+            let verdict = text.parse::<Threshold>().unwrap().judge(&report);
+            assert!(!verdict.held && verdict.measured.is_none(), "{text}: {}", verdict.told());
+            assert!(verdict.told().contains("80000 × status 405"), "{text}: {}", verdict.told());
+        }
+        // What is about requests was measured.
+        assert!("errors>=100%".parse::<Threshold>().unwrap().judge(&report).held);
+    }
+
+    #[test]
     fn each_repetition_must_hold() {
         let mut report = report_of(&[1, 1, 4]);
         report.levels[1].load.repeat = 2;
