@@ -85,7 +85,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Sweep(args) => command::sweep::run(args).await,
+        Command::Sweep(args) => Box::pin(command::sweep::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Stack(args) => command::stack::run(args).await,
         Command::Chaos(args) => command::chaos::run(args).await,

@@ -80,10 +80,8 @@ fn an_early_answer_is_the_answer() {
 
 #[test]
 fn any_number_of_header_lines_and_any_list_of_tokens() {
-    let cookies = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{}\r\nok",
-        (0..300).map(|i| format!("Set-Cookie: c{i}=1\r\n")).collect::<String>()
-    );
+    let lines: Vec<String> = (0..300).map(|i| format!("Set-Cookie: c{i}=1\r\n")).collect();
+    let cookies = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{}\r\nok", lines.concat());
     let cookies: &'static [u8] = cookies.leak().as_bytes();
     let (result, _) = load(answering(cookies), &["--requests", "10"]);
     assert_eq!((number(&result["accepted"]), &result["errors"]), (10, &json!({})), "{result}");

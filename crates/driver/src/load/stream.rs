@@ -225,6 +225,9 @@ impl<'a> Sending<'a> {
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("addresses", &self.addresses).field("tls", &self.tls.is_some()).finish()
+        f.debug_struct("Endpoint")
+            .field("addresses", &self.addresses)
+            .field("tls", &self.tls.is_some())
+            .finish_non_exhaustive()
     }
 }
