@@ -64,8 +64,14 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     stamp::process::raise_open_files();
-    let matches = Arguments::command().get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let matches = match command::parsing::parse(command::help::shaped(Arguments::command())) {
+        Ok(matches) => matches,
+        Err(code) => return code,
+    };
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(error) => return command::parsing::refuse(error),
+    };
     let done = match command::idle::refuse(&matches) {
         Ok(()) => Box::pin(run(arguments.command)).await,
         Err(error) => Err(error.into()),
@@ -92,7 +98,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Services(args) => command::services::run(args).await,
         Command::Clock(args) => command::clock::run(args).await,
         Command::Reporting(command) => command.run().await,
-        Command::Deployment(command) => command.run(Arguments::command()).await,
+        Command::Deployment(command) => command.run(command::help::shaped(Arguments::command())).await,
         Command::Role { role } => role.run().await,
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct LocalArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RemoteArgs {
     /// The API under load [default: a private local stack]
-    #[arg(long, value_name = "URL", env = "STAMPEDE_TARGET", requires = "redis")]
+    #[arg(long, value_name = "URL", env = "STAMPEDE_TARGET", hide_env_values = true, requires = "redis")]
     pub(crate) target: Option<Target>,
 
     /// The Redis server that holds the queue
@@ -54,7 +54,7 @@ impl LocalArgs {
     /// When the arguments for a service are not quoted like a shell's, or this executable cannot be found.
     pub(crate) fn options(&self, every: SampleEvery) -> anyhow::Result<StackOptions> {
         let words = |option: &str, args: &str| {
-            let unclosed = || UsageError(format!("{option} {args:?}: a quote is not closed"));
+            let unclosed = || UsageError(format!("{option} {:?}: a quote is not closed", stamp::mask_value(args)));
             shlex::split(args).ok_or_else(unclosed)
         };
         Ok(StackOptions {

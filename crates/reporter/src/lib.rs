@@ -17,7 +17,6 @@ mod fixture;
 mod html;
 mod interrupt;
 mod join;
-mod logins;
 mod measure;
 mod model;
 mod number;
@@ -42,7 +41,6 @@ pub use duration::parse_duration;
 pub use export::write_hgrm;
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
 pub use interrupt::{INTERRUPTED, exit_on_signal};
-pub use logins::without_logins;
 pub use measure::{arrival_begins, measure};
 pub use model::{
     Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,

@@ -32,7 +32,7 @@ pub use entry::{EntryError, Stamp};
 pub use envelope::{Envelope, EnvelopeError};
 pub use id::{IdOutOfRange, MsgId};
 pub use log::{ClockStep, Counts, LogStore};
-pub use mask::{MASKED, is_secret_name, mask};
+pub use mask::{MASKED, is_secret_name, mask, mask_value};
 pub use registry::{Beat, BeatClock};
 pub use run::{InvalidRunId, RunId};
 pub use sampling::{InvalidSampleEvery, SampleEvery};

@@ -60,6 +60,16 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(mask_parameters(&masked))
 }
 
+/// The same for a text that is one value as a whole, and may hold white space and quotes where it should not.
+#[must_use]
+pub fn mask_value(value: &str) -> String {
+    let login = value.find("://").map(|begin| begin + 3).zip(value.rfind('@')).filter(|(begin, at)| begin <= at);
+    login.map_or_else(
+        || mask(value).into_owned(),
+        |(begin, at)| format!("{}{MASKED}{}", &value[..begin], mask_parameters(&value[at..])),
+    )
+}
+
 /// Hides the values of secret parameters: `?token=x&a=b` becomes `?token=***&a=b`.
 fn mask_parameters(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
@@ -98,9 +108,14 @@ mod tests {
             ("http://h/p?monkey=banana", "http://h/p?monkey=banana"),
             ("http://h:80/a@b", "http://***@b"),
             ("no address at all, a=b", "no address at all, a=b"),
+            ("redis://a:b@one,redis://c:d@two", "redis://***@two"),
+            ("--redis='redis://a:b@one'\nme@host", "--redis='redis://***@one'\nme@host"),
+            ("a ://", "a ://"),
         ] {
             assert_eq!(mask(text), shown);
         }
+        assert_eq!(mask_value("redis://:two 'words'@host:1"), "redis://***@host:1");
+        assert_eq!(mask_value("@://"), "@://");
     }
 
     proptest! {

@@ -19,7 +19,7 @@ pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String 
             without_header(argument)
         };
         // Only a word with a NUL cannot be quoted, and no argument has one.
-        let word = reporter::without_logins(&word);
+        let word = stamp::mask(&word).into_owned();
         words.push(shlex::try_quote(&word).map_or_else(|_| word.clone(), std::borrow::Cow::into_owned));
     }
     words.join(" ")
@@ -56,7 +56,7 @@ mod tests {
         );
         assert_eq!(
             told(&["driver", "sweep", "--redis", "redis://me:s3cret@host:6379"]),
-            "driver sweep --redis 'redis://…@host:6379'"
+            "driver sweep --redis 'redis://***@host:6379'"
         );
         let headers =
             ["driver", "load", "-H", "Authorization: s3cret", "-HCookie: s3cret", "--header=X: s3cret", "--to", "2"];

@@ -3,7 +3,7 @@
 use super::command_line::command_line;
 use super::sweep::SweepArgs;
 use crate::pipeline::Pipeline;
-use stamp::{RunId, clock};
+use stamp::{RunId, SampleEvery, clock};
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -25,14 +25,14 @@ pub(super) fn sweep_id() -> RunId {
 }
 
 /// Every setting that matters, for the report.
-pub(super) fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String, String> {
+pub(super) fn describe(args: &SweepArgs, every: SampleEvery, pipeline: &Pipeline) -> BTreeMap<String, String> {
     let time = |duration: Duration| humantime::format_duration(duration).to_string();
     let rates = !args.rates.is_empty() || args.rate_from.is_some();
     let mut settings = BTreeMap::from([
         ("command".to_owned(), command_line(std::env::args_os())),
         ("duration".to_owned(), time(args.shape.duration)),
         ("warmup".to_owned(), time(args.warmup)),
-        ("every".to_owned(), args.every.to_string()),
+        ("every".to_owned(), every.to_string()),
         ("payload_bytes".to_owned(), args.shape.payload_bytes.to_string()),
         ("timeout".to_owned(), time(args.shape.timeout)),
         ("drain_timeout".to_owned(), time(args.drain_timeout)),
@@ -60,7 +60,7 @@ pub(super) fn describe(args: &SweepArgs, pipeline: &Pipeline) -> BTreeMap<String
         }
     }
     for value in settings.values_mut() {
-        *value = reporter::without_logins(value);
+        *value = stamp::mask(value).into_owned();
     }
     settings
 }

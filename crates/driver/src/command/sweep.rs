@@ -1,7 +1,9 @@
 //! `driver sweep`: one load after another, each drained and measured, and a report that grows with them.
 
+use super::closing;
 use super::description::{describe, sweep_id};
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
+use super::sampling::{self, Every};
 use super::setting::Setting;
 use super::table::{heading, row, spread_table, stamping_table};
 use crate::drain::{Drained, End, Patience, drain, settled};
@@ -35,11 +37,11 @@ pub(crate) struct SweepArgs {
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) step: u16,
 
-    /// Sweep over these concurrencies instead, parted by commas, for example 1,4,16
+    /// Sweep over these concurrencies instead, separated by commas, for example 1,4,16
     #[arg(long, value_name = "CONNECTIONS", value_delimiter = ',', conflicts_with_all = ["from", "to", "step"], value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     pub(super) levels: Vec<u16>,
 
-    /// Sweep over these rates instead, in an open loop: requests a second, parted by commas
+    /// Sweep over these rates instead, in an open loop: requests a second, separated by commas
     #[arg(long, value_name = "PER_SECOND", value_delimiter = ',', value_parser = parse_rate, conflicts_with_all = ["from", "to", "step", "levels"])]
     pub(super) rates: Vec<f64>,
 
@@ -78,15 +80,15 @@ pub(crate) struct SweepArgs {
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     pub(super) warmup: Duration,
 
-    /// Stamp 1 message in N: those with id % N == 0
+    /// Stamp 1 message in N: those with id % N == 0; `auto` for as many as cost 1 % of the processor (private pipeline)
     #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
-    pub(super) every: SampleEvery,
+    pub(super) every: Every,
 
     /// The path of requests [default: that of --target]; may hold {id}, {run}, {payload} and {now}
     #[arg(long, value_name = "PATH")]
     http_path: Option<String>,
 
-    /// The stages that messages pass, in order, parted by commas; or a file that holds them
+    /// The stages that messages pass, in order, separated by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path, default_value = "send,apiserver,enqueue,pushserver,publish,mqttclient")]
     pub(super) path: Path,
 
@@ -118,6 +120,10 @@ pub(crate) struct SweepArgs {
     #[arg(long)]
     json: bool,
 
+    /// Tell at the end what the stamps of each stage are worth
+    #[arg(short, long)]
+    verbose: bool,
+
     #[command(flatten)]
     live: LiveArgs,
 
@@ -140,6 +146,8 @@ pub(super) enum Generator {
 
 pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     args.check()?;
+    let every = sampling::resolve(&args)?;
+    args.every = Every::One(every);
     let options = args.shape.request_options(args.http_path.as_deref())?;
     let wrk = match args.generator {
         Generator::Driver => None,
@@ -153,7 +161,7 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
     let judge = args.thresholds.open(args.path.stages())?;
     let output = Output::open(&args.out, &id)?;
     let opening = async {
-        let pipeline = Pipeline::open(&args.remote, &args.local, args.every).await?;
+        let pipeline = Pipeline::open(&args.remote, &args.local, every).await?;
         let endpoint = args.shape.endpoint(&pipeline.target).await?;
         anyhow::Ok((pipeline, endpoint))
     };
@@ -171,7 +179,7 @@ pub(crate) async fn run(mut args: SweepArgs) -> anyhow::Result<ExitCode> {
         output::note("stopping: waiting for what was accepted to arrive; a second Ctrl-C ends at once");
     });
     let source = Source { endpoint, options, wrk };
-    let mut sweeping = Sweeping::new(&args, source, id, output, &pipeline, shutdown.clone()).await;
+    let mut sweeping = Sweeping::new(&args, every, source, id, output, &pipeline, shutdown.clone()).await;
     let swept = Box::pin(sweeping.run(&mut pipeline)).await;
     sweeping.progress.finish();
     // However the sweep ended, what it has measured is judged and kept.
@@ -202,6 +210,7 @@ struct Source {
 /// A sweep under way.
 struct Sweeping<'a> {
     args: &'a SweepArgs,
+    every: SampleEvery,
     settings: Vec<Setting>,
     source: Source,
     sweep: Sweep,
@@ -220,6 +229,7 @@ struct Sweeping<'a> {
 impl<'a> Sweeping<'a> {
     async fn new(
         args: &'a SweepArgs,
+        every: SampleEvery,
         source: Source,
         id: RunId,
         output: Output,
@@ -230,9 +240,9 @@ impl<'a> Sweeping<'a> {
         let sweep = Sweep {
             id,
             started_unix_s: clock::unix_now().as_secs(),
-            every: args.every.get(),
+            every: every.get(),
             path: path.stages().to_vec(),
-            settings: describe(args, pipeline),
+            settings: describe(args, every, pipeline),
             environment: environment(pipeline).await,
             p99_limit_us: u64::try_from(args.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
@@ -247,7 +257,8 @@ impl<'a> Sweeping<'a> {
             sweep,
             output,
             quality: StampQuality::new(path.stages()),
-            tracer: Tracer::start(&pipeline.log_store, tracer_options(args)),
+            tracer: Tracer::start(&pipeline.log_store, tracer_options(args, every)),
+            every,
             progress: Progress::new(args.shape.duration.saturating_add(args.warmup).saturating_mul(levels)),
             live: LiveFigures::default(),
             shutdown,
@@ -260,7 +271,7 @@ impl<'a> Sweeping<'a> {
         if !self.args.skip_service_check {
             let shutdown = self.shutdown.clone();
             tokio::select! {
-                checked = check_services(&pipeline.log, &self.args.path, self.args.every) => checked?,
+                checked = check_services(&pipeline.log, &self.args.path, self.every) => checked?,
                 () = shutdown.cancelled() => return Ok(()),
             }
         }
@@ -418,7 +429,7 @@ impl<'a> Sweeping<'a> {
         }))
     }
 
-    /// What the stamps are worth, and where the report is.
+    /// The verdict, and where the report is.
     fn tell_outcome(&self) {
         if self.report.levels.is_empty() {
             self.output.discard_empty();
@@ -427,17 +438,18 @@ impl<'a> Sweeping<'a> {
             }
             return output::note("no level was finished: there is no report");
         }
-        output::note(&stamping_table(&self.report));
+        if self.args.verbose {
+            output::note(&stamping_table(&self.report));
+        }
+        output::note("");
+        closing::sentences(&self.report).iter().for_each(|sentence| output::note(sentence));
         if let Some(table) = self.report.thresholds_table() {
             output::note(&table);
-        }
-        if self.report.accepted_nothing() {
-            self.report.findings.verdict.iter().for_each(|sentence| output::note(sentence));
         }
         if let Some(note) = self.output.note() {
             output::note(&note);
         }
-        output::note(&format!("report: {}", self.output.folder().display()));
+        output::note(&format!("report: {}", self.output.folder().join("report.html").display()));
     }
 }
 
@@ -459,11 +471,6 @@ fn wrk_http(result: WrkResult) -> Http {
     }
 }
 
-fn tracer_options(args: &SweepArgs) -> TracerOptions {
-    TracerOptions {
-        every: args.every,
-        clock: args.clock.into(),
-        service: "driver".to_owned(),
-        ..TracerOptions::default()
-    }
+fn tracer_options(args: &SweepArgs, every: SampleEvery) -> TracerOptions {
+    TracerOptions { every, clock: args.clock.into(), service: "driver".to_owned(), ..TracerOptions::default() }
 }

@@ -33,7 +33,14 @@ pub(crate) struct LiveArgs {
     prometheus_listen: Option<SocketAddr>,
 
     /// Send them each second to a Prometheus that takes remote writes, for example `http://127.0.0.1:9090/api/v1/write`
-    #[arg(long, value_name = "URL", env = "STAMPEDE_REMOTE_WRITE", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "STAMPEDE_REMOTE_WRITE",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
     remote_write: Destination,
 }
 

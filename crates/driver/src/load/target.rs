@@ -23,7 +23,7 @@ pub(crate) struct Target {
 
 /// The text is no HTTP address. It is told without what may be secret in it.
 #[derive(Debug, thiserror::Error)]
-#[error("{:?} is no address of an HTTP API: {fault}", stamp::mask(.url))]
+#[error("{:?} is no address of an HTTP API: {fault}", stamp::mask_value(.url))]
 pub(crate) struct InvalidTarget {
     url: String,
     fault: &'static str,

@@ -1,8 +1,8 @@
 //! The settings in which sweeps differ, and where they were measured. Pure.
 
 use crate::Report;
-use crate::logins::without_logins;
 use serde::Serialize;
+use stamp::mask;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One setting that is not the same everywhere.
@@ -35,7 +35,7 @@ pub(super) fn between(groups: &[(&str, Vec<&Report>)]) -> Vec<Difference> {
 /// The settings of one report, as they may be shown, with what it tells about them elsewhere.
 fn settings(report: &Report) -> BTreeMap<String, String> {
     let mut settings: BTreeMap<String, String> =
-        report.settings.iter().map(|(name, value)| (name.clone(), without_logins(value))).collect();
+        report.settings.iter().map(|(name, value)| (name.clone(), mask(value).into_owned())).collect();
     // It says in one line what the others say one by one.
     settings.remove("command");
     // A local stack takes whatever port is free.
@@ -49,7 +49,7 @@ fn settings(report: &Report) -> BTreeMap<String, String> {
             .environment
             .iter()
             .filter(|(name, _)| !of_services(name))
-            .map(|(name, value)| (name.clone(), without_logins(value))),
+            .map(|(name, value)| (name.clone(), mask(value).into_owned())),
     );
     settings.insert("every".to_owned(), report.every.to_string());
     let path: Vec<String> = report.path.iter().map(ToString::to_string).collect();

@@ -2,8 +2,8 @@
 
 use super::figure::counted;
 use crate::Report;
-use crate::logins::without_logins;
 use crate::number::grouped;
+use stamp::mask;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// A name and what is behind it.
@@ -22,7 +22,7 @@ impl Fact {
 /// What a reader wants to know before all else.
 pub(super) fn facts(report: &Report) -> Vec<Fact> {
     let setting =
-        |name: &str| report.settings.get(name).map(|value| without_logins(value)).filter(|value| !value.is_empty());
+        |name: &str| report.settings.get(name).map(|value| mask(value).into_owned()).filter(|value| !value.is_empty());
     let target = match (setting("pipeline"), setting("target")) {
         (Some(pipeline), Some(target)) => Some(format!("{pipeline}, {target}")),
         (pipeline, target) => pipeline.or(target),
@@ -72,7 +72,7 @@ mod tests {
         let facts: Vec<String> = facts(&report).iter().map(|fact| format!("{}: {}", fact.name, fact.value)).collect();
         insta::assert_snapshot!(facts.join("\n"), @r"
         began: 2026-11-21 10:00:00 UTC
-        pipeline: remote, http://…@host/x
+        pipeline: remote, http://***@host/x
         path: send → apiserver → enqueue → pushserver → publish → mqttclient
         load: 2 levels of 10s
         sampled: 1 message in 100

@@ -3,7 +3,7 @@
 use super::header::Fact;
 use super::table::{Cell, Column, Table};
 use crate::Report;
-use crate::logins::without_logins;
+use stamp::mask;
 use std::collections::BTreeMap;
 
 /// The setting that holds the command line.
@@ -47,7 +47,7 @@ pub(super) fn stamping(report: &Report) -> Option<Table> {
 /// Names and values as they may be shown.
 fn facts(values: &BTreeMap<String, String>) -> Vec<Fact> {
     let shown = values.iter().filter(|(name, value)| *name != COMMAND && !value.is_empty());
-    shown.map(|(name, value)| Fact::new(name, without_logins(value))).collect()
+    shown.map(|(name, value)| Fact::new(name, mask(value).into_owned())).collect()
 }
 
 /// Every setting but the command line.
@@ -62,5 +62,5 @@ pub(super) fn environment(report: &Report) -> Vec<Fact> {
 
 /// The command line that made the load; absent where the report does not know it.
 pub(super) fn command(report: &Report) -> Option<String> {
-    report.settings.get(COMMAND).map(|command| without_logins(command))
+    report.settings.get(COMMAND).map(|command| mask(command).into_owned())
 }

@@ -1,0 +1,180 @@
+//! How the options of a command are shown: `-h` has those that matter most, `--help` all of them under headings.
+
+use clap::{Arg, Command};
+
+/// The options of one command.
+struct Shape {
+    command: &'static str,
+    /// What `-h` shows.
+    short: &'static [&'static str],
+    /// Headings, and the options under each.
+    headings: &'static [(&'static str, &'static [&'static str])],
+}
+
+const LEVELS: &[&str] = &[
+    "from",
+    "to",
+    "step",
+    "levels",
+    "rates",
+    "rate_from",
+    "rate_to",
+    "rate_step",
+    "rate_connections",
+    "repeat",
+    "connections",
+    "rate",
+];
+const LOAD: &[&str] = &[
+    "duration",
+    "requests",
+    "warmup",
+    "timeout",
+    "arrivals",
+    "max_connections",
+    "think_time",
+    "ramp",
+    "seed",
+    "generator",
+];
+const REQUEST: &[&str] = &[
+    "method",
+    "header",
+    "http_path",
+    "body",
+    "body_file",
+    "payload_bytes",
+    "accept",
+    "cacert",
+    "insecure",
+    "run",
+    "target",
+];
+const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
+const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
+const LIVE: &[&str] = &["prometheus_listen", "remote_write"];
+const REMOTE: &[&str] = &["target", "redis", "log_store", "redis_user", "redis_password_file", "redis_ca", "queue"];
+const LOCAL: &[&str] = &["apiserver_args", "pushserver_args", "mqttclient_args"];
+
+const SHAPES: &[Shape] = &[
+    Shape {
+        command: "sweep",
+        short: &["from", "to", "levels", "rates", "duration", "every", "target", "redis", "thresholds", "out"],
+        headings: &[
+            ("Levels", LEVELS),
+            ("Load", LOAD),
+            ("Pipeline that is already there", REMOTE),
+            ("Private local pipeline", LOCAL),
+            ("Request", REQUEST),
+            ("Tracing", TRACING),
+            ("Report", RESULT),
+            ("Prometheus", LIVE),
+        ],
+    },
+    Shape {
+        command: "load",
+        short: &[
+            "target",
+            "connections",
+            "rate",
+            "duration",
+            "requests",
+            "method",
+            "header",
+            "body",
+            "timeout",
+            "accept",
+            "json",
+        ],
+        headings: &[
+            (
+                "Load",
+                &[
+                    "connections",
+                    "rate",
+                    "duration",
+                    "requests",
+                    "timeout",
+                    "arrivals",
+                    "max_connections",
+                    "think_time",
+                    "ramp",
+                    "seed",
+                ],
+            ),
+            (
+                "Request",
+                &[
+                    "method",
+                    "header",
+                    "path",
+                    "body",
+                    "body_file",
+                    "payload_bytes",
+                    "accept",
+                    "cacert",
+                    "insecure",
+                    "run",
+                ],
+            ),
+            ("Tracing", &["log_store", "redis_user", "redis_password_file", "redis_ca", "every"]),
+            ("Result", &["json", "hgrm"]),
+        ],
+    },
+];
+
+/// The command with its options in this shape.
+pub(crate) fn shaped(mut command: Command) -> Command {
+    for shape in SHAPES {
+        command = command.mut_subcommand(shape.command, |command| {
+            command
+                .mut_args(|arg| arranged(arg, shape))
+                .after_help(format!(
+                    "These are the options that matter most: `driver {} --help` has all of them.",
+                    shape.command
+                ))
+                .after_long_help("")
+        });
+    }
+    command
+}
+
+fn arranged(arg: Arg, shape: &Shape) -> Arg {
+    let id = arg.get_id().as_str();
+    let is_short = shape.short.contains(&id);
+    let heading = shape.headings.iter().find(|(_, ids)| ids.contains(&id)).map(|(heading, _)| *heading);
+    let arg = if is_short { arg } else { arg.hide_short_help(true) };
+    // Arguments without a dash stay where clap has them.
+    if arg.is_positional() { arg } else { arg.help_heading(heading) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_option_has_its_heading_and_few_are_short() {
+        for shape in SHAPES {
+            let command = shaped(crate::Arguments::command());
+            let command = command.find_subcommand(shape.command).unwrap();
+            let known: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+            for id in shape.short {
+                assert!(known.contains(id), "{} has no {id}", shape.command);
+            }
+            for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+                assert!(arg.get_help_heading().is_some(), "{} --{} has no heading", shape.command, arg.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_help_of_a_sweep() {
+        let mut command = shaped(crate::Arguments::command());
+        command.build();
+        let help = command.find_subcommand_mut("sweep").unwrap().render_help().to_string();
+        let options = help.lines().filter(|line| line.trim_start().starts_with('-')).count();
+        // With -h itself.
+        assert_eq!(options, 11, "{help}");
+    }
+}
