@@ -139,9 +139,9 @@ async fn a_service_tells_what_it_does() {
     assert_eq!(page.value("stampede_stamps_dropped_total{stage=\"enqueue\"}"), 0.0);
     assert_eq!(page.value("stampede_log_store_connected"), 1.0);
     let latency = |sample: &str| page.value(&format!("stampede_stage_latency_seconds_{sample}"));
-    assert_eq!(latency("bucket{le=\"0.001\",from=\"apiserver\",to=\"enqueued\"}"), 0.0);
-    assert_eq!(latency("bucket{le=\"0.002\",from=\"apiserver\",to=\"enqueued\"}"), 1.0);
-    assert_eq!(latency("count{from=\"apiserver\",to=\"enqueued\"}"), 1.0);
+    assert_eq!(latency("bucket{le=\"0.001\",from=\"apiserver\",to=\"enqueue\"}"), 0.0);
+    assert_eq!(latency("bucket{le=\"0.002\",from=\"apiserver\",to=\"enqueue\"}"), 1.0);
+    assert_eq!(latency("count{from=\"apiserver\",to=\"enqueue\"}"), 1.0);
 
     service.shutdown.cancel();
     service.running.await.unwrap().unwrap();
