@@ -442,7 +442,9 @@ impl<'a> Sweeping<'a> {
             output::note(&stamping_table(&self.report));
         }
         output::note("");
-        closing::sentences(&self.report).iter().for_each(|sentence| output::note(sentence));
+        for sentence in closing::sentences(&self.report) {
+            output::note(&sentence);
+        }
         if let Some(table) = self.report.thresholds_table() {
             output::note(&table);
         }
