@@ -43,11 +43,11 @@ enum Command {
     Load(LoadArgs),
     /// Run a private local pipeline in the foreground until Ctrl-C
     Stack(StackArgs),
-    /// Kill and stop the parts of a private local pipeline under load, and prove that nothing accepted is lost
+    /// Kill and stop parts of a private local pipeline under load, and prove that nothing accepted is lost
     Chaos(ChaosArgs),
-    /// List the services that are there: version, host, N, clock, CPU, memory
+    /// List the running services: version, host, N, clock, CPU, memory
     Services(ServicesArgs),
-    /// Tell how well Redis time is known here: offset, drift, round trip, error
+    /// Show how well Redis time is known here: offset, drift, round trip, error
     Clock(ClockArgs),
     #[command(flatten)]
     Reporting(Reporting),

@@ -11,15 +11,15 @@ use stamp::{LogStore, RedisArgs, RedisUrl, SampleEvery};
 /// Arguments that shape the local stack.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LocalArgs {
-    /// Further arguments for the local apiserver, for example "--max-body 4096"
+    /// More arguments for the local apiserver, for example "--max-body 4096"
     #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
     pub(crate) apiserver_args: String,
 
-    /// Further arguments for the local pushserver, for example "--workers 1 --batch 1 --qos 1"
+    /// More arguments for the local pushserver, for example "--workers 1 --batch 1 --qos 1"
     #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
     pub(crate) pushserver_args: String,
 
-    /// Further arguments for the local mqttclient
+    /// More arguments for the local mqttclient
     #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
     pub(crate) mqttclient_args: String,
 }
@@ -42,7 +42,7 @@ pub(crate) struct RemoteArgs {
     #[command(flatten)]
     pub(crate) redis_args: RedisArgs,
 
-    /// The Redis list or stream that the messages wait in
+    /// The Redis list or stream that is the queue
     #[arg(long = "queue-key", alias = "queue", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
     pub(crate) queue: String,
 }

@@ -15,13 +15,13 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Command {
-    /// Make the report of a sweep, or of a single run, from the log store or a file of raw stamps
+    /// Make the report of a sweep, or of a single run, from the log store or from a file of raw stamps
     Report(ReportArgs),
-    /// Set sweeps side by side: what differs between them, how sure that is, and a picture
+    /// Compare sweeps side by side: what differs, how sure that is, and a picture
     Compare(CompareArgs),
-    /// Keep the raw stamps of a sweep, or of a single run, in a file
+    /// Export the raw stamps of a sweep, or of a single run, to a file
     Export(ExportArgs),
-    /// Put the raw stamps of a file back into a log store
+    /// Load a file of raw stamps back into a log store
     Import(ImportArgs),
 }
 

@@ -118,7 +118,7 @@ pub enum InvalidPath {
 impl FromStr for Path {
     type Err = InvalidPath;
 
-    /// Reads stages that commas or white space part, as on a command line or in a file; `#` begins a comment.
+    /// Reads stages separated by commas or white space, as on a command line or in a file; `#` begins a comment.
     fn from_str(text: &str) -> Result<Self, InvalidPath> {
         let mut stages: Vec<Stage> = Vec::new();
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());

@@ -23,15 +23,15 @@ const CALM: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ChaosArgs {
-    /// How long faults go on
+    /// How long to inject faults
     #[arg(short, long, default_value = "10m", value_parser = parse_duration)]
     duration: Duration,
 
-    /// The most faults [default: as many as there is time for]
+    /// Inject at most this many faults [default: as many as there is time for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     faults: Option<u64>,
 
-    /// Harm only these parts, for example redis,mosquitto [default: all]
+    /// Only let these parts fail, for example redis,mosquitto [default: all]
     #[arg(long, value_name = "PARTS", value_delimiter = ',', value_parser = parse_part)]
     parts: Vec<Part>,
 
@@ -39,7 +39,7 @@ pub(crate) struct ChaosArgs {
     #[arg(long, default_value = "500", value_parser = parse_rate)]
     rate: f64,
 
-    /// For what is harmed, how, and when
+    /// Seed for which parts fail, how and when
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
@@ -47,11 +47,11 @@ pub(crate) struct ChaosArgs {
     #[arg(long, value_enum, default_value = "list")]
     queue: service::queue::QueueKind,
 
-    /// What the push server promises: at most once, messages are lost
+    /// Delivery guarantee of the push server; at most once loses messages
     #[arg(long, value_enum, default_value = "at-least-once")]
     delivery: Delivery,
 
-    /// How long no message may arrive until those that are missing count as lost
+    /// How long without an arrival until missing messages count as lost
     #[arg(long, default_value = "30s", value_parser = parse_duration)]
     drain_timeout: Duration,
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Deployment {
-    /// Ask an HTTP server whether it is well: exit code 0 on 2xx, else 1
+    /// Check an HTTP server's health: exit code 0 on 2xx, else 1
     Health(HealthArgs),
     /// Print the completions of a shell
     #[command(hide = true)]

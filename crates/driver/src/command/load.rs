@@ -32,11 +32,11 @@ pub(crate) struct LoadArgs {
     #[arg(short, long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     connections: u16,
 
-    /// Open loop: send so many requests a second, whatever becomes of the answers
+    /// Open loop: requests a second, sent on schedule whether or not answers come
     #[arg(short, long, value_name = "PER_SECOND", value_parser = parse_rate)]
     rate: Option<f64>,
 
-    /// End after so many requests, if that is earlier than --duration
+    /// End after this many requests, if that comes before --duration
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
 
@@ -44,7 +44,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, visible_alias = "http-path", value_name = "PATH")]
     path: Option<String>,
 
-    /// The run that the messages name
+    /// The run id that the messages carry
     #[arg(long, default_value = RunId::ADHOC)]
     run: RunId,
 
@@ -79,11 +79,11 @@ pub(crate) struct ShapeArgs {
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
 
-    /// Open loop: how requests follow each other
+    /// Open loop: how arrivals are spaced
     #[arg(long, value_enum, default_value = "constant")]
     pub(crate) arrivals: Arrivals,
 
-    /// Open loop: the most connections to grow to where all are busy
+    /// Open loop: grow to at most this many connections when all are busy
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     pub(crate) max_connections: u16,
 
@@ -91,11 +91,11 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_think_time)]
     pub(crate) think_time: Option<ThinkTime>,
 
-    /// The time over which a closed loop opens its connections, and an open one comes to its rate
+    /// Ramp-up time: a closed loop opens its connections over it, an open loop reaches its rate
     #[arg(long, default_value = "0s", value_parser = parse_duration)]
     pub(crate) ramp: Duration,
 
-    /// For everything random
+    /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
 
@@ -123,7 +123,7 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     cacert: Option<PathBuf>,
 
-    /// For https: trust any certificate
+    /// For https: accept any certificate (for tests)
     #[arg(long)]
     insecure: bool,
 
@@ -228,7 +228,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
 fn parse_think_time(text: &str) -> Result<ThinkTime, String> {
     let (least, most) = text.split_once("..").unwrap_or((text, text));
     let (least, most) = (parse_duration(least)?, parse_duration(most)?);
-    if least > most { Err(format!("{text}: the first is to be the shorter one")) } else { Ok(ThinkTime(least, most)) }
+    if least > most { Err(format!("{text}: the first must be the shorter one")) } else { Ok(ThinkTime(least, most)) }
 }
 
 pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {

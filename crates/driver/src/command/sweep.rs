@@ -33,7 +33,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, default_value = "20", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     pub(super) to: u16,
 
-    /// From one concurrency to the next
+    /// Step from one concurrency to the next
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) step: u16,
 
@@ -53,7 +53,7 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires = "rate_from")]
     pub(super) rate_to: Option<f64>,
 
-    /// From one rate to the next
+    /// Step from one rate to the next
     #[arg(long, value_name = "PER_SECOND", value_parser = parse_rate, requires = "rate_from")]
     pub(super) rate_step: Option<f64>,
 
@@ -61,22 +61,22 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     pub(super) rate_connections: u16,
 
-    /// Repeat each level so many times, all in an order shuffled by --seed
+    /// Run each level this many times, in an order shuffled by --seed
     #[arg(long, value_name = "K", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(super) repeat: u32,
 
-    /// End a level after so many requests, if that is earlier than --duration
+    /// End a level after this many requests, if that comes before --duration
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
 
-    /// What makes the load: this program, or wrk with scripts/post.lua (whole seconds, closed loop, no `send` stamps)
+    /// The load generator: this program, or wrk with scripts/post.lua (whole seconds, closed loop, no `send` stamps)
     #[arg(long, value_enum, default_value = "driver")]
     pub(super) generator: Generator,
 
     #[command(flatten)]
     pub(super) shape: ShapeArgs,
 
-    /// Load before each level that counts nowhere
+    /// Warm-up load before each level; it counts nowhere
     #[arg(long, default_value = "2s", value_parser = parse_duration)]
     pub(super) warmup: Duration,
 
@@ -92,23 +92,23 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path, default_value = "send,apiserver,enqueue,pushserver,publish,mqttclient")]
     pub(super) path: Path,
 
-    /// How the driver's own event times come about
+    /// How the driver takes its own event times
     #[arg(long, value_enum, default_value = "disciplined")]
     pub(super) clock: service::Clock,
 
-    /// Start even though a stage of the path is missing or samples another N
+    /// Start even if a stage of the path is missing or samples with another N
     #[arg(long)]
     pub(super) skip_service_check: bool,
 
-    /// After a level: give up on messages that have not arrived when nothing has moved for this long
+    /// After a level: give up on missing messages once nothing has moved for this long
     #[arg(long, default_value = "10s", value_parser = parse_duration)]
     pub(super) drain_timeout: Duration,
 
-    /// After a level: go on to the next one after so long even though messages still arrive; they are told as in flight
+    /// After a level: go on after this long even if messages still arrive; they are reported as in flight
     #[arg(long, default_value = "2m", value_parser = parse_duration)]
     pub(super) drain_limit: Duration,
 
-    /// A level is carried when its p99 of arrival latency is at most this (and nothing is lost, refused or piles up)
+    /// A level counts as carried when its arrival p99 is at most this, nothing is lost or refused, and no queue grows
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
     pub(super) p99_limit: Duration,
 
@@ -120,7 +120,7 @@ pub(crate) struct SweepArgs {
     #[arg(long)]
     json: bool,
 
-    /// Tell at the end what the stamps of each stage are worth
+    /// Show the quality of each stage's stamps at the end
     #[arg(short, long)]
     verbose: bool,
 

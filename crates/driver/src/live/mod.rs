@@ -28,11 +28,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LiveArgs {
-    /// Serve the figures of the level under way to Prometheus at `http://ADDRESS/metrics`
+    /// Serve the figures of the current level to Prometheus at `http://ADDRESS/metrics`
     #[arg(long, value_name = "ADDRESS")]
     prometheus_listen: Option<SocketAddr>,
 
-    /// Send them each second to a Prometheus that takes remote writes, for example `http://127.0.0.1:9090/api/v1/write`
+    /// Send them every second to Prometheus remote write, for example `http://127.0.0.1:9090/api/v1/write`
     #[arg(
         long,
         value_name = "URL",

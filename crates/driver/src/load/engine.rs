@@ -36,13 +36,13 @@ pub(crate) struct LoadPlan {
     pub(crate) until: Option<CancellationToken>,
     /// Whether the ids of accepted messages are kept.
     pub(crate) keep_ids: bool,
-    /// The time over which a closed loop opens its connections, and an open one comes to its rate.
+    /// Ramp-up time: a closed loop opens its connections over it, an open loop reaches its rate.
     pub(crate) ramp: Duration,
     /// How long a request may take.
     pub(crate) timeout: Duration,
     /// What counts as accepted.
     pub(crate) accept: StatusSet,
-    /// For everything random.
+    /// Seed of everything random.
     pub(crate) seed: u64,
 }
 

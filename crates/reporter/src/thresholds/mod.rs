@@ -18,7 +18,7 @@ pub const THRESHOLD_MISSED: u8 = 99;
 /// Arguments of every command that makes a report.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ThresholdArgs {
-    /// What must hold at every level, or at one: 'arrival.p99<50ms', 'lost==0', 'rps>20k@c=20'; else the exit code is 99. May be given several times (docs/report.md)
+    /// A condition that must hold at every level, or at one: 'arrival.p99<50ms', 'lost==0', 'rps>20k@c=20'; exit code 99 otherwise. May be repeated (docs/report.md)
     #[arg(long = "threshold", value_name = "CONDITION")]
     pub thresholds: Vec<Threshold>,
 

@@ -10,7 +10,7 @@ const PASSWORD: &str = "STAMPEDE_REDIS_PASSWORD";
 /// How to reach Redis servers, apart from where they are. What an address says by itself is stronger.
 #[derive(Debug, Clone, Default, Args)]
 pub struct RedisArgs {
-    /// The ACL user of the Redis servers; the password comes from the environment variable `STAMPEDE_REDIS_PASSWORD` or a file
+    /// The ACL user for the Redis servers; the password comes from the environment variable `STAMPEDE_REDIS_PASSWORD` or a file
     #[arg(long, value_name = "NAME", env = "STAMPEDE_REDIS_USER")]
     pub redis_user: Option<String>,
 
