@@ -193,5 +193,5 @@ async fn a_step_of_the_redis_clock_is_reported_and_tears_no_latency() {
         count(&level["traces"]["sampled"])
     );
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("redis clock set: 2 times"), "{told}");
+    assert!(told.contains("2 times the clock of Redis was set"), "{told}");
 }
