@@ -17,8 +17,8 @@ RUN set -eu; \
 
 # What is shown to nobody need not be in the image: symbols are two thirds of the executable.
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \
-    CARGO_PROFILE_RELEASE_DEBUG=false \
-    CARGO_PROFILE_RELEASE_STRIP=symbols
+    CARGO_PROFILE_DIST_DEBUG=false \
+    CARGO_PROFILE_DIST_STRIP=symbols
 
 # Dependencies are built from the manifests alone: this layer holds until one of them changes.
 COPY Cargo.toml Cargo.lock ./
@@ -32,20 +32,20 @@ COPY crates/stack/Cargo.toml crates/stack/
 COPY crates/driver/Cargo.toml crates/driver/
 RUN set -eu; \
     for crate in crates/*; do mkdir "$crate/src"; touch "$crate/src/lib.rs"; echo 'fn main() {}' >"$crate/src/main.rs"; done; \
-    cargo build --release --locked -p driver; \
+    cargo build --profile dist --locked -p driver; \
     rm -r crates/*/src
 
 COPY scripts/post.lua scripts/
 COPY crates crates
 # The files are older than what was built of the empty ones.
-RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked -p driver
+RUN find crates -name '*.rs' -exec touch {} + && cargo build --profile dist --locked -p driver
 
 # The image, file by file. Paths of libraries differ between processors: ldd knows them.
 RUN set -eu; \
     mkdir -p /image/usr/local/bin /image/etc/ssl/certs /image/reports; \
     mkdir -m 1777 /image/tmp; \
-    cp target/release/driver /image/usr/local/bin/; \
-    ldd target/release/driver | grep -o '/[^ )]*' | xargs -I{} cp -L --parents {} /image; \
+    cp target/dist/driver /image/usr/local/bin/; \
+    ldd target/dist/driver | grep -o '/[^ )]*' | xargs -I{} cp -L --parents {} /image; \
     cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/; \
     echo 'stampede:x:65532:65532:Stampede:/:/sbin/nologin' >/image/etc/passwd; \
     echo 'stampede:x:65532:' >/image/etc/group; \

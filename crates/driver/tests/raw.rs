@@ -23,7 +23,7 @@ async fn a_run_outlives_the_log_store_that_held_it() {
     }
     tracer.close().await;
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("adhoc.stamps.zst").display().to_string();
+    let file = folder.path().join("adhoc.stamps.lz4").display().to_string();
     assert_eq!(stdout(&driver(&["export", "adhoc", "--redis", &url, "-o", &file])), file);
     let again = driver(&["import", &file, "--redis", &url]);
     assert_eq!(again.status.code(), Some(1));

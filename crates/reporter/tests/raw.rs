@@ -67,7 +67,7 @@ impl Fixture {
     }
 
     async fn export(&self) -> PathBuf {
-        let output = Some(self.folder.path().join("s.stamps.zst"));
+        let output = Some(self.folder.path().join("s.stamps.lz4"));
         export(&ExportArgs { sweep: "s".to_owned(), output, store: self.store() }).await.unwrap()
     }
 
@@ -181,7 +181,7 @@ async fn a_file_that_is_cut_off_gives_no_report_and_changes_no_log_store() {
 #[tokio::test]
 async fn a_single_run_that_no_sweep_describes_is_kept_too() {
     let fixture = Fixture::start().await;
-    let output = Some(fixture.folder.path().join("run.zst"));
+    let output = Some(fixture.folder.path().join("run.lz4"));
     let args = ExportArgs { sweep: "s.c02".to_owned(), output, store: fixture.store() };
     let file = export(&args).await.unwrap();
     let () = redis::cmd("FLUSHALL").query_async(&mut fixture.connection().await).await.unwrap();
@@ -198,11 +198,11 @@ async fn a_single_run_that_no_sweep_describes_is_kept_too() {
 #[tokio::test]
 async fn a_path_that_cannot_be_written_fails_and_leaves_nothing() {
     let mut fixture = Fixture::start().await;
-    let output = Some(fixture.folder.path().join("nowhere/s.zst"));
+    let output = Some(fixture.folder.path().join("nowhere/s.lz4"));
     let error = export(&ExportArgs { sweep: "s".to_owned(), output, store: fixture.store() }).await.unwrap_err();
     assert!(error.to_string().ends_with("choose another file with --output"), "{error}");
     fixture.redis.process.kill();
-    let output = Some(fixture.folder.path().join("s.zst"));
+    let output = Some(fixture.folder.path().join("s.lz4"));
     export(&ExportArgs { sweep: "s".to_owned(), output, store: fixture.store() }).await.unwrap_err();
     assert_eq!(std::fs::read_dir(fixture.folder.path()).unwrap().count(), 0);
 }

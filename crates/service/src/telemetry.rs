@@ -3,44 +3,56 @@
 use crate::LogFormat;
 use std::fmt;
 use std::io::IsTerminal;
-use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Starts logging. `RUST_LOG` sets how much; without it, from `info` up. JSON lines carry the service's name.
+/// Starts logging. `RUST_LOG` sets how much (`debug`, or by target: `info,redis=debug`); without it, from `info` up.
+/// JSON lines carry the service's name.
 pub fn init(format: LogFormat, service: &'static str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let info = Targets::new().with_default(Level::INFO);
+    let (filter, fault) = match std::env::var("RUST_LOG").as_deref().map(str::parse) {
+        Ok(Ok(filter)) => (filter, None),
+        Ok(Err(error)) => (info, Some(error)),
+        Err(_) => (info, None),
+    };
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     // A second call, as in tests, changes nothing.
     let _ = match format {
         // A log that cannot be written must not end the process, as a panic about it would.
         LogFormat::Text => tracing_subscriber::fmt()
-            .with_env_filter(filter)
+            .with_max_level(Level::TRACE)
             .with_writer(std::io::stderr)
             .with_ansi(colours)
             .log_internal_errors(false)
             .finish()
+            .with(filter)
             .try_init(),
         LogFormat::Json => json(service, filter, std::io::stderr).try_init(),
     };
+    if let Some(error) = fault {
+        tracing::warn!("RUST_LOG is ignored ({error}): give a level, or levels by target, as in info,redis=debug");
+    }
 }
 
 /// Logs as one JSON object a line.
-fn json<W>(service: &'static str, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+fn json<W>(service: &'static str, filter: Targets, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(Level::TRACE)
         .with_writer(writer)
         .with_ansi(false)
         .log_internal_errors(false)
         .fmt_fields(JsonFields::new())
         .event_format(Named { service, format: Format::default().json() })
         .finish()
+        .with(filter)
 }
 
 /// Puts the service's name into each JSON object.
@@ -87,7 +99,7 @@ mod tests {
     fn json_logs_are_one_object_a_line_with_the_name_of_the_service() {
         let log = Log::default();
         let writer = log.clone();
-        let subscriber = json("apiserver", EnvFilter::new("info"), move || writer.clone());
+        let subscriber = json("apiserver", Targets::new().with_default(Level::INFO), move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
             let _span = tracing::info_span!("connection", number = 3).entered();
             tracing::warn!(attempts = 7, "two\nlines and \"quotes\"");

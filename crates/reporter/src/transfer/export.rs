@@ -16,7 +16,7 @@ pub struct ExportArgs {
     #[arg(default_value = "latest")]
     pub sweep: String,
 
-    /// The file [default: SWEEP.stamps.zst]
+    /// The file [default: SWEEP.stamps.lz4]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
@@ -32,7 +32,7 @@ pub struct ExportArgs {
 pub async fn export(args: &ExportArgs) -> anyhow::Result<PathBuf> {
     let log = args.store.connect().await?;
     let sweep = Sweep::find(&log, &args.sweep).await?;
-    let path = args.output.clone().unwrap_or_else(|| format!("{}.stamps.zst", sweep.id).into());
+    let path = args.output.clone().unwrap_or_else(|| format!("{}.stamps.lz4", sweep.id).into());
     let partial = partial(&path);
     let failed = || format!("cannot write {}: choose another file with --output", path.display());
     // Opened before the long work, so that a path which cannot be used fails at once.

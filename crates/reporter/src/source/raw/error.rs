@@ -16,6 +16,11 @@ pub enum RawError {
     /// It is something else.
     #[error("{0} holds no raw stamps: name a file that driver export wrote")]
     Foreign(PathBuf),
+    /// It is compressed as files of version 0.1 were.
+    #[error(
+        "{0} is compressed with zstd, as stampede 0.1 did it: unpack it (zstd -d FILE), and name the text that this makes"
+    )]
+    Zstd(PathBuf),
     /// It has another version of the format.
     #[error(
         "{path} has version {found} of the format of raw stamps, and this program reads version {known}: use the program that wrote it"

@@ -1,6 +1,7 @@
-//! The lines of a compressed file. A thread of its own decompresses ahead of who reads them.
+//! The lines of a file, compressed or not. A thread of its own decompresses ahead of who reads them.
 
 use super::RawError;
+use lz4_flex::frame::FrameDecoder;
 use memchr::{memchr, memrchr};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
@@ -18,10 +19,12 @@ const AHEAD: usize = 3;
 /// No line is longer, bytes: the header holds a whole sweep's description, and it is the longest.
 const LONGEST: usize = 256 << 20;
 
-/// What every zstd stream begins with.
-const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+/// What a frame of LZ4 begins with, a stream of zstd, and the same lines uncompressed.
+const LZ4: [u8; 4] = [0x04, 0x22, 0x4D, 0x18];
+const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+const PLAIN: [u8; 4] = *b"{\"fo";
 
-/// Reads a compressed file line by line.
+/// Reads a file line by line.
 #[derive(Debug)]
 pub(super) struct Lines {
     path: PathBuf,
@@ -40,16 +43,21 @@ impl Lines {
         let mut file = File::open(path).map_err(unreadable)?;
         let mut magic = [0; 4];
         match file.read_exact(&mut magic) {
-            Ok(()) if magic == MAGIC => {}
+            Ok(()) if magic == LZ4 || magic == PLAIN => {}
+            Ok(()) if magic == ZSTD => return Err(RawError::Zstd(path.to_owned())),
             Err(error) if error.kind() != ErrorKind::UnexpectedEof => return Err(unreadable(error)),
             _ => return Err(RawError::Foreign(path.to_owned())),
         }
         file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
         let read = Arc::new(AtomicU64::new(0));
-        let counted = Counted { file, read: read.clone() };
+        let file = Counted { file, read: read.clone(), ended: false };
+        let text: Box<dyn Read + Send> = match magic {
+            LZ4 => Box::new(Frames { decoder: FrameDecoder::new(file), within: false }),
+            _ => Box::new(file),
+        };
         let (sender, blocks) = sync_channel(AHEAD);
         let thread = std::thread::Builder::new().name("decompress".to_owned());
-        thread.spawn(move || decompress(counted, &sender)).map_err(unreadable)?;
+        thread.spawn(move || decompress(text, &sender)).map_err(unreadable)?;
         Ok(Self { path: path.to_owned(), blocks, block: Vec::new(), at: 0, number: 0, place: String::new(), read })
     }
 
@@ -110,22 +118,50 @@ impl Lines {
 struct Counted {
     file: File,
     read: Arc<AtomicU64>,
+    ended: bool,
 }
 
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.file.read(buffer)?;
         self.read.fetch_add(length as u64, Ordering::Relaxed);
+        self.ended |= length == 0 && !buffer.is_empty();
         Ok(length)
     }
 }
 
+/// The text of all frames. The decoder itself takes a file that ends between two blocks of a frame for a whole one.
+struct Frames {
+    decoder: FrameDecoder<Counted>,
+    within: bool,
+}
+
+impl Read for Frames {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.decoder.read(buffer).map_err(of_frame)? {
+                // A frame has ended, and another may follow.
+                0 if !self.decoder.get_ref().ended => self.within = false,
+                0 if self.within => return Err(ErrorKind::UnexpectedEof.into()),
+                length => {
+                    self.within = length > 0;
+                    return Ok(length);
+                }
+            }
+        }
+    }
+}
+
+/// The decoder's words for a fault of the text are names of its code.
+fn of_frame(error: io::Error) -> io::Error {
+    if error.kind() == ErrorKind::UnexpectedEof || error.raw_os_error().is_some() {
+        return error;
+    }
+    io::Error::new(ErrorKind::InvalidData, "the text does not match its checksum, or cannot be unpacked at all")
+}
+
 /// Sends blocks of whole lines until the file ends or nobody receives them any more.
-fn decompress(file: Counted, blocks: &SyncSender<io::Result<Vec<u8>>>) {
-    let mut text = match zstd::Decoder::new(file) {
-        Ok(text) => text,
-        Err(error) => return drop(blocks.send(Err(error))),
-    };
+fn decompress(mut text: impl Read, blocks: &SyncSender<io::Result<Vec<u8>>>) {
     let mut rest = Vec::new();
     loop {
         let mut block = Vec::with_capacity(rest.len() + BLOCK);

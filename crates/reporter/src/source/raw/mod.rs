@@ -1,4 +1,4 @@
-//! Raw stamps in a file: one sweep, exactly as the log store has it, as lines of JSON in a zstd stream. docs/raw.md describes the format.
+//! Raw stamps in a file: one sweep, exactly as the log store has it, as lines of JSON in LZ4 frames. docs/raw.md describes the format.
 
 mod error;
 mod lines;

@@ -2,6 +2,7 @@
 
 use super::{RawError, RawFile, RawHeader, RawRun, RawWriter, VERSION};
 use crate::{Load, Sweep};
+use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
 use proptest::prelude::*;
 use stamp::{RunId, Stage};
 use std::collections::BTreeMap;
@@ -59,7 +60,7 @@ fn bytes(runs: &[Run]) -> Vec<u8> {
 }
 
 fn file(folder: &Path, bytes: &[u8]) -> PathBuf {
-    let path = folder.join("raw.zst");
+    let path = folder.join("raw.stamps.lz4");
     std::fs::write(&path, bytes).unwrap();
     path
 }
@@ -79,11 +80,13 @@ fn told(bytes: &[u8]) -> String {
 }
 
 fn compressed(text: &str) -> Vec<u8> {
-    zstd::encode_all(text.as_bytes(), 1).unwrap()
+    let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().content_checksum(true), Vec::new());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(zstd::decode_all(bytes).unwrap()).unwrap()
+    std::io::read_to_string(FrameDecoder::new(bytes)).unwrap()
 }
 
 fn two_runs() -> Vec<Run> {
@@ -152,7 +155,7 @@ fn what_is_damaged_is_told() {
     let mut flipped = good.clone();
     let last = flipped.len() - 1;
     flipped[last] ^= 1;
-    insta::assert_snapshot!(told(&flipped), @"FILE is damaged at line 1: Restored data doesn't match checksum; export it again, or copy it again from where it came from");
+    insta::assert_snapshot!(told(&flipped), @"FILE is damaged at line 12: the text does not match its checksum, or cannot be unpacked at all; export it again, or copy it again from where it came from");
     let text = text(&good);
     let changed = |from: &str, to: &str| told(&compressed(&text.replacen(from, to, 1)));
     insta::assert_snapshot!(changed("{\"id\":2,\"time\":\"1.000000\"}\n", ""), @"FILE is damaged at line 6, among the stamps of stage send of run a: this should be a string of hexadecimal digits; export it again, or copy it again from where it came from");
@@ -180,6 +183,15 @@ fn several_frames_are_one_file() {
     let mut frames = compressed(one);
     frames.write_all(&compressed(other)).unwrap();
     assert_eq!(told(&frames), "nothing");
+}
+
+#[test]
+fn the_text_itself_is_read_and_zstd_is_refused_with_what_to_do() {
+    let text = text(&bytes(&two_runs()));
+    assert_eq!(told(text.as_bytes()), "nothing");
+    let cut = told(&text.as_bytes()[..text.len() - 3]);
+    assert!(cut.starts_with("FILE is "), "{cut}");
+    insta::assert_snapshot!(told(&[0x28, 0xB5, 0x2F, 0xFD, 0]), @"FILE is compressed with zstd, as stampede 0.1 did it: unpack it (zstd -d FILE), and name the text that this makes");
 }
 
 fn any_entry() -> impl Strategy<Value = Vec<u8>> {
@@ -233,7 +245,7 @@ proptest! {
         let read = RawFile::open(&path).and_then(|mut file| file.finish().map(|()| file));
         // A bit that means nothing may change, and nothing else.
         if read.is_ok() {
-            prop_assert_eq!(zstd::decode_all(&bad[..]).unwrap(), zstd::decode_all(&good[..]).unwrap());
+            prop_assert_eq!(text(&bad), text(&good));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Writing raw stamps.
 
 use super::{RawHeader, Section, Totals};
+use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use stamp::{RunId, Stage};
@@ -13,7 +14,7 @@ const SECTION_BYTES: usize = 8 << 20;
 
 /// Writes a file of raw stamps, a section at a time.
 pub struct RawWriter<W: Write> {
-    out: zstd::Encoder<'static, W>,
+    out: FrameEncoder<W>,
     lines: Vec<u8>,
     entries: u64,
     hex: Vec<u64>,
@@ -26,8 +27,8 @@ impl<W: Write> RawWriter<W> {
     /// # Errors
     /// When `out` fails, here as in all that follows.
     pub fn new(out: W, header: &RawHeader) -> io::Result<Self> {
-        let mut out = zstd::Encoder::new(out, zstd::DEFAULT_COMPRESSION_LEVEL)?;
-        out.include_checksum(true)?;
+        let frame = FrameInfo::new().block_size(BlockSize::Max256KB).content_checksum(true);
+        let mut out = FrameEncoder::with_frame_info(frame, out);
         line(&mut out, header)?;
         Ok(Self { out, lines: Vec::new(), entries: 0, hex: Vec::new(), totals: Totals::default() })
     }
@@ -62,7 +63,7 @@ impl<W: Write> RawWriter<W> {
     /// Ends the file and gives back what it was written to.
     pub fn finish(mut self) -> io::Result<W> {
         line(&mut self.out, &Section::End { end: self.totals })?;
-        self.out.finish()
+        Ok(self.out.finish()?)
     }
 
     fn section(&mut self, run: &RunId, stage: &Stage) -> io::Result<()> {
