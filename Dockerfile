@@ -27,6 +27,7 @@ COPY crates/service/Cargo.toml crates/service/
 COPY crates/apiserver/Cargo.toml crates/apiserver/
 COPY crates/pushserver/Cargo.toml crates/pushserver/
 COPY crates/mqttclient/Cargo.toml crates/mqttclient/
+COPY crates/load/Cargo.toml crates/load/
 COPY crates/reporter/Cargo.toml crates/reporter/
 COPY crates/stack/Cargo.toml crates/stack/
 COPY crates/driver/Cargo.toml crates/driver/

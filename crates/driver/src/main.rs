@@ -4,8 +4,8 @@
 mod chaos;
 mod command;
 mod drain;
+mod http;
 mod live;
-mod load;
 mod monitor;
 mod output;
 mod pipeline;

@@ -1,9 +1,9 @@
 //! The pipeline under load: a private local one, or one that is already there.
 
-use crate::load::Target;
 use crate::monitor::Process;
 use anyhow::Context;
 use clap::Args;
+use load::Target;
 use reporter::UsageError;
 use stack::{Part, Stack, StackOptions};
 use stamp::{LogStore, RedisArgs, RedisUrl, SampleEvery};

@@ -1,7 +1,7 @@
 //! What a person sees while a sweep runs: a bar on stderr, which is silent where that is no terminal.
 
-use crate::load::Live;
 use indicatif::{ProgressBar, ProgressStyle};
+use load::Live;
 use std::time::Duration;
 
 /// The progress of a sweep or of one load.

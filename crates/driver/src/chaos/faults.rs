@@ -1,6 +1,6 @@
 //! Which part suffers what, and when: random, and the same again for the same seed. Pure.
 
-use crate::load::SplitMix;
+use load::SplitMix;
 use stack::Part;
 use std::time::Duration;
 

@@ -3,10 +3,10 @@
 
 use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
 use crate::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
-use crate::load::{LoadPlan, Target, Template};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, Parser};
+use load::{LoadPlan, Target, Template};
 use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;

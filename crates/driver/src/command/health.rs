@@ -1,9 +1,9 @@
 //! `driver health`: does an HTTP server answer well? For the health checks of containers without a shell.
 
 use super::load::parse_duration;
-use crate::load::{Exchange, Target};
 use crate::output;
 use clap::Args;
+use load::{Exchange, Target};
 use std::process::ExitCode;
 use std::time::Duration;
 

@@ -2,14 +2,14 @@
 
 use super::load_result::{as_json, as_table};
 use crate::live::LiveFigures;
-use crate::load::{
-    Arrivals, Endpoint, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target,
-    Template, Totals, Tracing, Trust, client_config, generate,
-};
 use crate::output;
 use crate::progress::Progress;
 use anyhow::Context;
 use clap::Args;
+use load::{
+    Arrivals, Endpoint, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target,
+    Template, Totals, Tracing, Trust, client_config, generate,
+};
 use reporter::{Destination, ensure_usage};
 use service::shutdown_on_signal;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
@@ -297,7 +297,7 @@ pub(crate) async fn watched(
                 if let (Some(figures), Ok(tally)) = (figures, &tally) {
                     figures.tell(Arc::new(Totals::of(tally, 0)));
                 }
-                return tally;
+                return Ok(tally?);
             }
             Ok(()) = live.changed() => {
                 let live = live.borrow_and_update().clone();

@@ -1,7 +1,7 @@
 //! The result of one load, for people and for scripts.
 
-use crate::load::{Tally, percentile};
 use hdrhistogram::Histogram;
+use load::{Tally, percentile};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) fn as_json(tally: &Tally, rate: Option<f64>, interrupted: bool) -> Va
         "missed": tally.missed,
         "reconnected": tally.reconnected,
         "errors": tally.errors,
-        "requests_per_sec": tally.http().requests_per_sec(),
+        "requests_per_sec": tally.requests_per_sec(),
         "service_time_us": latency(&tally.service),
         "response_time_us": latency(&tally.response),
         "failed_time_us": latency(&tally.failed),
@@ -51,18 +51,17 @@ fn latency(histogram: &Histogram<u64>) -> Value {
 
 /// The result as a table, much like those of wrk and oha.
 pub(super) fn as_table(tally: &Tally, rate: Option<f64>, interrupted: bool) -> String {
-    let http = tally.http();
     let mut table =
         if interrupted { format!("interrupted after {:.1} s\n", tally.duration.as_secs_f64()) } else { String::new() };
     // Writing to a String cannot fail.
     let _ = write!(
         table,
         "{} requests in {:.2} s over {} connections, {} accepted: {:.0} requests/s{}\n\n",
-        http.requests,
+        tally.requests,
         tally.duration.as_secs_f64(),
         tally.connections,
-        http.accepted,
-        http.requests_per_sec(),
+        tally.accepted(),
+        tally.requests_per_sec(),
         if tally.waited >= TOLD_WAIT {
             format!(", and {:.2} s until the last answer", tally.waited.as_secs_f64())
         } else {
@@ -112,7 +111,7 @@ pub(super) fn as_table(tally: &Tally, rate: Option<f64>, interrupted: bool) -> S
             tally.reconnected
         ));
     }
-    for (kind, count) in &http.errors {
+    for (kind, count) in &tally.errors {
         line(format_args!("error: {kind}: {count}"));
     }
     if let Some(share) = tally.cpu_share() {

@@ -1,7 +1,7 @@
 //! The levels of a sweep: their settings, and their order.
 
 use super::sweep::SweepArgs;
-use crate::load::SplitMix;
+use load::SplitMix;
 use std::collections::BTreeSet;
 use std::fmt;
 

@@ -7,15 +7,16 @@ use super::sampling::{self, Every};
 use super::setting::Setting;
 use super::table::{heading, row, spread_table, stamping_table};
 use crate::drain::{Drained, End, Patience, drain, settled};
+use crate::http;
 use crate::live::{LiveArgs, LiveFigures};
-use crate::load::{Endpoint, LoadPlan, RequestOptions, Template, Tracing, Wrk, WrkResult};
 use crate::monitor::{Monitor, environment};
 use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
 use crate::services::check_services;
 use clap::Args;
-use reporter::{Cutoff, Http, Load, Output, Report, StampQuality, Sweep, ThresholdArgs};
+use load::{Endpoint, LoadPlan, RequestOptions, Template, Tracing, Wrk};
+use reporter::{Cutoff, Load, Output, Report, StampQuality, Sweep, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
 use std::path::PathBuf;
@@ -361,13 +362,13 @@ impl<'a> Sweeping<'a> {
             None => {
                 let tally =
                     watched(plan, Some(Tracing::new(&self.tracer, run)), &self.progress, Some(&self.live)).await?;
-                (tally.http(), tally.connections, tally.limited_by())
+                (http::of_tally(&tally), tally.connections, tally.limited_by())
             }
             Some(wrk) => {
                 let payload_bytes = self.args.shape.payload_bytes;
                 let (target, ended) = (&pipeline.target, &self.shutdown);
                 let result = wrk.run(target, run, plan.connections, plan.duration, payload_bytes, ended).await?;
-                (wrk_http(result), plan.connections, None)
+                (http::of_wrk(result), plan.connections, None)
             }
         };
         let lasted = Duration::from_micros(http.duration_us);
@@ -452,24 +453,6 @@ impl<'a> Sweeping<'a> {
             output::note(&note);
         }
         output::note(&format!("report: {}", self.output.folder().join("report.html").display()));
-    }
-}
-
-/// What wrk tells, as the report shows it.
-fn wrk_http(result: WrkResult) -> Http {
-    // wrk prints times far below the 2^53 µs up to which an f64 is exact.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let whole = |us: f64| us.round() as u64;
-    let [mean_us, p50, p99, max] = result.latency_us;
-    Http {
-        duration_us: u64::try_from(result.duration.as_micros()).unwrap_or(u64::MAX),
-        requests: result.requests,
-        accepted: result.requests,
-        errors: result.errors,
-        mean_us: Some(mean_us),
-        p50_us: Some(whole(p50)),
-        p99_us: Some(whole(p99)),
-        max_us: Some(whole(max)),
     }
 }
 

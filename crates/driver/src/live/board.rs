@@ -2,7 +2,7 @@
 
 use super::distribution::{Distribution, Latencies};
 use super::join::Join;
-use crate::load::Totals;
+use load::Totals;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;

@@ -1,7 +1,7 @@
 //! A distribution of latencies in the two forms that Prometheus knows. Pure.
 
-use crate::load::{histogram, recorded};
 use hdrhistogram::Histogram;
+use load::{histogram, recorded};
 use service::metrics::BOUNDS_NS;
 
 /// How fine a native histogram is: `2^SCHEMA` buckets for each power of two, each 2.2 % wider than the one before.

@@ -11,11 +11,11 @@ mod page;
 mod remote;
 mod wire;
 
-use crate::load::{Target, Totals};
 use anyhow::Context;
 use board::Board;
 use clap::Args;
 use follow::Following;
+use load::{Target, Totals};
 use remote::Remote;
 use service::Metrics;
 use stamp::{LogStore, Path, RunId, Tracer};

@@ -3,8 +3,8 @@
 use super::board::Board;
 use super::page::samples;
 use super::wire::{STALE, Series, Value, write_request};
-use crate::load::{Exchange, Target};
 use crate::output;
+use load::{Exchange, Target};
 use service::Metrics;
 use stamp::clock;
 use std::collections::BTreeMap;

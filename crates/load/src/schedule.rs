@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 /// How requests of an open loop follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Arrivals {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
+pub enum Arrivals {
     /// At equal distances.
     Constant,
     /// At random, as from many independent clients: exponentially distributed distances.
@@ -53,15 +54,17 @@ impl Schedule {
 
 /// `SplitMix64` (Steele, Lea & Flood 2014): small, fast, and the same on every machine for the same seed.
 #[derive(Debug, Clone)]
-pub(crate) struct SplitMix(u64);
+pub struct SplitMix(u64);
 
 impl SplitMix {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The same numbers for the same seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Puts things into a random order (Fisher-Yates).
-    pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
+    pub fn shuffle<T>(&mut self, things: &mut [T]) {
         for last in (1..things.len()).rev() {
             let other = usize::try_from(self.next() % (last as u64 + 1)).unwrap_or(last);
             things.swap(last, other);
@@ -77,12 +80,12 @@ impl SplitMix {
     }
 
     /// A number above 0 and up to 1.
-    pub(crate) fn unit(&mut self) -> f64 {
+    pub fn unit(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 
     /// A duration from `least` to `most`.
-    pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
+    pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         least + most.saturating_sub(least).mul_f64(self.unit())
     }
 }

@@ -1,7 +1,6 @@
 //! wrk as the load generator, as in the founding experiment: runs it with scripts/post.lua and reads what it prints.
 
-use crate::load::Target;
-use anyhow::{Context, bail};
+use crate::{Target, WrkError};
 use rustix::process::{Pid, Signal, kill_process};
 use stamp::RunId;
 use std::collections::BTreeMap;
@@ -13,25 +12,25 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 /// The script that makes wrk send envelopes.
-const SCRIPT: &str = include_str!("../../../../scripts/post.lua");
+const SCRIPT: &str = include_str!("../../../scripts/post.lua");
 
 /// A wrk on PATH.
 #[derive(Debug)]
-pub(crate) struct Wrk {
+pub struct Wrk {
     script: NamedTempFile,
 }
 
 /// What wrk has measured.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct WrkResult {
+pub struct WrkResult {
     /// Requests answered.
-    pub(crate) requests: u64,
+    pub requests: u64,
     /// How long it took.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
     /// Mean, median, 99th percentile and maximum of the time from the actual send to the answer, µs.
-    pub(crate) latency_us: [f64; 4],
+    pub latency_us: [f64; 4],
     /// Requests that failed, by kind.
-    pub(crate) errors: BTreeMap<String, u64>,
+    pub errors: BTreeMap<String, u64>,
 }
 
 impl Wrk {
@@ -39,15 +38,13 @@ impl Wrk {
     ///
     /// # Errors
     /// When it is not on PATH.
-    pub(crate) async fn find() -> anyhow::Result<Self> {
+    pub async fn find() -> Result<Self, WrkError> {
         let found = Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
         if found.is_err() {
-            bail!(
-                "--generator wrk needs wrk on PATH: install it with ./scripts/setup --with wrk, or your package manager"
-            );
+            return Err(WrkError::Missing);
         }
-        let mut script = tempfile::Builder::new().suffix(".lua").tempfile().context("cannot write wrk's script")?;
-        script.write_all(SCRIPT.as_bytes()).context("cannot write wrk's script")?;
+        let mut script = tempfile::Builder::new().suffix(".lua").tempfile().map_err(WrkError::Script)?;
+        script.write_all(SCRIPT.as_bytes()).map_err(WrkError::Script)?;
         Ok(Self { script })
     }
 
@@ -55,7 +52,7 @@ impl Wrk {
     ///
     /// # Errors
     /// When wrk fails or prints something else than expected.
-    pub(crate) async fn run(
+    pub async fn run(
         &self,
         target: &Target,
         run: &RunId,
@@ -63,7 +60,7 @@ impl Wrk {
         duration: Duration,
         payload_bytes: usize,
         ended: &CancellationToken,
-    ) -> anyhow::Result<WrkResult> {
+    ) -> Result<WrkResult, WrkError> {
         // wrk counts whole seconds, and has at least one connection on each thread.
         let seconds = duration.as_secs().max(1);
         let url = if target.path().is_some() { target.to_string() } else { format!("{target}/") };
@@ -81,7 +78,7 @@ impl Wrk {
             // Ctrl-C is for the driver, which passes it on.
             .process_group(0)
             .spawn()
-            .context("cannot run wrk")?;
+            .map_err(WrkError::Run)?;
         let pid = wrk.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let output = wrk.wait_with_output();
         tokio::pin!(output);
@@ -93,12 +90,13 @@ impl Wrk {
                 output.await
             }
         };
-        let output = output.context("cannot run wrk")?;
+        let output = output.map_err(WrkError::Run)?;
         let text = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
-            bail!("wrk failed ({}): {}{}", output.status, text, String::from_utf8_lossy(&output.stderr));
+            let output_text = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            return Err(WrkError::Failed { status: output.status, output: output_text });
         }
-        parse(&text).with_context(|| format!("cannot read what wrk printed:\n{text}"))
+        parse(&text).ok_or_else(|| WrkError::Unexpected(text.into_owned()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! When each connection may send: at once in a closed loop, by the schedule in an open one.
 
-use crate::load::schedule::{Schedule, SplitMix};
-use crate::load::timer::Timer;
+use crate::schedule::{Schedule, SplitMix};
+use crate::timer::Timer;
 use stamp::clock;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Hands out intended send times until the end of the load.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     begin: Instant,
     /// Nothing is sent from here on; it only ever comes nearer.
     end: Cell<Instant>,
@@ -41,7 +41,7 @@ struct Open {
 }
 
 impl Pace {
-    pub(super) fn closed(
+    pub(crate) fn closed(
         begin: Instant,
         end: Instant,
         requests: Option<u64>,
@@ -52,7 +52,7 @@ impl Pace {
         Self { begin, end: Cell::new(end), left: Cell::new(requests.unwrap_or(u64::MAX)), kind }
     }
 
-    pub(super) fn open(begin: Instant, end: Instant, requests: Option<u64>, schedule: Schedule) -> Self {
+    pub(crate) fn open(begin: Instant, end: Instant, requests: Option<u64>, schedule: Schedule) -> Self {
         let open = Open {
             schedule: RefCell::new(schedule),
             due: RefCell::default(),
@@ -64,12 +64,12 @@ impl Pace {
     }
 
     /// Nothing is sent from this moment on.
-    pub(super) fn end(&self) -> Instant {
+    pub(crate) fn end(&self) -> Instant {
         self.end.get()
     }
 
     /// Waits for this time, or until the load is at its end.
-    pub(super) async fn pause(&self, time: Duration) {
+    pub(crate) async fn pause(&self, time: Duration) {
         let until = clock::now() + time;
         loop {
             let left = until.min(self.end()).saturating_duration_since(clock::now());
@@ -81,12 +81,12 @@ impl Pace {
     }
 
     /// Ends the load now.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.end.set(self.end().min(clock::now()));
     }
 
     /// The intended time of the request that the caller sends next, which may lie in the past; none at the end of the load.
-    pub(super) async fn next_send(&self) -> Option<Instant> {
+    pub(crate) async fn next_send(&self) -> Option<Instant> {
         match &self.kind {
             Kind::Closed { think, random } => {
                 if let &Some((least, most)) = think {
@@ -116,7 +116,7 @@ impl Pace {
 
     /// Makes requests due at their time, until the end; calls `short` with the number of requests for which no connection
     /// is idle. Returns at once in a closed loop.
-    pub(super) async fn conduct(&self, mut short: impl FnMut(usize)) -> io::Result<()> {
+    pub(crate) async fn conduct(&self, mut short: impl FnMut(usize)) -> io::Result<()> {
         let Kind::Open(open) = &self.kind else { return Ok(()) };
         let timer = Timer::new()?;
         let mut intended = self.begin + open.schedule.borrow_mut().next_send();
@@ -143,12 +143,12 @@ impl Pace {
     }
 
     /// Whether the number of requests has ended the load.
-    pub(super) fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.left.get() == 0
     }
 
     /// Requests that were due and never sent.
-    pub(super) fn missed(&self) -> u64 {
+    pub(crate) fn missed(&self) -> u64 {
         match &self.kind {
             Kind::Closed { .. } => 0,
             Kind::Open(open) => open.due.borrow().len() as u64,

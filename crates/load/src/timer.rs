@@ -7,7 +7,7 @@ use std::time::Instant;
 
 /// Wakes one task at given moments.
 #[derive(Debug)]
-pub(super) struct Timer {
+pub(crate) struct Timer {
     #[cfg(target_os = "linux")]
     fd: tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
 }
@@ -15,7 +15,7 @@ pub(super) struct Timer {
 #[cfg(target_os = "linux")]
 impl Timer {
     /// Must be called within a tokio runtime.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
         // Sound here, as an OwnedFd keeps its descriptor for as long as it lives; the newer constructor is an unsafe function,
@@ -26,7 +26,7 @@ impl Timer {
     }
 
     /// Waits until `moment`; returns at once when it has passed.
-    pub(super) async fn wait_until(&self, moment: Instant) -> io::Result<()> {
+    pub(crate) async fn wait_until(&self, moment: Instant) -> io::Result<()> {
         use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
         let left = moment.saturating_duration_since(clock::now());
         if left.is_zero() {
@@ -51,12 +51,12 @@ impl Timer {
 
 #[cfg(not(target_os = "linux"))]
 impl Timer {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {})
     }
 
     /// Waits until `moment`, to the millisecond.
-    pub(super) async fn wait_until(&self, moment: Instant) -> io::Result<()> {
+    pub(crate) async fn wait_until(&self, moment: Instant) -> io::Result<()> {
         tokio::time::sleep_until(moment.into()).await;
         Ok(())
     }

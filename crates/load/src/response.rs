@@ -50,9 +50,9 @@ enum Left {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// The HTTP status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// The connection cannot be used again.
-    pub(crate) close: bool,
+    pub close: bool,
 }
 
 /// Why what came cannot be read as a response. The texts are kinds of errors in reports.

@@ -12,78 +12,86 @@ const LONGEST_US: u64 = 3_600_000_000;
 
 /// The result of one load. Histograms are in µs.
 #[derive(Debug, Clone)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Requests sent.
-    pub(crate) requests: u64,
+    pub requests: u64,
     /// Requests that were not accepted, by kind.
-    pub(crate) errors: BTreeMap<String, u64>,
+    pub errors: BTreeMap<String, u64>,
     /// From the actual send to the whole answer, of accepted requests.
-    pub(crate) service: Histogram<u64>,
+    pub service: Histogram<u64>,
     /// From the intended send to the whole answer, of accepted requests.
-    pub(crate) response: Histogram<u64>,
+    pub response: Histogram<u64>,
     /// From the intended send to the failure, of requests that were not accepted.
-    pub(crate) failed: Histogram<u64>,
+    pub failed: Histogram<u64>,
     /// From the intended send to the actual one, of all requests.
-    pub(crate) send_delay: Histogram<u64>,
+    pub send_delay: Histogram<u64>,
     /// Connections that the server had ended between two requests, or in the moment of the next one, and that were opened anew for it.
-    pub(crate) reconnected: u64,
+    pub reconnected: u64,
     /// Requests that were due and never sent.
-    pub(crate) missed: u64,
+    pub missed: u64,
     /// The most connections at a time.
-    pub(crate) connections: u16,
+    pub connections: u16,
     /// CPU time of the generator's thread; absent where the system does not tell.
-    pub(crate) cpu: Option<Duration>,
+    pub cpu: Option<Duration>,
     /// The time in which requests were sent, over which rates are told.
-    pub(crate) duration: Duration,
+    pub duration: Duration,
     /// From there on until the last answer.
-    pub(crate) waited: Duration,
+    pub waited: Duration,
     /// What happened in each second.
-    pub(crate) series: Vec<Second>,
+    pub series: Vec<Second>,
     /// The ids of accepted messages, where they are kept.
-    pub(crate) accepted_ids: Option<RoaringTreemap>,
+    pub accepted_ids: Option<RoaringTreemap>,
 }
 
 /// One second of a load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Second {
+pub struct Second {
     /// Requests accepted in it.
-    pub(crate) accepted: u64,
+    pub accepted: u64,
     /// Requests that failed in it.
-    pub(crate) errors: u64,
+    pub errors: u64,
     /// Median response time, µs; absent where nothing was accepted.
-    pub(crate) p50_us: Option<u64>,
+    pub p50_us: Option<u64>,
     /// 99th percentile of the response time, µs.
-    pub(crate) p99_us: Option<u64>,
+    pub p99_us: Option<u64>,
     /// Requests sent and not answered at its end.
-    pub(crate) in_flight: u64,
+    pub in_flight: u64,
 }
 
 /// A load under way: the last moments of it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Live {
+pub struct Live {
     /// Accepted requests a second.
-    pub(crate) requests_per_sec: f64,
+    pub requests_per_sec: f64,
     /// Median response time, µs.
-    pub(crate) p50_us: u64,
+    pub p50_us: u64,
     /// 99th percentile of the response time, µs.
-    pub(crate) p99_us: u64,
+    pub p99_us: u64,
     /// All of it so far. It is told where the channel's first value has it: putting it together takes the generator time.
-    pub(crate) total: Option<Arc<Totals>>,
+    pub total: Option<Arc<Totals>>,
 }
 
 /// A load from its start on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
+pub struct Totals {
     /// Requests that were not accepted, by kind.
-    pub(crate) errors: BTreeMap<String, u64>,
+    pub errors: BTreeMap<String, u64>,
     /// Requests sent and not answered.
-    pub(crate) in_flight: u64,
+    pub in_flight: u64,
     /// Response times of accepted requests, µs, and how many took so long; ascending.
-    pub(crate) response: Vec<(u64, u64)>,
+    pub response: Vec<(u64, u64)>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Tally {
-    pub(crate) fn new() -> Self {
+    /// Of a load that has not begun.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             requests: 0,
             errors: BTreeMap::new(),
@@ -103,7 +111,7 @@ impl Tally {
     }
 
     /// Notes a request that was not accepted.
-    pub(crate) fn fail(&mut self, kind: &str) {
+    pub fn fail(&mut self, kind: &str) {
         match self.errors.get_mut(kind) {
             Some(count) => *count += 1,
             None => {
@@ -113,22 +121,26 @@ impl Tally {
     }
 
     /// Requests that were accepted.
-    pub(crate) fn accepted(&self) -> u64 {
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
         self.response.len()
     }
 
     /// Requests that were not accepted.
-    pub(crate) fn failed(&self) -> u64 {
+    #[must_use]
+    pub fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
 
     /// The share of the load's time that the generator's thread was busy.
-    pub(crate) fn cpu_share(&self) -> Option<f64> {
+    #[must_use]
+    pub fn cpu_share(&self) -> Option<f64> {
         Some(self.cpu?.as_secs_f64() / (self.duration + self.waited).as_secs_f64())
     }
 
     /// Why the generator, and not the API, limited the load; none when it did not.
-    pub(crate) fn limited_by(&self) -> Option<String> {
+    #[must_use]
+    pub fn limited_by(&self) -> Option<String> {
         let delay_us = self.send_delay.value_at_quantile(0.99);
         let service_us = self.service.value_at_quantile(0.5);
         if self.missed > 0 {
@@ -147,26 +159,17 @@ impl Tally {
         None
     }
 
-    /// The same as the report shows it.
-    pub(crate) fn http(&self) -> reporter::Http {
-        // An empty histogram tells zeros.
-        let measured = |us: u64| (!self.response.is_empty()).then_some(us);
-        reporter::Http {
-            duration_us: microseconds(self.duration),
-            requests: self.requests,
-            accepted: self.accepted(),
-            errors: self.errors.clone(),
-            mean_us: (!self.response.is_empty()).then(|| self.response.mean()),
-            p50_us: measured(self.response.value_at_quantile(0.5)),
-            p99_us: measured(self.response.value_at_quantile(0.99)),
-            max_us: measured(self.response.max()),
-        }
+    /// Accepted requests a second, over the time in which requests were sent.
+    #[must_use]
+    pub fn requests_per_sec(&self) -> f64 {
+        if self.duration.is_zero() { 0.0 } else { self.accepted() as f64 / self.duration.as_secs_f64() }
     }
 }
 
 impl Live {
     /// Sums up what a histogram gathered in `period`.
-    pub(crate) fn of(latency: &Histogram<u64>, period: Duration) -> Self {
+    #[must_use]
+    pub fn of(latency: &Histogram<u64>, period: Duration) -> Self {
         Self {
             requests_per_sec: latency.len() as f64 / period.as_secs_f64(),
             p50_us: latency.value_at_quantile(0.5),
@@ -177,26 +180,31 @@ impl Live {
 }
 
 impl Totals {
-    pub(crate) fn of(tally: &Tally, in_flight: u64) -> Self {
+    /// The sum so far.
+    #[must_use]
+    pub fn of(tally: &Tally, in_flight: u64) -> Self {
         Self { errors: tally.errors.clone(), in_flight, response: recorded(&tally.response) }
     }
 }
 
 /// What a histogram holds: its values and how often each is there, ascending.
-pub(crate) fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+#[must_use]
+pub fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     histogram.iter_recorded().map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect()
 }
 
 impl Second {
     /// Sums up what a histogram of response times gathered in a second.
-    pub(crate) fn of(response: &Histogram<u64>, errors: u64, in_flight: u64) -> Self {
+    #[must_use]
+    pub fn of(response: &Histogram<u64>, errors: u64, in_flight: u64) -> Self {
         let at = |quantile: f64| (!response.is_empty()).then(|| response.value_at_quantile(quantile));
         Self { accepted: response.len(), errors, p50_us: at(0.5), p99_us: at(0.99), in_flight }
     }
 }
 
 /// A percentile, or none where fewer than 10 values lie beyond it: too few to say anything.
-pub(crate) fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
+#[must_use]
+pub fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
     let beyond = histogram.len() as f64 * (1.0 - quantile);
     // 10,000 values have 10 beyond p99.9; the product may come out a hair below.
     (beyond > 10.0 - 1e-6).then(|| histogram.value_at_quantile(quantile))
@@ -209,7 +217,8 @@ pub(crate) fn record(histogram: &mut Histogram<u64>, latency: Duration) {
 }
 
 /// Three significant digits, from 1 µs up to an hour.
-pub(crate) fn histogram() -> Histogram<u64> {
+#[must_use]
+pub fn histogram() -> Histogram<u64> {
     // These bounds are valid by the histogram's own rules.
     Histogram::new_with_bounds(1, LONGEST_US, 3).unwrap_or_else(|_| unreachable!("the bounds are constants"))
 }

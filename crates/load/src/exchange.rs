@@ -1,7 +1,7 @@
 //! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
 
-use crate::load::{Endpoint, Target, Trust, client_config};
-use anyhow::{Context, bail, ensure};
+use crate::{ConnectError, Endpoint, EndpointError, Target, Trust, TrustError, client_config};
+use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -10,50 +10,90 @@ const LONGEST_REPLY: usize = 64 * 1024;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Exchange<'a> {
-    pub(crate) method: &'a str,
+pub struct Exchange<'a> {
+    /// The method.
+    pub method: &'a str,
     /// Beside Host, Content-Length and Connection.
-    pub(crate) headers: &'a [(&'a str, &'a str)],
-    pub(crate) body: &'a [u8],
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body; may be empty.
+    pub body: &'a [u8],
 }
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
+pub struct Reply {
+    /// The status.
+    pub status: u16,
     /// Its beginning where it is long.
-    pub(crate) body: String,
+    pub body: String,
+}
+
+/// There is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// None came in time.
+    #[error("{target} did not answer within {within}: is it up, and is the address right?", within = humantime::format_duration(*.within))]
+    Late {
+        /// Who was asked.
+        target: Target,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// No connection came about.
+    #[error("nothing answers at {target}: {source}; is it up, and is the address right?")]
+    Refused {
+        /// Who was asked.
+        target: Target,
+        /// Why not.
+        source: ConnectError,
+    },
+    /// The connection broke.
+    #[error("the connection to {target} broke: {source}")]
+    Broken {
+        /// Who was asked.
+        target: Target,
+        /// How.
+        source: io::Error,
+    },
+    /// What answers does not speak HTTP.
+    #[error("{0} does not answer in HTTP")]
+    Foreign(Target),
+    /// Its name leads nowhere.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// There are no certificate authorities to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
 }
 
 impl Exchange<'_> {
     /// GET without a body.
-    pub(crate) const GET: Exchange<'static> = Exchange { method: "GET", headers: &[], body: b"" };
+    pub const GET: Exchange<'static> = Exchange { method: "GET", headers: &[], body: b"" };
 
     /// Asks, and waits for the answer, for `within` at most.
     ///
     /// # Errors
     /// When nothing answers in time, or not in HTTP.
-    pub(crate) async fn with(&self, target: &Target, within: Duration) -> anyhow::Result<Reply> {
-        let limit = humantime::format_duration(within);
-        let late = || format!("{target} did not answer within {limit}: is it up, and is the address right?");
-        timeout(within, self.ask(target)).await.with_context(late)?
+    pub async fn with(&self, target: &Target, within: Duration) -> Result<Reply, ExchangeError> {
+        let late = |_| ExchangeError::Late { target: target.clone(), within };
+        timeout(within, self.ask(target)).await.map_err(late)?
     }
 
-    async fn ask(&self, target: &Target) -> anyhow::Result<Reply> {
+    async fn ask(&self, target: &Target) -> Result<Reply, ExchangeError> {
         let tls = if target.is_tls() { Some(client_config(Trust::System)?) } else { None };
+        let refused = |source| ExchangeError::Refused { target: target.clone(), source };
+        let broken = |source| ExchangeError::Broken { target: target.clone(), source };
         let endpoint = Endpoint::resolve(target, tls).await?;
-        let refused = || format!("nothing answers at {target}: is it up, and is the address right?");
-        let mut stream = endpoint.connect().await.with_context(refused)?;
-        let broken = || format!("the connection to {target} broke");
-        stream.write_all(&self.bytes(target)).await.with_context(broken)?;
+        let mut stream = endpoint.connect().await.map_err(refused)?;
+        stream.write_all(&self.bytes(target)).await.map_err(broken)?;
         let (mut reply, mut buffer) = (Vec::new(), [0; 4096]);
         while reply.len() < LONGEST_REPLY {
-            match stream.read(&mut buffer).await.with_context(broken)? {
+            match stream.read(&mut buffer).await.map_err(broken)? {
                 0 => break,
                 read => reply.extend_from_slice(&buffer[..read]),
             }
         }
-        parse(&reply).with_context(|| format!("{target} does not answer in HTTP"))
+        parse(&reply).ok_or_else(|| ExchangeError::Foreign(target.clone()))
     }
 
     fn bytes(&self, target: &Target) -> Vec<u8> {
@@ -66,18 +106,18 @@ impl Exchange<'_> {
     }
 }
 
-fn parse(reply: &[u8]) -> anyhow::Result<Reply> {
+fn parse(reply: &[u8]) -> Option<Reply> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head) = response.parse(reply)? else { bail!("the answer ends in its header") };
-    ensure!(response.code.is_some(), "the answer has no status");
+    let httparse::Status::Complete(head) = response.parse(reply).ok()? else { return None };
     let body = String::from_utf8_lossy(&reply[head..]).trim().to_owned();
-    Ok(Reply { status: response.code.unwrap_or_default(), body })
+    Some(Reply { status: response.code?, body })
 }
 
 impl Reply {
     /// Whether it is one of 2xx.
-    pub(crate) fn is_fine(&self) -> bool {
+    #[must_use]
+    pub fn is_fine(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
@@ -110,7 +150,7 @@ mod tests {
         assert!(!reply.is_fine());
         assert!(parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().is_fine());
         for wrong in [&b""[..], b"HTTP/1.1 200", b"SSH-2.0-x\r\n\r\n"] {
-            assert!(parse(wrong).is_err(), "{wrong:?}");
+            assert!(parse(wrong).is_none(), "{wrong:?}");
         }
     }
 }

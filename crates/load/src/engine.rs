@@ -1,10 +1,9 @@
 //! The thread that generates the load.
 
-use crate::load::connection::{Connection, Shared};
-use crate::load::pace::Pace;
-use crate::load::schedule::{Arrivals, Schedule};
-use crate::load::{Endpoint, Live, Second, StatusSet, Tally, Template, Totals};
-use anyhow::Context;
+use crate::connection::{Connection, Shared};
+use crate::pace::Pace;
+use crate::schedule::{Arrivals, Schedule};
+use crate::{Endpoint, Live, LoadError, Second, StatusSet, Tally, Template, Totals};
 use stamp::{CounterHandle, RunId, RunTrace, Stage, StageHandle, Tracer, clock};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +14,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio_util::sync::CancellationToken;
 
 /// How often the live figures are renewed, and how many of these make a second of the time series.
-pub(crate) const LIVE_PERIOD: Duration = Duration::from_millis(250);
+pub const LIVE_PERIOD: Duration = Duration::from_millis(250);
 const LIVE_PERIODS_PER_SECOND: u32 = 4;
 
 /// How long a load that is told to end early waits for the answers to what it has sent.
@@ -23,48 +22,67 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// One load.
 #[derive(Debug, Clone)]
-pub(crate) struct LoadPlan {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) template: Template,
-    pub(crate) pacing: Pacing,
+pub struct LoadPlan {
+    /// Where connections go.
+    pub endpoint: Endpoint,
+    /// What is sent.
+    pub template: Template,
+    /// When.
+    pub pacing: Pacing,
     /// Connections at the start.
-    pub(crate) connections: u16,
-    pub(crate) duration: Duration,
+    pub connections: u16,
+    /// How long.
+    pub duration: Duration,
     /// The load ends earlier when so many requests have been sent.
-    pub(crate) requests: Option<u64>,
+    pub requests: Option<u64>,
     /// The load ends earlier when this is cancelled.
-    pub(crate) until: Option<CancellationToken>,
+    pub until: Option<CancellationToken>,
     /// Whether the ids of accepted messages are kept.
-    pub(crate) keep_ids: bool,
+    pub keep_ids: bool,
     /// Ramp-up time: a closed loop opens its connections over it, an open loop reaches its rate.
-    pub(crate) ramp: Duration,
+    pub ramp: Duration,
     /// How long a request may take.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// What counts as accepted.
-    pub(crate) accept: StatusSet,
+    pub accept: StatusSet,
     /// Seed of everything random.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 /// What decides when a request is sent.
 #[derive(Debug, Clone)]
-pub(crate) enum Pacing {
+pub enum Pacing {
     /// The answer to the one before, and a pause between these bounds.
-    Closed { think: Option<(Duration, Duration)> },
-    /// The schedule: `rate` requests a second. Connections grow up to the maximum where they are all busy.
-    Open { rate: f64, arrivals: Arrivals, max_connections: u16 },
+    Closed {
+        /// The shortest and the longest pause; without, there is none.
+        think: Option<(Duration, Duration)>,
+    },
+    /// A schedule.
+    Open {
+        /// Requests a second.
+        rate: f64,
+        /// How they are spaced.
+        arrivals: Arrivals,
+        /// Connections grow up to this where they are all busy.
+        max_connections: u16,
+    },
 }
 
 /// Where the generator stamps what it sends.
 #[derive(Debug, Clone)]
-pub(crate) struct Tracing {
-    pub(crate) run: RunTrace,
-    pub(crate) send: StageHandle,
-    pub(crate) accepted: CounterHandle,
+pub struct Tracing {
+    /// The run that the messages belong to.
+    pub run: RunTrace,
+    /// The stage of the intended send.
+    pub send: StageHandle,
+    /// The counter of accepted messages.
+    pub accepted: CounterHandle,
 }
 
 impl Tracing {
-    pub(crate) fn new(tracer: &Tracer, run: &RunId) -> Self {
+    /// Stamps of `run`.
+    #[must_use]
+    pub fn new(tracer: &Tracer, run: &RunId) -> Self {
         Self { run: tracer.run(run.as_str()), send: tracer.stage(&Stage::SEND), accepted: tracer.counter("accepted") }
     }
 }
@@ -72,19 +90,14 @@ impl Tracing {
 /// Runs the load on a thread of its own. Dropping the future ends the load at once.
 ///
 /// # Errors
-/// When the thread cannot be started.
-pub(crate) async fn generate(
-    plan: LoadPlan,
-    tracing: Option<Tracing>,
-    live: watch::Sender<Live>,
-) -> anyhow::Result<Tally> {
+/// When the thread cannot be started, or fails.
+pub async fn generate(plan: LoadPlan, tracing: Option<Tracing>, live: watch::Sender<Live>) -> Result<Tally, LoadError> {
     let endpoint = plan.endpoint.clone();
     let dropped = CancellationToken::new();
     let guard = dropped.clone().drop_guard();
     let (done, result) = oneshot::channel();
     let counted = tracing.clone();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the generator")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LoadError::Start)?;
     std::thread::Builder::new()
         .name("load".to_owned())
         .spawn(move || {
@@ -97,8 +110,8 @@ pub(crate) async fn generate(
                 let _ = done.send(tally);
             }
         })
-        .context("cannot start the generator's thread")?;
-    let tally = result.await.context("the generator's thread panicked")??;
+        .map_err(LoadError::Start)?;
+    let tally = result.await.map_err(|_| LoadError::Panicked)??;
     if let Some(tracing) = counted {
         tracing.run.count(tracing.accepted, tally.accepted());
     }
@@ -111,7 +124,7 @@ async fn run(
     endpoint: Endpoint,
     tracing: Option<Tracing>,
     live: watch::Sender<Live>,
-) -> anyhow::Result<Tally> {
+) -> Result<Tally, LoadError> {
     let (begin, cpu_before) = (clock::now(), thread_cpu());
     let end = begin + plan.duration;
     let (pace, max_connections) = match plan.pacing {
@@ -144,7 +157,7 @@ async fn run(
         open(if closed { plan.ramp.mul_f64(share) } else { Duration::ZERO });
     }
     let telling = spawn_local(tell(shared.clone(), live));
-    shared.pace.conduct(|short| (0..short).for_each(|_| open(Duration::ZERO))).await.context("the timer failed")?;
+    shared.pace.conduct(|short| (0..short).for_each(|_| open(Duration::ZERO))).await.map_err(LoadError::Timer)?;
     let mut connections = connections.into_inner();
     let number = connections.len();
     let answered = async {

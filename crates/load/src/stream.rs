@@ -1,7 +1,6 @@
 //! A connection to the API, plain or with TLS.
 
-use crate::load::Target;
-use crate::load::target::CONNECT_WITHIN;
+use crate::target::{CONNECT_WITHIN, Target, Unreachable};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::future::poll_fn;
@@ -19,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 /// Where connections go, and how.
 #[derive(Clone)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     addresses: Arc<[Address]>,
     /// Connections that have been opened, over which the addresses take turns.
     opened: Arc<AtomicUsize>,
@@ -35,18 +34,39 @@ struct Address {
 }
 
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// No connection came about.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
+pub enum ConnectError {
+    /// No address took it.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// There was one, but no TLS over it.
     #[error("TLS: {0}{remedy}", remedy = remedy(.0))]
     Tls(io::Error),
+}
+
+/// The target cannot be loaded at all.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The name cannot be resolved.
+    #[error(transparent)]
+    Unresolved(#[from] Unreachable),
+    /// The host is no name that a certificate could be for.
+    #[error("{0} has no host name that a certificate could be for")]
+    NoName(Target),
+    /// The target as a whole does not answer.
+    #[error("nothing answers at {target}: {source}; is the API running, and is the address right?")]
+    Refused {
+        /// The target.
+        target: Target,
+        /// Why not.
+        source: ConnectError,
+    },
 }
 
 /// What to do about a certificate that is not trusted; empty where that is not what was wrong.
@@ -62,10 +82,13 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the name is unknown, or no name that a certificate could be for.
-    pub(crate) async fn resolve(target: &Target, tls: Option<Arc<ClientConfig>>) -> anyhow::Result<Self> {
+    pub async fn resolve(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Self, EndpointError> {
         let addresses = target.addresses().await?;
         let tls = match tls {
-            Some(config) => Some((TlsConnector::from(config), ServerName::try_from(target.host().to_owned())?)),
+            Some(config) => Some((
+                TlsConnector::from(config),
+                ServerName::try_from(target.host().to_owned()).map_err(|_| EndpointError::NoName(target.clone()))?,
+            )),
             None => None,
         };
         let address = |at| Address { at, failed: AtomicBool::new(false) };
@@ -74,7 +97,7 @@ impl Endpoint {
     }
 
     /// Opens a connection. The addresses of a name take turns; where one does not take it, the next is asked.
-    pub(super) async fn connect(&self) -> Result<Stream, ConnectError> {
+    pub(crate) async fn connect(&self) -> Result<Stream, ConnectError> {
         let count = self.addresses.len().max(1);
         let turn = self.opened.fetch_add(1, Ordering::Relaxed) % count;
         // An address that does not answer leaves time for the next one.
@@ -110,20 +133,16 @@ impl Endpoint {
     ///
     /// # Errors
     /// When nothing answers, or not in TLS where that is asked for.
-    pub(crate) async fn check(&self, target: &Target) -> anyhow::Result<()> {
-        match self.connect().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(anyhow::anyhow!(
-                "nothing answers at {target}: {error}; is the API running, and is the address right?"
-            )),
-        }
+    pub async fn check(&self, target: &Target) -> Result<(), EndpointError> {
+        let refused = |source| EndpointError::Refused { target: target.clone(), source };
+        self.connect().await.map(|_| ()).map_err(refused)
     }
 }
 
 impl Stream {
     /// Whether it is still there and silent, as a connection between two requests should be: what comes before a request is its end, or no
     /// answer to anything.
-    pub(super) async fn is_idle(&mut self) -> bool {
+    pub(crate) async fn is_idle(&mut self) -> bool {
         let mut buffer = [0; 1];
         let mut buffer = ReadBuf::new(&mut buffer);
         // Where nothing has come since the last read, this asks no system call.
@@ -150,7 +169,7 @@ impl Stream {
         }
     }
 
-    pub(super) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Stream::Plain(stream) => stream.write_all(bytes).await,
             Stream::Tls(stream) => {
@@ -160,7 +179,7 @@ impl Stream {
         }
     }
 
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         poll_fn(|context| self.poll_read(context, &mut buffer)).await?;
         Ok(buffer.filled().len())
@@ -168,7 +187,7 @@ impl Stream {
 }
 
 /// A request on its way, while whatever comes back is read: a server may answer before it has taken all of it.
-pub(super) struct Sending<'a> {
+pub(crate) struct Sending<'a> {
     rest: &'a [u8],
     /// The end of the request has been handed to the socket.
     flushed: bool,
@@ -177,12 +196,12 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    pub(super) fn new(request: &'a [u8]) -> Self {
+    pub(crate) fn new(request: &'a [u8]) -> Self {
         Self { rest: request, flushed: false, broken: None }
     }
 
     /// Whether the whole request has been sent.
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.flushed
     }
 
@@ -190,7 +209,7 @@ impl<'a> Sending<'a> {
     ///
     /// # Errors
     /// When the connection breaks. Where only sending fails, what the server had answered before is still read.
-    pub(super) async fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         poll_fn(|context| {
             self.poll_send(stream, context);

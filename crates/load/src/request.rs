@@ -1,6 +1,6 @@
 //! The requests: whatever does not change is prepared once.
 
-use crate::load::Target;
+use crate::Target;
 use stamp::{MsgId, RunId, clock};
 use std::str::FromStr;
 
@@ -13,30 +13,33 @@ const ENVELOPE: &str = r#"{"id":{id},"run":"{run}","data":"{payload}"}"#;
 /// What a user can say about the requests. Path and body may hold the placeholders `{id}` (a fresh message id), `{run}`, `{payload}`
 /// (`payload_bytes` times `x`) and `{now}` (this host's clock when the request is written, µs since 1970-01-01 UTC).
 #[derive(Debug, Clone)]
-pub(crate) struct RequestOptions {
-    pub(crate) method: Method,
+pub struct RequestOptions {
+    /// The method.
+    pub method: Method,
     /// Overrides the target's path.
-    pub(crate) path: Option<String>,
-    pub(crate) headers: Vec<Header>,
+    pub path: Option<String>,
+    /// Headers beside those that the generator sets.
+    pub headers: Vec<Header>,
     /// None: an envelope, where the method has a body.
-    pub(crate) body: Option<Vec<u8>>,
-    pub(crate) payload_bytes: usize,
+    pub body: Option<Vec<u8>>,
+    /// Bytes that `{payload}` stands for.
+    pub payload_bytes: usize,
 }
 
 /// An HTTP method.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Method(String);
+pub struct Method(String);
 
 /// An HTTP header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Header {
+pub struct Header {
     name: String,
     value: String,
 }
 
 /// A request, ready but for what changes with each message.
 #[derive(Debug, Clone)]
-pub(crate) struct Template {
+pub struct Template {
     /// The request line and the headers, up to the value of Content-Length.
     head: Vec<Part>,
     /// None: the request has no body, and no Content-Length.
@@ -54,7 +57,8 @@ enum Part {
 
 impl Template {
     /// Requests to `target` of the given run.
-    pub(crate) fn new(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
+    #[must_use]
+    pub fn new(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
         let method = &options.method.0;
         let bodyless = matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
         let body = options.body.clone().or_else(|| (!bodyless).then(|| ENVELOPE.as_bytes().to_vec()));
@@ -83,12 +87,13 @@ impl Template {
     }
 
     /// Whether the answers have no body, as those to HEAD.
-    pub(crate) fn is_head(&self) -> bool {
+    #[must_use]
+    pub fn is_head(&self) -> bool {
         self.is_head
     }
 
     /// Writes the request with this id over what `buffer` held.
-    pub(crate) fn write(&self, id: MsgId, buffer: &mut Vec<u8>) {
+    pub fn write(&self, id: MsgId, buffer: &mut Vec<u8>) {
         let (mut id_digits, mut now_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
         let id = id_digits.format(id.get()).as_bytes();
         let now = if self.tells_time() { now_digits.format(clock::unix_now().as_micros()).as_bytes() } else { b"" };

@@ -1,10 +1,10 @@
 //! One connection: it asks the pace for the next intended send time, sends, and waits for the answer.
 
-use crate::load::pace::Pace;
-use crate::load::response::{Answer, Garbage, Response};
-use crate::load::stream::{ConnectError, Endpoint, Sending, Stream};
-use crate::load::tally::{histogram, record};
-use crate::load::{LoadPlan, StatusSet, Tally, Template, Tracing};
+use crate::pace::Pace;
+use crate::response::{Answer, Garbage, Response};
+use crate::stream::{ConnectError, Endpoint, Sending, Stream};
+use crate::tally::{histogram, record};
+use crate::{LoadPlan, StatusSet, Tally, Template, Tracing};
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
 use stamp::{MsgId, clock};
@@ -21,25 +21,25 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// What all connections of one load share. They live on one thread.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     template: Template,
     endpoint: Endpoint,
     tracing: Option<Tracing>,
     timeout: Duration,
     accept: StatusSet,
-    pub(super) pace: Pace,
-    pub(super) tally: RefCell<Tally>,
+    pub(crate) pace: Pace,
+    pub(crate) tally: RefCell<Tally>,
     /// Requests sent and not answered.
-    pub(super) in_flight: Cell<u64>,
+    pub(crate) in_flight: Cell<u64>,
     /// When the last answer came.
     last_answer: Cell<Option<Instant>>,
     /// Response times since the live figures were last renewed, and those of this second before them, µs.
-    pub(super) recent: RefCell<Histogram<u64>>,
-    pub(super) second: RefCell<Histogram<u64>>,
+    pub(crate) recent: RefCell<Histogram<u64>>,
+    pub(crate) second: RefCell<Histogram<u64>>,
 }
 
 impl Shared {
-    pub(super) fn new(plan: &LoadPlan, endpoint: Endpoint, tracing: Option<Tracing>, pace: Pace) -> Self {
+    pub(crate) fn new(plan: &LoadPlan, endpoint: Endpoint, tracing: Option<Tracing>, pace: Pace) -> Self {
         Self {
             template: plan.template.clone(),
             endpoint,
@@ -80,13 +80,13 @@ impl Shared {
     }
 
     /// Notes that nobody waits any more for what has not been answered.
-    pub(super) fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         (0..self.in_flight.take()).for_each(|_| self.tally.borrow_mut().fail("interrupted"));
     }
 
     /// When the load stopped sending: at its end, or, where the number of requests ended it, with the last answer. What is waited for after
     /// that is no part of the time over which rates are told: one request that is never answered would change them all.
-    pub(super) fn sending_ended(&self) -> Instant {
+    pub(crate) fn sending_ended(&self) -> Instant {
         let now = clock::now();
         let ended = if self.pace.is_used_up() { self.last_answer.get() } else { Some(self.pace.end()) };
         ended.unwrap_or(now).min(now)
@@ -150,7 +150,7 @@ fn kind(error: &io::Error) -> String {
     }
 }
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     number: u16,
     sequence: u32,
     shared: Rc<Shared>,
@@ -164,14 +164,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(number: u16, shared: Rc<Shared>) -> Self {
+    pub(crate) fn new(number: u16, shared: Rc<Shared>) -> Self {
         let watchdog = Box::pin(sleep(Duration::ZERO));
         let (request, buffer) = (Vec::new(), vec![0; 16 * 1024]);
         Self { number, sequence: 0, shared, stream: None, request, buffer, delay: Duration::ZERO, watchdog }
     }
 
     /// Sends requests from `delay` on until the end of the load.
-    pub(super) async fn run(mut self, delay: Duration) {
+    pub(crate) async fn run(mut self, delay: Duration) {
         let shared = self.shared.clone();
         shared.pace.pause(delay).await;
         while let Some(intended) = shared.pace.next_send().await {

@@ -1,6 +1,6 @@
 //! TLS for https targets: rustls with ring, the machine's own certificate authorities or the user's.
 
-use anyhow::Context;
+use crate::TrustError;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// Whom an https target must be able to prove itself to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Trust<'a> {
+pub enum Trust<'a> {
     /// The certificate authorities of this machine.
     System,
     /// Those in a PEM file.
@@ -24,7 +24,7 @@ pub(crate) enum Trust<'a> {
 ///
 /// # Errors
 /// When there are no certificate authorities, or their file cannot be read.
-pub(crate) fn client_config(trust: Trust<'_>) -> anyhow::Result<Arc<ClientConfig>> {
+pub fn client_config(trust: Trust<'_>) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let config = match trust {
@@ -36,21 +36,23 @@ pub(crate) fn client_config(trust: Trust<'_>) -> anyhow::Result<Arc<ClientConfig
             let mut roots = RootCertStore::empty();
             let found = rustls_native_certs::load_native_certs();
             roots.add_parsable_certificates(found.certs);
-            anyhow::ensure!(!roots.is_empty(), "this machine has no certificate authorities: name some with --cacert");
+            if roots.is_empty() {
+                return Err(TrustError::NoAuthorities);
+            }
             builder.with_root_certificates(roots).with_no_client_auth()
         }
     };
     Ok(Arc::new(config))
 }
 
-fn from_file(file: &Path) -> anyhow::Result<RootCertStore> {
-    let wrong = || format!("cannot read certificates from --cacert {}", file.display());
+fn from_file(file: &Path) -> Result<RootCertStore, TrustError> {
+    let unreadable = |source| TrustError::Unreadable { path: file.to_owned(), source };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).with_context(wrong)? {
-        roots.add(certificate.with_context(wrong)?).with_context(wrong)?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
+        let unusable = |source| TrustError::Unusable { path: file.to_owned(), source };
+        roots.add(certificate.map_err(unreadable)?).map_err(unusable)?;
     }
-    anyhow::ensure!(!roots.is_empty(), "--cacert {} holds no certificate", file.display());
-    Ok(roots)
+    if roots.is_empty() { Err(TrustError::Empty(file.to_owned())) } else { Ok(roots) }
 }
 
 /// Believes every certificate, but still checks that the server holds its key.

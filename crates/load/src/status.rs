@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A set of HTTP statuses such as `2xx`, `200,202` or `200-204,304`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StatusSet {
+pub struct StatusSet {
     ranges: Vec<(u16, u16)>,
     text: String,
 }
@@ -13,11 +13,12 @@ pub(crate) struct StatusSet {
 /// The text is no set of statuses.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no set of HTTP statuses: write 2xx, 200,202 or 200-204")]
-pub(crate) struct InvalidStatusSet(String);
+pub struct InvalidStatusSet(String);
 
 impl StatusSet {
     /// Whether the status is in the set.
-    pub(crate) fn contains(&self, status: u16) -> bool {
+    #[must_use]
+    pub fn contains(&self, status: u16) -> bool {
         self.ranges.iter().any(|&(least, most)| (least..=most).contains(&status))
     }
 }

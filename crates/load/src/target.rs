@@ -11,7 +11,7 @@ pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// An HTTP address: `http://[user:password@]host[:port][/path][?query]`, or https.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct Target {
     tls: bool,
     host: String,
     port: u16,
@@ -24,7 +24,7 @@ pub(crate) struct Target {
 /// The text is no HTTP address. It is told without what may be secret in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{:?} is no address of an HTTP API: {fault}", stamp::mask_value(.url))]
-pub(crate) struct InvalidTarget {
+pub struct InvalidTarget {
     url: String,
     fault: &'static str,
 }
@@ -32,41 +32,46 @@ pub(crate) struct InvalidTarget {
 /// The API's name cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 #[error("nothing answers at {target}: {source}; is the API running, and is the address right?")]
-pub(crate) struct Unreachable {
+pub struct Unreachable {
     target: Target,
     source: std::io::Error,
 }
 
 impl Target {
     /// The host's addresses.
-    pub(crate) async fn addresses(&self) -> Result<Vec<SocketAddr>, Unreachable> {
+    pub async fn addresses(&self) -> Result<Vec<SocketAddr>, Unreachable> {
         let found = lookup_host((self.host.as_str(), self.port)).await;
         found.map(Iterator::collect).map_err(|source| Unreachable { target: self.clone(), source })
     }
 
     /// Whether it is reached by TLS.
-    pub(crate) fn is_tls(&self) -> bool {
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
         self.tls
     }
 
     /// The name or address of the host.
-    pub(crate) fn host(&self) -> &str {
+    #[must_use]
+    pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The value of the Host header.
-    pub(crate) fn authority(&self) -> String {
+    #[must_use]
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
 
     /// The path of requests, where the address names one.
-    pub(crate) fn path(&self) -> Option<&str> {
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
     /// The value of the Authorization header, where the address names a user.
-    pub(crate) fn authorization(&self) -> Option<&str> {
+    #[must_use]
+    pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }
 }

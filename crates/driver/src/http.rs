@@ -1,0 +1,43 @@
+//! What a load was, as the report shows it.
+
+use load::{Tally, WrkResult};
+use reporter::Http;
+use std::time::Duration;
+
+/// A load of this program.
+pub(crate) fn of_tally(tally: &Tally) -> Http {
+    // An empty histogram tells zeros.
+    let measured = |us: u64| (!tally.response.is_empty()).then_some(us);
+    Http {
+        duration_us: microseconds(tally.duration),
+        requests: tally.requests,
+        accepted: tally.accepted(),
+        errors: tally.errors.clone(),
+        mean_us: (!tally.response.is_empty()).then(|| tally.response.mean()),
+        p50_us: measured(tally.response.value_at_quantile(0.5)),
+        p99_us: measured(tally.response.value_at_quantile(0.99)),
+        max_us: measured(tally.response.max()),
+    }
+}
+
+/// A load of wrk, as far as wrk tells.
+pub(crate) fn of_wrk(result: WrkResult) -> Http {
+    // wrk prints times far below the 2^53 µs up to which an f64 is exact.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = |us: f64| us.round() as u64;
+    let [mean_us, p50, p99, max] = result.latency_us;
+    Http {
+        duration_us: microseconds(result.duration),
+        requests: result.requests,
+        accepted: result.requests,
+        errors: result.errors,
+        mean_us: Some(mean_us),
+        p50_us: Some(whole(p50)),
+        p99_us: Some(whole(p99)),
+        max_us: Some(whole(max)),
+    }
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
