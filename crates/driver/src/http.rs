@@ -1,7 +1,7 @@
 //! What a load was, as the report shows it.
 
+use analysis::Http;
 use load::{Tally, WrkResult};
-use reporter::Http;
 use std::time::Duration;
 
 /// A load of this program.

@@ -1,9 +1,8 @@
 //! `reporter report`: makes a report again from the log store, or from a file of raw stamps.
 
-use crate::measure::measure_watched;
 use crate::progress::Progress;
-use crate::{LogStoreArgs, Output, Report, StampQuality, Stamps, Sweep, ThresholdArgs};
-use anyhow::Context;
+use crate::{LogStoreArgs, Output, ThresholdArgs};
+use analysis::{Report, Stamps, make_report};
 use clap::Args;
 use stamp::Path;
 use std::path::PathBuf;
@@ -64,7 +63,7 @@ pub struct Made {
 /// # Errors
 /// When the log store is away or does not know the sweep, the file is cut off or damaged, or the folder cannot be written.
 pub async fn report(args: &ReportArgs) -> anyhow::Result<Made> {
-    let (mut stamps, mut sweep) = Stamps::open(&args.sweep, &args.store).await?;
+    let (mut stamps, mut sweep) = Stamps::open(&args.sweep, &args.store.url()).await?;
     if let Some(path) = &args.path {
         sweep.path = path.stages().to_vec();
     }
@@ -73,26 +72,13 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<Made> {
     }
     let judge = args.thresholds.open(&sweep.path)?;
     let output = Output::open(&args.out, &sweep.id)?;
-    let mut report = make(&mut stamps, &sweep).await?;
+    let progress = Progress::lists("measuring", (sweep.loads.len() * sweep.path.len()) as u64);
+    let mut report = make_report(&mut stamps, &sweep, || progress.step()).await?;
+    drop(progress);
     judge.judge(&mut report);
     // The verdicts are worth having where the report cannot be written.
     let written = output.write(&report);
     judge.save(&report)?;
     written?;
     Ok(Made { report, folder: output.folder().to_owned(), note: output.note() })
-}
-
-/// Makes the report of a sweep.
-pub(crate) async fn make(stamps: &mut Stamps, sweep: &Sweep) -> anyhow::Result<Report> {
-    let mut report = Report::new(sweep);
-    let mut quality = StampQuality::new(&sweep.path);
-    let progress = Progress::lists("measuring", (sweep.loads.len() * sweep.path.len()) as u64);
-    // In their order, which is that of a file.
-    for load in &sweep.loads {
-        let level = measure_watched(stamps, load, sweep, &mut quality, || progress.step()).await;
-        report.add(level.with_context(|| format!("cannot read the stamps of run {}", load.run))?);
-    }
-    stamps.finish()?;
-    report.conclude(quality.summary());
-    Ok(report)
 }

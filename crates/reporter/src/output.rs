@@ -1,7 +1,7 @@
 //! Where reports go: `<out>/<sweep>/`, with `<out>/latest` pointing to the newest.
 
-use crate::Report;
 use crate::export::{self, ExportError};
+use analysis::Report;
 use stamp::RunId;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

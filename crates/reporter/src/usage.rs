@@ -1,6 +1,7 @@
 //! Wrong usage that only shows after the command line has been parsed: it ends a program as clap does, with exit code 2.
 
-use crate::{CompareError, ThresholdError};
+use crate::ThresholdError;
+use analysis::CompareError;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::path::Path;
@@ -26,7 +27,7 @@ pub fn ensure_usage(holds: bool, told: impl FnOnce() -> String) -> Result<(), Us
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<UsageError>()
-            || matches!(cause.downcast_ref(), Some(ThresholdError::NoHop { .. }))
+            || matches!(cause.downcast_ref(), Some(ThresholdError::NoHop(_)))
             || matches!(cause.downcast_ref(), Some(CompareError::Labels { .. } | CompareError::Twice(_)))
     };
     if error.chain().any(is_usage) { WRONG_USAGE } else { 1 }

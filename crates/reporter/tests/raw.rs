@@ -1,9 +1,8 @@
 //! Raw stamps on their way from a real Redis into a file and back.
 #![allow(clippy::unwrap_used)]
 
-use reporter::{
-    ExportArgs, Http, ImportArgs, Load, LogStoreArgs, Report, ReportArgs, Sweep, ThresholdArgs, export, import, report,
-};
+use analysis::{Http, Load, Report, Sweep};
+use reporter::{ExportArgs, ImportArgs, LogStoreArgs, ReportArgs, ThresholdArgs, export, import, report};
 use stack::Redis;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, SampleEvery, Stage, Tracer, TracerOptions, Wait};
 use std::collections::BTreeMap;
@@ -51,7 +50,7 @@ impl Fixture {
             path: path.stages().to_vec(),
             settings: BTreeMap::from([("duration".to_owned(), "1s".to_owned())]),
             environment: BTreeMap::new(),
-            p99_limit_us: reporter::Report::P99_LIMIT_US,
+            p99_limit_us: analysis::Report::P99_LIMIT_US,
             loads: runs.into_iter().zip([25_000, 400]).map(|(run, messages)| load(run, messages)).collect(),
         };
         sweep.save(&LogStore::connect(&fixture.url).await.unwrap(), Duration::from_secs(60)).await.unwrap();

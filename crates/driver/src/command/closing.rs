@@ -2,7 +2,7 @@
 //!
 //! It goes to stderr, as all that is no result: on stdout stands the table of levels, which scripts read.
 
-use reporter::{Level, Report};
+use analysis::{Level, Report};
 
 /// Sampled messages that a p99 needs (docs/method.md).
 const P99_NEEDS: u64 = 368;

@@ -24,7 +24,7 @@ pub(crate) mod stack;
 pub(crate) mod sweep;
 mod table;
 
-use reporter::Report;
+use analysis::Report;
 use std::process::ExitCode;
 
 /// The exit code of a command that a signal ended, as shells know it.

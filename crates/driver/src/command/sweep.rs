@@ -14,9 +14,10 @@ use crate::output;
 use crate::pipeline::{LocalArgs, Pipeline, RemoteArgs};
 use crate::progress::Progress;
 use crate::services::check_services;
+use analysis::{Cutoff, Load, Report, StampQuality, Sweep};
 use clap::Args;
 use load::{Endpoint, LoadPlan, RequestOptions, Template, Tracing, Wrk};
-use reporter::{Cutoff, Load, Output, Report, StampQuality, Sweep, ThresholdArgs};
+use reporter::{Output, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
 use std::path::PathBuf;
@@ -315,7 +316,7 @@ impl<'a> Sweeping<'a> {
         if load.interrupted_us.is_some() && load.http.as_ref().is_some_and(|http| http.requests == 0) {
             return Ok(());
         }
-        let level = reporter::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
+        let level = analysis::measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
         let line = if self.args.json { serde_json::to_string(&level)? } else { row(&level) };
         self.sweep.loads.push(load);
         self.sweep.loads.sort_by(Load::cmp_setting);

@@ -1,6 +1,6 @@
 //! The tables that people read on the terminal.
 
-use reporter::{Http, Level, Report};
+use analysis::{Http, Level, Report};
 use std::fmt::Write;
 
 const WIDTHS: [usize; 12] = [4, 9, 9, 9, 9, 9, 9, 9, 9, 6, 8, 8];

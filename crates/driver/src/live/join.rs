@@ -29,7 +29,7 @@ impl Join {
     pub(super) fn new(path: &Path) -> Self {
         let stages = path.stages().to_vec();
         Self {
-            intake: reporter::arrival_begins(&stages),
+            intake: analysis::arrival_begins(&stages),
             hops: vec![Latencies::default(); stages.len().saturating_sub(1)],
             arrival: Latencies::default(),
             user: stages.first().filter(|stage| **stage == Stage::SEND).map(|_| Latencies::default()),

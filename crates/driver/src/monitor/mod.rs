@@ -11,7 +11,7 @@ pub(crate) use environment::environment;
 pub(crate) use proc::Process;
 
 use crate::pipeline::Pipeline;
-use reporter::{QueueDepth, Usage};
+use analysis::{QueueDepth, Usage};
 use spending::{Reading, Spending};
 use stamp::{Beat, LogStore, clock};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! From readings of counters that only rise to what was spent between them. Pure.
 
-use reporter::Usage;
+use analysis::Usage;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -10,8 +10,8 @@ use super::marks::{self, Mark};
 use super::palette::{self, Fill};
 use super::series::{self, Figure, Series};
 use super::{Area, DrawError, Picture};
-use crate::statistics::Percentile;
-use crate::{Http, Level, Report, number};
+use analysis::Percentile;
+use analysis::{Http, Level, Report, number};
 
 /// `arrival`.
 pub(crate) struct Arrival;
@@ -127,7 +127,7 @@ fn requests_per_sec(level: &Level) -> Option<f64> {
 }
 
 fn knees(report: &Report, row: &Row) -> Vec<Mark> {
-    let knee = |knee: &crate::findings::Knee| {
+    let knee = |knee: &analysis::Knee| {
         let of = if knee.of == "arrival_p99" { "arrival p99" } else { knee.of.as_str() };
         Some(Mark { place: row.place_of(knee.position)?, label: format!("knee of {of}") })
     };

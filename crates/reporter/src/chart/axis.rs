@@ -1,6 +1,6 @@
 //! Axes: where values stand and which of them are labelled. Pure.
 
-use crate::number;
+use analysis::number;
 
 /// Steps between labelled levels that are tried in turn.
 const STRIDES: [usize; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];

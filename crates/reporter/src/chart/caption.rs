@@ -1,6 +1,6 @@
 //! The line under a title: which sweep this is, at which setting. Pure.
 
-use crate::Report;
+use analysis::Report;
 
 /// Settings that a reader looks for first, in this order.
 const FIRST: [&str; 5] = ["duration", "payload_bytes", "pipeline", "pushserver_args", "clock"];

@@ -6,7 +6,7 @@ use super::legend::{Entry, Sample};
 use super::marker::{Look, SHAPES, Shape};
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
-use crate::{Comparison, Measure, Series};
+use analysis::{Comparison, Measure, Series};
 use plotters::prelude::DrawingBackend;
 
 /// In pixels: as wide as the other pictures.

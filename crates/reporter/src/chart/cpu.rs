@@ -11,7 +11,7 @@ use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::series::{self, Figure, Series};
 use super::{Area, DrawError, Picture, marks};
-use crate::{Level, Report, Usage, number};
+use analysis::{Level, Report, Usage, number};
 
 /// `cpu`.
 pub(crate) struct Cpu;

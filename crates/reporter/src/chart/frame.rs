@@ -6,7 +6,7 @@ use super::marker::rounded;
 use super::marks::{self, Mark};
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, DrawError, caption, palette};
-use crate::Report;
+use analysis::Report;
 use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;

@@ -11,7 +11,7 @@ use super::ramp::Classes;
 use super::selection;
 use super::timeline::{remark, seconds, told};
 use super::{Area, DrawError, Picture};
-use crate::{Report, Slice, Timeline};
+use analysis::{Report, Slice, Timeline};
 use plotters::element::Rectangle;
 use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, RGBColor};

@@ -9,7 +9,7 @@ use super::levels::{self, Row};
 use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::{Area, DrawError, Picture, SIZE, series};
-use crate::{Hop, Level, Report, number};
+use analysis::{Hop, Level, Report, number};
 use stamp::Stage;
 
 /// `hops`.

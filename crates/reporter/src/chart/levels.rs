@@ -1,8 +1,8 @@
 //! The levels of a report on an axis, the repetitions of one setting together. Pure.
 
 use super::axis::{self, Axis, Tick};
-use crate::number;
-use crate::{Level, Report};
+use analysis::number;
+use analysis::{Level, Report};
 
 /// The levels of one setting: its repetitions.
 #[derive(Debug, Clone, Copy)]

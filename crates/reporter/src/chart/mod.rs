@@ -40,7 +40,7 @@ pub(crate) use percentiles::Percentiles;
 pub(crate) use throughput::Throughput;
 pub(crate) use timeline::TimelinePicture as Timeline;
 
-use crate::Report;
+use analysis::Report;
 use canvas::Canvas;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;

@@ -8,7 +8,7 @@ use super::levels::{self, Setting};
 use super::marker::{Look, Shape};
 use super::marks;
 use super::{Area, DrawError, Picture, palette, ramp, series};
-use crate::{CurvePoint, Level, Report, number};
+use analysis::{CurvePoint, Level, Report, number};
 
 /// `percentiles`.
 pub(crate) struct Percentiles;

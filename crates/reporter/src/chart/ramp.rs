@@ -71,7 +71,7 @@ impl Classes {
 
     /// What each holds, as in `2–4`.
     pub(super) fn labels(&self) -> Vec<String> {
-        let grouped = |count: u32| crate::number::grouped(f64::from(count), 0);
+        let grouped = |count: u32| analysis::number::grouped(f64::from(count), 0);
         let label = |(index, &from): (usize, &u32)| match self.from.get(index + 1) {
             Some(&next) if next == from + 1 => grouped(from),
             Some(&next) => format!("{}–{}", grouped(from), grouped(next - 1)),

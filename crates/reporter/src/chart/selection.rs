@@ -1,7 +1,7 @@
 //! Which levels a picture shows that has no room for all of them. Pure.
 
 use super::levels::{self, Setting};
-use crate::Report;
+use analysis::Report;
 
 /// So many at most.
 const MOST: usize = 4;

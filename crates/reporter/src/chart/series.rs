@@ -6,8 +6,8 @@ use super::frame::Plot;
 use super::levels::{self, Row};
 use super::marker::{Look, Shape};
 use super::{Area, DrawError};
-use crate::findings::Spread;
-use crate::{Level, Report};
+use analysis::Spread;
+use analysis::{Level, Report};
 use plotters::prelude::DrawingBackend;
 
 /// Half the width of a confidence interval that has no neighbours.

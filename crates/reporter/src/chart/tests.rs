@@ -2,11 +2,11 @@
 
 mod svg;
 
-pub(crate) use crate::fixture::report_of;
+pub(crate) use analysis::fixture::report_of;
 
 use super::{Arrival, ChartError, Cpu, Heatmap, Hops, Percentiles, Picture, SIZE, Throughput, Timeline, compare, png};
-use crate::fixture::{distribution, level};
-use crate::{Comparison, Distribution, Level, Report, Slice, Stability};
+use analysis::fixture::{distribution, level};
+use analysis::{Comparison, Distribution, Level, Report, Slice, Stability};
 
 /// A picture as PNG, its size, and its name.
 type Made = fn(&Report) -> (&'static str, (u32, u32), Result<Vec<u8>, ChartError>);
@@ -50,7 +50,7 @@ fn slice(count: u64, p50_us: i64, in_flight: u64) -> Slice {
     };
     for message in 0..i64::try_from(count).unwrap() {
         let late = if message % 20 == 0 { 150 } else { 0 };
-        let bin = crate::Timeline::bin_of(p50_us * (60 + message * 37 % 90 + late) / 100);
+        let bin = analysis::Timeline::bin_of(p50_us * (60 + message * 37 % 90 + late) / 100);
         slice.bins.resize(slice.bins.len().max(bin + 1), 0);
         slice.bins[bin] += 1;
     }
@@ -71,7 +71,7 @@ fn anonymise(level: &mut Level) {
     level.load.concurrency = None;
     level.load.http = None;
     level.load.usage.clear();
-    level.timeline = crate::Timeline::default();
+    level.timeline = analysis::Timeline::default();
     level.curve.clear();
 }
 

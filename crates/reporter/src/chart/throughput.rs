@@ -9,8 +9,8 @@ use super::marker::{Look, Shape};
 use super::marks::Mark;
 use super::series::{self, Figure, Series};
 use super::{Area, DrawError, Picture, palette};
-use crate::findings::{Capacity, Fit, Usl};
-use crate::{Http, Level, Report, number};
+use analysis::{Capacity, Fit, Usl};
+use analysis::{Http, Level, Report, number};
 use plotters::prelude::DrawingBackend;
 
 /// `throughput`.

@@ -10,7 +10,7 @@ use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::selection::{self, Selected};
 use super::{Area, DrawError, Picture};
-use crate::{Report, Slice, Timeline, number};
+use analysis::{Report, Slice, Timeline, number};
 use plotters::prelude::DrawingBackend;
 
 /// `timeline`.

@@ -1,8 +1,8 @@
 //! `compare.tsv`, `compare.md`, `compare.json`, and the table for the terminal.
 
 use super::{NOT_AVAILABLE, decimal};
-use crate::compare::sentences::percent;
-use crate::{Certainty, Comparison, Figure, FigureChange, Measure, Method, Series};
+use analysis::percent_of_change;
+use analysis::{Certainty, Comparison, Figure, FigureChange, Measure, Method, Series};
 use std::fmt::Write;
 
 /// What a terminal has room for.
@@ -179,7 +179,7 @@ impl Table {
 impl Style {
     /// A change in a cell: what is told apart from chance stands out.
     fn change(self, change: &FigureChange) -> String {
-        let percent = percent(change);
+        let percent = percent_of_change(change);
         match (self, change.told_apart) {
             (Self::Markdown, true) => format!("**{percent}**"),
             (Self::Terminal, true) => format!("{percent} !"),
@@ -302,7 +302,7 @@ fn plain(cell: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::tests::labelled;
+    use analysis::fixture::labelled;
 
     fn comparison() -> Comparison {
         let mut reports = labelled(&["inline", "a|channel", "a|channel"], &[1, 20]);
@@ -312,7 +312,7 @@ mod tests {
         reports[2].1.levels[0].arrival.p50_us = Some(50);
         reports[2].1.levels[0].books.lost = 7;
         reports[1].1.levels[1].load.generator_limited = Some("too few connections".to_owned());
-        reports[1].1.levels[1].arrival = crate::Distribution::default();
+        reports[1].1.levels[1].arrival = analysis::Distribution::default();
         Comparison::new(&reports).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! HdrHistogram's percentile format (`.hgrm`), as its own tools and plotters read it.
 
 use super::RenderError;
-use crate::{Level, Report};
+use analysis::{Level, Report};
 use hdrhistogram::Histogram;
 use std::io::{BufWriter, Write};
 
@@ -56,7 +56,7 @@ fn file_name(report: &Report, level: &Level) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
+    use analysis::fixture::report_of;
 
     #[test]
     fn the_format() {
@@ -88,7 +88,7 @@ mod tests {
     fn a_file_for_each_level_that_has_a_histogram() {
         let mut report = report_of(&[1, 20, 30]);
         for level in &mut report.levels {
-            level.histograms = crate::Histograms::default();
+            level.histograms = analysis::Histograms::default();
         }
         let mut histogram = Histogram::new(3).unwrap();
         histogram.record(159).unwrap();

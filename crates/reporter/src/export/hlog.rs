@@ -1,7 +1,7 @@
 //! `report.hlog`: all latencies of a sweep as HdrHistogram's interval log, which its own tools read.
 
 use super::RenderError;
-use crate::{Level, Report};
+use analysis::{Level, Report};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -70,8 +70,8 @@ fn tagged<'a>(report: &'a Report, level: &'a Level) -> impl Iterator<Item = (&'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Histograms;
-    use crate::fixture::report_of;
+    use analysis::Histograms;
+    use analysis::fixture::report_of;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 

@@ -1,7 +1,7 @@
 //! `report.json`: the report, field by field. docs/report.schema.json is its shape.
 
 use super::RenderError;
-use crate::Report;
+use analysis::Report;
 
 pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
     let mut json = serde_json::to_vec_pretty(report)?;
@@ -12,8 +12,8 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
-    use crate::{
+    use analysis::fixture::report_of;
+    use analysis::{
         Capacity, Cutoff, Interval, Knee, LittleLaw, Load, QueueDepth, Slice, Tail, TailHop, ThresholdVerdict, Usage,
         Usl, Weakest,
     };
@@ -50,7 +50,7 @@ mod tests {
         }];
         let hops = vec![TailHop { stage: stage.clone(), share: 0.5, share_of_all: 0.1 }];
         first.tail = Some(Tail { slowest: 0.01, messages: 9, from_us: -1, hops });
-        first.curve = vec![crate::CurvePoint { quantile: 0.5, us: -3 }];
+        first.curve = vec![analysis::CurvePoint { quantile: 0.5, us: -3 }];
         first.timeline.slices = vec![Slice { p50_us: Some(5), bins: vec![3, 0, 1], ..Slice::default() }];
         let findings = &mut report.findings;
         findings.verdict = vec!["It does.".to_owned()];
@@ -115,7 +115,7 @@ mod tests {
         fill(&mut report);
         let found: Report = serde_json::from_slice(&render(&report).unwrap()).unwrap();
         for level in &mut report.levels {
-            level.histograms = crate::Histograms::default();
+            level.histograms = analysis::Histograms::default();
         }
         assert_eq!(found, report);
     }

@@ -1,6 +1,6 @@
 //! JUnit XML: the verdicts on thresholds, as CI servers show them.
 
-use crate::{Report, ThresholdVerdict};
+use analysis::{Report, ThresholdVerdict};
 use std::fmt::Write;
 
 /// One test case for each threshold.
@@ -50,7 +50,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
+    use analysis::fixture::report_of;
 
     #[test]
     fn a_test_case_for_each_threshold() {

@@ -2,7 +2,7 @@
 
 use super::comparison::escaped;
 use super::{NOT_AVAILABLE, decimal};
-use crate::{Http, Interval, Level, Report};
+use analysis::{Http, Interval, Level, Report};
 use std::fmt::Write;
 
 pub(super) fn render(report: &Report) -> String {
@@ -110,8 +110,8 @@ fn accounting(text: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
-    use crate::{Findings, Load, ThresholdVerdict};
+    use analysis::fixture::report_of;
+    use analysis::{Findings, Load, ThresholdVerdict};
 
     #[test]
     fn the_summary() {

@@ -15,7 +15,7 @@ pub(crate) use junit::junit;
 
 use crate::chart::{self, Picture};
 use crate::html;
-use crate::{Comparison, Report};
+use analysis::{Comparison, Report};
 use std::path::Path;
 
 /// Renders a report as one file's bytes.

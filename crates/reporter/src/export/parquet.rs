@@ -1,7 +1,7 @@
 //! `latencies.parquet`: one row for each level and latency, for those who analyse many sweeps. Behind the feature `parquet`.
 
 use super::RenderError;
-use crate::{Distribution, Level, Percentile, Report};
+use analysis::{Distribution, Level, Percentile, Report};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
@@ -120,7 +120,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
+    use analysis::fixture::report_of;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
 

@@ -1,7 +1,7 @@
 //! `report.tsv`: one row a level, the founding four columns first. docs/report.md describes each.
 
 use super::{NOT_AVAILABLE, decimal};
-use crate::{Hop, Http, Interval, Level, Percentile, Report};
+use analysis::{Hop, Http, Interval, Level, Percentile, Report};
 use std::fmt::Write;
 
 /// The columns before those of the hops.
@@ -151,7 +151,7 @@ fn yes_no(value: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
+    use analysis::fixture::report_of;
 
     #[test]
     fn columns_and_rows() {
@@ -159,8 +159,8 @@ mod tests {
         report.levels[0].arrival.ci95.p99 = Some(Interval { low_us: 600, high_us: None, effective_count: 400 });
         report.levels[0].stability.unstable = Some("its queue grew".to_owned());
         // A level that another program drove, and of which nothing arrived.
-        report.levels[1].load = crate::Load::foreign(report.levels[1].load.run.clone());
-        report.levels[1].arrival = crate::Distribution::default();
+        report.levels[1].load = analysis::Load::foreign(report.levels[1].load.run.clone());
+        report.levels[1].arrival = analysis::Distribution::default();
         // A column a line: its name, and the values of both levels.
         let rows: Vec<Vec<String>> =
             render(&report).lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect();

@@ -2,8 +2,8 @@
 
 use super::table::{Cell, Column, Table, Tag};
 use super::usage::name_cell;
-use crate::number::grouped;
-use crate::{Accounting, Level, Report};
+use analysis::number::grouped;
+use analysis::{Accounting, Level, Report};
 use stamp::Stage;
 
 /// Exact counts of all messages, and whether they add up.

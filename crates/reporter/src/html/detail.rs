@@ -4,8 +4,8 @@ use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table, Tag};
 use super::usage;
-use crate::measure::arrival_begins;
-use crate::{Answer, Level, Report, Tail};
+use analysis::arrival_begins;
+use analysis::{Answer, Level, Report, Tail};
 use stamp::Stage;
 
 /// A level that unfolds.

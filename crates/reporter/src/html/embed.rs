@@ -1,6 +1,6 @@
 //! The report's data inside the page, for those who get the page alone.
 
-use crate::{Report, Timeline};
+use analysis::{Report, Timeline};
 use stamp::mask;
 
 /// A page with more data than this is slow to open, bytes.
@@ -39,8 +39,8 @@ fn json(report: &Report) -> Result<String, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Slice;
-    use crate::fixture::report_of;
+    use analysis::Slice;
+    use analysis::fixture::report_of;
 
     #[test]
     fn nothing_ends_the_element_and_no_login_is_told() {

@@ -1,8 +1,8 @@
 //! Figures as texts: in ms unless they say otherwise, in about four digits.
 
-use crate::Interval;
 use crate::export::NOT_AVAILABLE;
-use crate::number::grouped;
+use analysis::Interval;
+use analysis::number::grouped;
 
 /// A time in µs as ms, without the unit.
 pub(super) fn ms(us: f64) -> String {

@@ -1,8 +1,8 @@
 //! The head of the page: what was measured, where and when.
 
 use super::figure::counted;
-use crate::Report;
-use crate::number::grouped;
+use analysis::Report;
+use analysis::number::grouped;
 use stamp::mask;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -62,7 +62,7 @@ fn moment(unix_s: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::report_of;
+    use analysis::fixture::report_of;
 
     #[test]
     fn who_when_and_what() {

@@ -3,8 +3,8 @@
 use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table};
-use crate::number::grouped;
-use crate::{Http, Level, Percentile, Report};
+use analysis::number::grouped;
+use analysis::{Http, Level, Percentile, Report};
 
 /// What every level measured.
 pub(super) fn table(report: &Report) -> Table {

@@ -3,7 +3,7 @@
 use super::figure;
 use super::table::{Cell, Column, Table, Tag};
 use super::usage::name_cell;
-use crate::{LittleLaw, Report};
+use analysis::{LittleLaw, Report};
 
 /// The checks of every level; absent where none could be made.
 pub(super) fn table(report: &Report) -> Option<Table> {

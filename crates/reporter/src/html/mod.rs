@@ -19,8 +19,8 @@ mod threshold;
 mod usage;
 mod verdict;
 
-use crate::Report;
 use crate::chart::{self, Drawing};
+use analysis::Report;
 use askama::Template;
 use detail::Detail;
 use embed::Data;

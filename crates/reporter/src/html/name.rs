@@ -2,8 +2,8 @@
 
 use super::figure::counted;
 use super::table::Tag;
-use crate::number::grouped;
-use crate::{Level, Load, Report, Usage};
+use analysis::number::grouped;
+use analysis::{Level, Load, Report, Usage};
 use stamp::Stage;
 
 /// A place on the axis of levels: `16`, `2,500`, `0.5`.

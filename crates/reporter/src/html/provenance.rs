@@ -2,7 +2,7 @@
 
 use super::header::Fact;
 use super::table::{Cell, Column, Table};
-use crate::Report;
+use analysis::Report;
 use stamp::mask;
 use std::collections::BTreeMap;
 

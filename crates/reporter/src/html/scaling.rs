@@ -3,8 +3,8 @@
 use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table};
-use crate::number::grouped;
-use crate::{Estimate, Fit, Report, Spread, Usl};
+use analysis::number::grouped;
+use analysis::{Estimate, Fit, Report, Spread, Usl};
 
 /// What the levels tell of more load than they had.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ fn about(fit: &Fit) -> String {
 }
 
 fn knees(report: &Report) -> Vec<String> {
-    let knee = |knee: &crate::findings::Knee| {
+    let knee = |knee: &analysis::Knee| {
         let at = name::setting(report, knee.position);
         match knee.of.as_str() {
             "throughput" => format!(

@@ -1,9 +1,9 @@
 //! A table of the page: what stands in its cells, and how they sort.
 
 use super::figure;
-use crate::Interval;
 use crate::export::NOT_AVAILABLE;
-use crate::number::grouped;
+use analysis::Interval;
+use analysis::number::grouped;
 use askama::Template;
 
 /// A table that scrolls in its own frame and can be sorted by any of its columns.

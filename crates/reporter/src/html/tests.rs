@@ -1,8 +1,8 @@
 //! The page as a whole, for reports made by hand.
 
 use super::render;
-use crate::fixture::report_of;
-use crate::{Distribution, Estimate, Fit, Interval, Level, LittleLaw, Load, Report, Threshold, Usage, Usl};
+use analysis::fixture::report_of;
+use analysis::{Distribution, Estimate, Fit, Interval, Level, LittleLaw, Load, Report, Threshold, Usage, Usl};
 use roxmltree::{Document, Node};
 use std::collections::BTreeSet;
 

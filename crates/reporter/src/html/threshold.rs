@@ -1,7 +1,7 @@
 //! Thresholds and whether they held.
 
 use super::table::{Cell, Column, Table, Tag};
-use crate::ThresholdVerdict;
+use analysis::ThresholdVerdict;
 
 /// One row for each threshold; absent where none was set.
 pub(super) fn table(verdicts: &[ThresholdVerdict]) -> Option<Table> {

@@ -3,8 +3,8 @@
 use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table};
-use crate::number::grouped;
-use crate::{Level, Report, Usage};
+use analysis::number::grouped;
+use analysis::{Level, Report, Usage};
 
 /// What the processes of one level spent; absent where nobody looked.
 pub(super) fn table(index: usize, level: &Level) -> Option<Table> {

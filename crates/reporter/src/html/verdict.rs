@@ -3,8 +3,8 @@
 use super::figure;
 use super::name;
 use super::table::Tag;
-use crate::number::grouped;
-use crate::{Capacity, Level, Report, Weakest};
+use analysis::number::grouped;
+use analysis::{Capacity, Level, Report, Weakest};
 
 /// What stands first.
 #[derive(Debug)]

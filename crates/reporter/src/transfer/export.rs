@@ -1,7 +1,8 @@
 //! `reporter export`: keeps the raw stamps of a sweep in a file.
 
+use crate::LogStoreArgs;
 use crate::progress::Progress;
-use crate::{LogStoreArgs, RawHeader, RawRun, RawWriter, Sweep};
+use analysis::{RawHeader, RawRun, RawWriter, Sweep};
 use anyhow::Context;
 use clap::Args;
 use stamp::{LogStore, RunId, Stage, keys};

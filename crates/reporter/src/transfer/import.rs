@@ -1,7 +1,8 @@
 //! `reporter import`: puts the raw stamps of a file back into a log store.
 
+use crate::LogStoreArgs;
 use crate::progress::Progress;
-use crate::{LogStoreArgs, RawFile, RawRun, SweepError};
+use analysis::{RawFile, RawRun, SweepError};
 use clap::Args;
 use stamp::{RunId, keys};
 use std::path::PathBuf;

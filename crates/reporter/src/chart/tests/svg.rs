@@ -2,7 +2,7 @@
 
 use super::super::svgs;
 use super::{keep, report_of};
-use crate::Report;
+use analysis::Report;
 use roxmltree::{Document, Node};
 use std::collections::BTreeSet;
 

@@ -1,0 +1,70 @@
+//! What is to be said of the course of a sweep: loads that a signal ended, and loads of which nothing was accepted.
+
+use crate::{Level, Report};
+use std::collections::BTreeMap;
+
+/// Why nothing is known of the pipeline, where none of all requests was accepted.
+pub(crate) fn nothing_accepted(report: &Report) -> Option<String> {
+    report.accepted_nothing().then(|| {
+        let answers = answers(report.levels.iter());
+        format!("No request was accepted, so that nothing was measured{answers}.")
+    })
+}
+
+/// The same where it is so at some levels.
+pub(crate) fn some_not_accepted(report: &Report) -> Option<String> {
+    let none = || report.levels.iter().filter(|level| level.accepted_nothing());
+    let count = none().count();
+    (count > 0)
+        .then(|| format!("At {count} of {} levels no request was accepted{}.", report.levels.len(), answers(none())))
+}
+
+/// Which levels a signal ended.
+pub(crate) fn interrupted(report: &Report) -> Option<String> {
+    let told = |level: &Level| Some(format!("{} was {}", level.load.run, level.load.interruption()?));
+    let levels: Vec<String> = report.levels.iter().filter_map(told).collect();
+    (!levels.is_empty())
+        .then(|| format!("The sweep did not come to its end: {}. Its figures are of that time.", levels.join(", ")))
+}
+
+/// `: 1200 × status 405`.
+fn answers<'a>(levels: impl Iterator<Item = &'a Level>) -> String {
+    let mut kinds = BTreeMap::<&str, u64>::new();
+    for (kind, count) in levels.filter_map(|level| level.load.http.as_ref()).flat_map(|http| &http.errors) {
+        *kinds.entry(kind).or_default() += count;
+    }
+    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
+    if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::report_of;
+
+    #[test]
+    fn what_was_not_accepted_is_no_zero_anywhere() {
+        let mut report = report_of(&[1, 2]);
+        for level in &mut report.levels {
+            let http = level.load.http.as_mut().unwrap();
+            http.errors.insert("status 405".to_owned(), http.requests);
+            (http.accepted, http.mean_us, http.p50_us, http.p99_us, http.max_us) = (0, None, None, None, None);
+            (level.books.accepted, level.books.arrived) = (0, 0);
+            level.arrival = crate::Distribution::default();
+        }
+        report.levels[1].load.interrupted_us = Some(3_000_000);
+        report.conclude(Vec::new());
+        insta::assert_snapshot!(report.findings.verdict.join("\n"), @r"
+        No request was accepted, so that nothing was measured: 213333 × status 405.
+        The sweep did not come to its end: 20261121-101500-k3f.c02 was interrupted after 3.0 s. Its figures are of that time.
+        ");
+    }
+
+    #[test]
+    fn a_level_that_was_interrupted_is_told() {
+        let mut report = report_of(&[1, 2]);
+        report.levels[1].load.interrupted_us = Some(3_000_000);
+        report.conclude(Vec::new());
+        let told = report.findings.verdict.join("\n");
+        assert!(told.contains("was interrupted after 3.0 s"), "{told}");
+    }
+}

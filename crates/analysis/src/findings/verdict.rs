@@ -1,0 +1,209 @@
+//! The findings in plain words.
+
+use super::{Capacity, Findings, Weakest, course};
+use crate::{Level, Report};
+
+/// Sentences that a reader needs, the most important one first.
+pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
+    if report.levels.is_empty() {
+        return vec!["No level has been measured yet.".to_owned()];
+    }
+    if let Some(why) = course::nothing_accepted(report) {
+        return std::iter::once(why).chain(course::interrupted(report)).collect();
+    }
+    let mut sentences = vec![sustained(report, findings.capacity.as_ref())];
+    sentences.extend(course::interrupted(report));
+    sentences.extend(course::some_not_accepted(report));
+    sentences.extend(findings.weakest.as_ref().map(|weakest| gives_way(report, weakest)));
+    sentences.extend(tail(report, findings));
+    sentences.extend(unstable(report));
+    sentences.extend(losses(report));
+    sentences.extend(generator(report));
+    sentences.extend(doubts(report));
+    sentences.extend(clocks(report));
+    sentences
+}
+
+fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
+    let limit = ms(report.p99_limit_us as f64);
+    match capacity {
+        None if report.levels.iter().all(|level| level.is_within(report.p99_limit_us).is_none()) => {
+            format!(
+                "No level has enough sampled messages for a p99, which is held against {limit}: load for longer, or sample more (--every)."
+            )
+        }
+        None => format!(
+            "The pipeline carried none of these loads with p99 of arrival latency within {limit}, nothing lost and no growing queue."
+        ),
+        Some(capacity) => {
+            let at = level_name(report, capacity.position);
+            let rate = thousands(capacity.delivered_per_sec);
+            let beyond = if capacity.bounded {
+                ""
+            } else {
+                " No higher level was measured that it did not carry: it may do more."
+            };
+            let lower = |level: &&Level| level.load.position().is_some_and(|position| position < capacity.position);
+            let failed = |level: &&Level| level.is_within(report.p99_limit_us) == Some(false);
+            let below = match report.levels.iter().filter(lower).filter(failed).count() {
+                0 => String::new(),
+                count => format!(
+                    " Of the lower levels {count} were not carried, though: repeat the sweep (--repeat) to see what is chance."
+                ),
+            };
+            let there = report.levels.iter().filter(|level| level.load.position() == Some(capacity.position));
+            let open = there.filter_map(|level| level.arrival.ci95.p99).any(|interval| interval.high_us.is_none());
+            let doubt = match (open, capacity.doubtful) {
+                (true, _) => {
+                    " So few messages do not bound that p99 from above: load for longer, or sample more (--every)."
+                }
+                (false, true) => " The confidence interval of that p99 reaches beyond the limit.",
+                (false, false) => "",
+            };
+            format!(
+                "The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{below}{beyond}{doubt}",
+                ms(capacity.p99_us as f64)
+            )
+        }
+    }
+}
+
+fn gives_way(report: &Report, weakest: &Weakest) -> String {
+    let at = weakest.position.map_or_else(String::new, |position| format!(" at {}", level_name(report, position)));
+    let hop = format!("{} → {}", weakest.from, weakest.hop);
+    let share = per_cent(weakest.share);
+    let cause = match (&weakest.saturated, weakest.utilization) {
+        (Some(component), Some(utilization)) if component == "host" => {
+            format!(" All processors of the driver's host are busy by then ({}).", per_cent(utilization))
+        }
+        (Some(component), Some(utilization)) => format!(
+            " {component} is the busiest part by then: {} of the processor that it can use.",
+            per_cent(utilization)
+        ),
+        _ => String::new(),
+    };
+    if weakest.overloaded {
+        format!(
+            "{} gives way first: messages pile up on the hop {hop}{at}, where they spend {share} of their arrival latency.{cause}",
+            weakest.hop
+        )
+    } else if report.levels.iter().any(|level| level.stability.unstable.is_some()) {
+        format!("The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}")
+    } else {
+        format!(
+            "Nothing piles up for as long as the load lasts. The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}"
+        )
+    }
+}
+
+fn tail(report: &Report, findings: &Findings) -> Option<String> {
+    let position = findings.capacity.as_ref().map(|capacity| capacity.position);
+    let level = report
+        .levels
+        .iter()
+        .find(|level| position.is_some() && level.load.position() == position)
+        .or(report.levels.last())?;
+    let tail = level.tail.as_ref()?;
+    let worst = tail.hops.iter().max_by(|one, other| one.share.total_cmp(&other.share))?;
+    let from = report
+        .path
+        .iter()
+        .position(|stage| *stage == worst.stage)
+        .and_then(|index| report.path.get(index.checked_sub(1)?))?;
+    let at = level.load.position().map_or_else(|| level.load.run.to_string(), |position| level_name(report, position));
+    Some(format!(
+        "Among the slowest {} of messages at {at} (from {} on), {} of the time is the hop {from} → {}; among all messages it is {}.",
+        per_cent(tail.slowest),
+        ms(tail.from_us as f64),
+        per_cent(worst.share),
+        worst.stage,
+        per_cent(worst.share_of_all)
+    ))
+}
+
+fn unstable(report: &Report) -> Option<String> {
+    let first = report.levels.iter().find(|level| level.stability.unstable.is_some())?;
+    let count = report.levels.iter().filter(|level| level.stability.unstable.is_some()).count();
+    let at = first.load.position().map_or_else(|| first.load.run.to_string(), |position| level_name(report, position));
+    let why = first.stability.unstable.as_deref().unwrap_or_default();
+    Some(format!(
+        "Unstable: {count} of {} levels, the first at {at}: {why}. Their percentiles grow with the duration of the load and tell only of this one.",
+        report.levels.len()
+    ))
+}
+
+fn losses(report: &Report) -> Option<String> {
+    let lost: i64 = report.levels.iter().map(|level| level.books.lost.max(0)).sum();
+    if lost == 0 {
+        return None;
+    }
+    let stages = report.path.iter().map(|stage| {
+        let at = |level: &Level| {
+            level.books.lost_by_hop.iter().filter(|(hop, _)| hop == stage).map(|(_, lost)| (*lost).max(0)).sum::<i64>()
+        };
+        (stage, report.levels.iter().map(at).sum::<i64>())
+    });
+    let by_hop: Vec<String> =
+        stages.filter(|(_, lost)| *lost > 0).map(|(stage, lost)| format!("{lost} on the way to {stage}")).collect();
+    Some(format!("{lost} accepted messages never arrived: {}.", by_hop.join(", ")))
+}
+
+fn generator(report: &Report) -> Option<String> {
+    let limited = report.levels.iter().filter(|level| level.load.generator_limited.is_some()).count();
+    (limited > 0).then(|| format!("Levels at which the load generator, not the pipeline, could do no more: {limited}. They tell nothing about the pipeline's limit."))
+}
+
+fn doubts(report: &Report) -> Option<String> {
+    let off =
+        report.levels.iter().filter(|level| level.little.iter().any(|law| law.off && law.scope == "pipeline")).count();
+    let beyond = report.levels.iter().any(|level| level.traces.beyond_error > 0);
+    let dropped: u64 = report.levels.iter().map(|level| level.traces.stamps_dropped).sum();
+    let mut doubts = Vec::new();
+    if off > 0 {
+        doubts.push(format!(
+            "messages in flight, rate and latency do not agree at some levels, {off} of them (Little's law)"
+        ));
+    }
+    if beyond {
+        doubts.push("some latencies are below zero by more than the clocks' error".to_owned());
+    }
+    if dropped > 0 {
+        doubts.push(format!("{dropped} stamps were dropped"));
+    }
+    (!doubts.is_empty()).then(|| format!("To be doubted: {}.", doubts.join("; ")))
+}
+
+/// The proof of the clocks: no stage can come before the one ahead of it.
+fn clocks(report: &Report) -> Option<String> {
+    let sum = |of: fn(&Level) -> u64| report.levels.iter().map(of).sum::<u64>();
+    let of = sum(|level| level.traces.of_known_error);
+    (of > 0).then(|| {
+        let beyond = sum(|level| level.traces.beyond_error);
+        format!(
+            "Latencies below zero beyond the clocks' error: {} of {}.",
+            thousands(beyond as f64),
+            thousands(of as f64)
+        )
+    })
+}
+
+/// `20 connections`, `5,000 requests/s`.
+fn level_name(report: &Report, position: f64) -> String {
+    match (report.is_by_rate(), position) {
+        (true, _) => format!("{} requests/s", thousands(position)),
+        (false, 1.0) => "1 connection".to_owned(),
+        (false, _) => format!("{} connections", thousands(position)),
+    }
+}
+
+fn thousands(value: f64) -> String {
+    crate::number::grouped(value, 0)
+}
+
+fn per_cent(part: f64) -> String {
+    format!("{:.0} %", part * 100.0)
+}
+
+fn ms(us: f64) -> String {
+    format!("{} ms", crate::number::measured_ms(us))
+}

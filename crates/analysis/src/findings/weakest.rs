@@ -1,0 +1,69 @@
+//! What gives way first when the load rises.
+
+use crate::{Level, Report, Usage};
+use serde::{Deserialize, Serialize};
+use stamp::Stage;
+
+/// A component is busy when it uses this part of what it can.
+const BUSY: f64 = 0.9;
+
+/// The part of the pipeline that gives way first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weakest {
+    /// At which level: its rate, or else its concurrency; absent where another program made the load.
+    pub position: Option<f64>,
+    /// The stage at the end of the hop where messages gather or their time goes.
+    pub hop: Stage,
+    /// The stage before it.
+    pub from: Stage,
+    /// Whether messages piled up there for as long as the load lasted. Else the pipeline kept up, and this hop is the one whose time grew most.
+    pub overloaded: bool,
+    /// Its share of the mean arrival latency at that level, 0 to 1.
+    pub share: f64,
+    /// The component that used its processor up at that level, if one did: a service, `redis`, `mosquitto`, or `host`.
+    pub saturated: Option<String>,
+    /// How busy that was, 0 to 1.
+    pub utilization: Option<f64>,
+}
+
+impl Weakest {
+    /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
+    pub(crate) fn of(report: &Report) -> Option<Self> {
+        let measured = || report.levels.iter().filter(|level| level.arrival.mean_us.is_some());
+        let unstable = measured().find(|level| level.stability.unstable.is_some());
+        let failed = || measured().find(|level| level.is_within(report.p99_limit_us) == Some(false));
+        let level = unstable.or_else(failed).or_else(|| measured().next_back())?;
+        let lowest = measured().next()?;
+        let arrival_begins = crate::measure::arrival_begins(&report.path);
+        let hops = || level.hops.iter().enumerate().skip(arrival_begins);
+        let mean =
+            |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
+        let growth =
+            |index: usize| mean(level, index) - if std::ptr::eq(level, lowest) { 0.0 } else { mean(lowest, index) };
+        let overloaded = level.stability.growing.as_ref();
+        let index = match overloaded {
+            Some(stage) => hops().find(|(_, hop)| hop.stage == *stage)?.0,
+            None => hops().map(|(index, _)| index).max_by(|&one, &other| growth(one).total_cmp(&growth(other)))?,
+        };
+        let total = level.arrival.mean_us.filter(|&total| total > 0.0)?;
+        let saturated = saturated(&level.load.usage);
+        Some(Self {
+            position: level.load.position(),
+            hop: report.path[index + 1].clone(),
+            from: report.path[index].clone(),
+            overloaded: overloaded.is_some(),
+            share: (mean(level, index) / total).clamp(0.0, 1.0),
+            saturated: saturated.map(|usage| usage.component.clone()),
+            utilization: saturated.map(Usage::utilization),
+        })
+    }
+}
+
+/// The busiest component, if it is busy: a process before the host, of which it is a part.
+fn saturated(usage: &[Usage]) -> Option<&Usage> {
+    let busiest = |of_host: bool| {
+        let those = usage.iter().filter(|usage| (usage.component == "host") == of_host && usage.utilization() >= BUSY);
+        those.max_by(|one, other| one.utilization().total_cmp(&other.utilization()))
+    };
+    busiest(false).or_else(|| busiest(true))
+}

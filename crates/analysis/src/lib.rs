@@ -1,0 +1,36 @@
+//! From stamps to a report as data: reads them, joins them by id, measures each level, balances the books, finds what the levels together tell, judges
+//! thresholds, and compares sweeps.
+//!
+//! It stands beside the services, not after them: it reads the log store, or a file that was exported from one. What it makes, a [`Report`], is shown
+//! elsewhere: it writes no file of a report and prints nothing.
+
+mod accounting;
+mod compare;
+mod findings;
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture;
+mod join;
+mod measure;
+mod model;
+pub mod number;
+mod source;
+mod stamping;
+mod statistics;
+mod sweep;
+mod thresholds;
+
+pub use accounting::Accounting;
+pub use compare::{
+    Certainty, Change, ChangeInterval, CompareError, Comparison, Difference, Figure, FigureChange, Measure, Method,
+    Point, Series, find_report, percent as percent_of_change,
+};
+pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
+pub use measure::{arrival_begins, make_report, measure};
+pub use model::{
+    Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,
+};
+pub use source::{RawError, RawFile, RawHeader, RawRun, RawWriter, Stamps, StampsError};
+pub use stamping::{Margin, StampQuality, Stamping};
+pub use statistics::{Distribution, Interval, Intervals, Percentile};
+pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
+pub use thresholds::{InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};

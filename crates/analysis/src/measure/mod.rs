@@ -1,0 +1,190 @@
+//! From the stamps and counters of one load to one level of a report.
+
+mod answers;
+mod hops;
+mod latency;
+mod little;
+mod order;
+mod stability;
+mod tail;
+mod timeline;
+#[cfg(test)]
+mod truth;
+
+use crate::join::Join;
+use crate::{Accounting, Histograms, Level, Load, Report, StampQuality, Stamps, StampsError, Sweep, Traces};
+use order::Order;
+use stamp::{Counts, Stage, Stamp};
+
+/// Reads the stamps and counts of a load's run and computes the level; what the stamps are worth goes into `quality`.
+///
+/// # Errors
+/// When the log store fails, or the file is cut off or damaged.
+pub async fn measure(
+    stamps: &mut Stamps,
+    load: &Load,
+    sweep: &Sweep,
+    quality: &mut StampQuality,
+) -> Result<Level, StampsError> {
+    measure_watched(stamps, load, sweep, quality, || ()).await
+}
+
+/// Makes the whole report of a sweep; `stage_read` is called each time that all stamps of a stage have been read.
+///
+/// # Errors
+/// As those of [`measure`], with the run.
+pub async fn make_report(stamps: &mut Stamps, sweep: &Sweep, stage_read: impl Fn()) -> Result<Report, StampsError> {
+    let mut report = Report::new(sweep);
+    let mut quality = StampQuality::new(&sweep.path);
+    // In their order, which is that of a file.
+    for load in &sweep.loads {
+        let level = measure_watched(stamps, load, sweep, &mut quality, &stage_read).await;
+        report.add(level.map_err(|source| StampsError::Run { run: load.run.clone(), source: Box::new(source) })?);
+    }
+    stamps.finish()?;
+    report.conclude(quality.summary());
+    Ok(report)
+}
+
+/// The same; `stage_read` is called each time that all stamps of a stage have been read.
+pub(crate) async fn measure_watched(
+    stamps: &mut Stamps,
+    load: &Load,
+    sweep: &Sweep,
+    quality: &mut StampQuality,
+    stage_read: impl Fn(),
+) -> Result<Level, StampsError> {
+    let answers = answers::of(&sweep.path);
+    let mut join = Join::new(sweep.path.len() + answers.len());
+    let mut unreadable = 0;
+    for (index, stage) in sweep.path.iter().enumerate() {
+        let take = |entry: &[u8]| match Stamp::parse(entry) {
+            Ok(stamp) => {
+                join.add(index, &stamp);
+                quality.add(index, &stamp);
+            }
+            Err(_) => unreadable += 1,
+        };
+        stamps.entries(&load.run, stage, take).await?;
+        stage_read();
+    }
+    for (column, (_, answer)) in (sweep.path.len()..).zip(&answers) {
+        let take = |entry: &[u8]| match Stamp::parse(entry) {
+            Ok(stamp) => join.add(column, &stamp),
+            Err(_) => unreadable += 1,
+        };
+        stamps.entries(&load.run, answer, take).await?;
+    }
+    let counts = stamps.counts(&load.run).await?;
+    for (index, stage) in sweep.path.iter().enumerate() {
+        quality.add_dropped(index, counts.get(&format!("dropped.{stage}")));
+    }
+    Ok(level(load, sweep, &join, unreadable, &counts))
+}
+
+/// What all parts of a level are computed from.
+pub(crate) struct Evidence<'a> {
+    pub load: &'a Load,
+    pub path: &'a [Stage],
+    /// 1 message in so many is sampled.
+    pub every: u64,
+    pub join: &'a Join,
+    pub books: &'a Accounting,
+    /// The messages in the order in which they were taken in.
+    pub order: &'a Order,
+    /// From the first request to the last answer, µs on the log store's clock; as far as the stamps tell, where nobody told.
+    pub span_us: (i64, i64),
+    /// When it was given up to wait for messages, µs: who had not arrived then was under way. Absent where all had.
+    pub cutoff_us: Option<i64>,
+}
+
+impl Evidence<'_> {
+    /// The stage where arrival latency begins.
+    pub(crate) fn first(&self) -> usize {
+        arrival_begins(self.path)
+    }
+
+    /// The stage where it ends.
+    pub(crate) fn last(&self) -> usize {
+        self.path.len() - 1
+    }
+
+    /// When a message arrived, or [`crate::join::MISSING`]: after the cut-off is not at all.
+    pub(crate) fn arrival(&self, row: usize) -> i64 {
+        let time = self.join.time(self.last(), row);
+        if self.cutoff_us.is_some_and(|cutoff| time > cutoff) { crate::join::MISSING } else { time }
+    }
+
+    /// How long the load lasted, seconds.
+    pub(crate) fn seconds(&self) -> f64 {
+        ((self.span_us.1 - self.span_us.0) as f64 / 1e6).max(1e-6)
+    }
+}
+
+fn carried_us(evidence: &Evidence<'_>) -> u64 {
+    let (begin, end) = evidence.span_us;
+    // What is missing lies before all times.
+    let last_arrival = evidence.order.iter().map(|(_, row)| evidence.arrival(row)).max().unwrap_or(end);
+    u64::try_from(last_arrival.max(end) - begin).unwrap_or(0)
+}
+
+/// The index of the stage where arrival latency begins: where the pipeline does, after the load generator's own stage.
+#[must_use]
+pub fn arrival_begins(path: &[Stage]) -> usize {
+    usize::from(path[0] == Stage::SEND && path.len() > 2)
+}
+
+pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, counts: &Counts) -> Level {
+    let path = &sweep.path[..];
+    let books = Accounting::new(load, path, counts);
+    let order = Order::new(join, arrival_begins(path));
+    let span_us = load.span_us.unwrap_or_else(|| order.span_us());
+    // Where the books say that all has arrived, a trace without an end has lost a stamp and no message.
+    let all_arrived = books.lost <= 0 && books.in_flight == 0 && books.late == 0;
+    let last_seen = || (0..path.len()).flat_map(|stage| join.times(stage)).max();
+    let cutoff_us = load.cutoff.as_ref().map(|cutoff| cutoff.at_us).or_else(last_seen).filter(|_| !all_arrived);
+    let evidence = Evidence { load, path, every: sweep.every, join, books: &books, order: &order, span_us, cutoff_us };
+    let (first, last) = (evidence.first(), evidence.last());
+
+    let mut negative = latency::Negative::default();
+    let mut histograms = Histograms::default();
+    let (arrival, histogram, arrivals) = latency::between(&evidence, first, last, &mut negative);
+    histograms.arrival = Some(histogram);
+    let (user, histogram) = if first == 0 {
+        (arrival.clone(), histograms.arrival.clone())
+    } else {
+        let (user, histogram, _) = latency::between(&evidence, 0, last, &mut negative);
+        (user, Some(histogram))
+    };
+    histograms.user = histogram;
+    let hops = hops::all(&evidence, &mut negative, &mut histograms.hops);
+    let answers = answers::all(&evidence, &mut negative);
+    let timeline = timeline::timeline(&evidence);
+    let stability = stability::judge(&evidence);
+    let little = little::check(&evidence, &arrival, &hops);
+    let traces = Traces {
+        negative: negative.all,
+        of_known_error: negative.of_known_error,
+        beyond_error: negative.beyond_error,
+        repeated_stamps: join.repeated(),
+        unreadable,
+        stamps_dropped: path.iter().map(|stage| counts.get(&format!("dropped.{stage}"))).sum(),
+        ..order::traces(&evidence)
+    };
+    Level {
+        arrival,
+        user,
+        hops,
+        answers,
+        traces,
+        stability,
+        little,
+        tail: tail::tail(&evidence),
+        curve: latency::curve(&arrivals),
+        timeline,
+        histograms,
+        carried_us: carried_us(&evidence),
+        books,
+        load: load.clone(),
+    }
+}

@@ -1,0 +1,247 @@
+//! What a threshold looks at: one figure of a level, or of the whole report. Pure.
+
+use crate::{Distribution, Http, Level, Percentile, Report};
+use stamp::Stage;
+use std::fmt;
+
+/// A figure of a report.
+#[derive(Debug, Clone)]
+pub(crate) enum Metric {
+    /// Of a latency, µs.
+    Latency(Span, Figure),
+    /// CPU time of the whole pipeline for each accepted message, µs.
+    Cpu,
+    /// A number of things, or of things a second.
+    Number(&'static Number),
+    /// The same in percent of what it is a part of.
+    Share(&'static Number),
+    /// Messages a second that the pipeline carried within the limit, in the whole sweep.
+    Capacity,
+}
+
+/// Which latency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Span {
+    Arrival,
+    User,
+    Http,
+    /// Of the hop that ends at this stage.
+    Hop(Stage),
+}
+
+/// Which figure of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    Mean,
+    Percentile(Percentile),
+    Max,
+}
+
+/// A figure of a level that is a plain number.
+#[derive(Debug)]
+pub(crate) struct Number {
+    pub(crate) name: &'static str,
+    /// Its value, or why nobody knows it.
+    of: fn(&Level) -> Result<f64, String>,
+    /// What it is a part of; absent where it is no part.
+    pub(crate) whole: Option<fn(&Level) -> u64>,
+}
+
+/// All of them.
+pub(crate) const NUMBERS: &[Number] = &[
+    Number { name: "lost", of: |level| message(level, level.books.lost as f64), whole: Some(messages) },
+    Number { name: "late", of: |level| message(level, level.books.late as f64), whole: Some(messages) },
+    Number { name: "in_flight", of: |level| message(level, level.books.in_flight as f64), whole: Some(messages) },
+    Number { name: "duplicates", of: |level| message(level, level.books.duplicates as f64), whole: Some(messages) },
+    Number { name: "errors", of: |level| request(level, |http| http.failed() as f64), whole: Some(requests) },
+    Number { name: "shed", of: |level| Ok(level.books.shed as f64), whole: Some(requests) },
+    Number { name: "reordered", of: |level| sample(level, level.traces.reordered as f64), whole: Some(samples) },
+    Number { name: "negative", of: |level| sample(level, level.traces.negative as f64), whole: None },
+    Number { name: "stamps_dropped", of: |level| message(level, level.traces.stamps_dropped as f64), whole: None },
+    Number {
+        name: "backlog",
+        of: |level| level.load.backlog.map(|backlog| backlog as f64).ok_or_else(another),
+        whole: None,
+    },
+    Number {
+        name: "unstable",
+        of: |level| message(level, f64::from(u8::from(level.stability.unstable.is_some()))),
+        whole: None,
+    },
+    Number {
+        name: "rps",
+        of: |level| {
+            let rate = level.load.http.as_ref().ok_or_else(another)?.accepted_per_sec();
+            rate.ok_or_else(|| none_accepted(level))
+        },
+        whole: None,
+    },
+    Number {
+        name: "delivered",
+        // Where nothing arrives of what was accepted, nothing a second does.
+        of: |level| message(level, level.delivered_per_sec().unwrap_or(0.0)),
+        whole: None,
+    },
+];
+
+/// Messages that the pipeline took in.
+fn messages(level: &Level) -> u64 {
+    level.books.accepted + level.books.unanswered
+}
+
+fn samples(level: &Level) -> u64 {
+    level.traces.sampled
+}
+
+/// Requests sent; where nobody tells, what was taken in and what was refused.
+fn requests(level: &Level) -> u64 {
+    level.load.http.as_ref().map_or(messages(level) + level.books.shed, |http| http.requests)
+}
+
+/// A figure of messages tells nothing where there was none.
+fn message(level: &Level, value: f64) -> Result<f64, String> {
+    if messages(level) > 0 { Ok(value) } else { Err(none_accepted(level)) }
+}
+
+/// A figure of the sampled messages.
+fn sample(level: &Level, value: f64) -> Result<f64, String> {
+    message(level, value)?;
+    if level.traces.sampled > 0 { Ok(value) } else { Err("no message was sampled".to_owned()) }
+}
+
+/// A figure of the requests.
+fn request(level: &Level, value: impl Fn(&Http) -> f64) -> Result<f64, String> {
+    let http = level.load.http.as_ref().ok_or_else(another)?;
+    if http.requests > 0 { Ok(value(http)) } else { Err("no request was sent".to_owned()) }
+}
+
+fn none_accepted(level: &Level) -> String {
+    match level.load.http.as_ref().and_then(|http| http.errors.iter().max_by_key(|(_, count)| **count)) {
+        Some((kind, count)) => format!("no request was accepted ({count} × {kind})"),
+        None => "no request was accepted".to_owned(),
+    }
+}
+
+impl Metric {
+    /// Whether its values are µs.
+    pub(crate) fn is_time(&self) -> bool {
+        matches!(self, Self::Latency(..) | Self::Cpu)
+    }
+
+    /// Whether it is of the whole sweep, and not of a level.
+    pub(crate) fn is_of_the_sweep(&self) -> bool {
+        matches!(self, Self::Capacity)
+    }
+
+    /// The stage whose hop it is about.
+    pub(crate) fn stage(&self) -> Option<&Stage> {
+        match self {
+            Self::Latency(Span::Hop(stage), _) => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// Its value at a level.
+    ///
+    /// # Errors
+    /// Why it was not measured.
+    pub(crate) fn at(&self, level: &Level) -> Result<f64, String> {
+        match self {
+            Self::Latency(Span::Arrival, figure) => figure.of(&level.arrival),
+            Self::Latency(Span::User, figure) => figure.of(&level.user),
+            Self::Latency(Span::Http, figure) => {
+                let http = level.load.http.as_ref().ok_or_else(another)?;
+                figure.of_http(http).ok_or_else(|| none_accepted(level))
+            }
+            Self::Latency(Span::Hop(stage), figure) => {
+                let hop = level.hops.iter().find(|hop| hop.stage == *stage);
+                figure.of(&hop.ok_or_else(|| format!("no hop ends at a stage {stage}"))?.latency)
+            }
+            Self::Cpu => {
+                level.cpu_us_per_message().ok_or_else(|| "nobody told what the pipeline's parts spent".to_owned())
+            }
+            Self::Number(number) => (number.of)(level),
+            Self::Share(number) => {
+                let (value, whole) = ((number.of)(level)?, number.whole.map_or(0, |whole| whole(level)));
+                if whole > 0 { Ok(100.0 * value / whole as f64) } else { Err(none_accepted(level)) }
+            }
+            Self::Capacity => Err("it is of the whole sweep".to_owned()),
+        }
+    }
+
+    /// Its value in the whole report.
+    ///
+    /// # Errors
+    /// Why it was not measured.
+    pub(crate) fn of_sweep(report: &Report) -> Result<f64, String> {
+        let capacity = report.findings.capacity.as_ref().map(|capacity| capacity.delivered_per_sec);
+        let limit_ms = report.p99_limit_us as f64 / 1e3;
+        capacity.ok_or_else(|| format!("no level was carried with an arrival p99 of at most {limit_ms} ms"))
+    }
+}
+
+fn another() -> String {
+    "another program made the load".to_owned()
+}
+
+impl Figure {
+    /// Its value in a distribution, µs.
+    fn of(self, latency: &Distribution) -> Result<f64, String> {
+        let value = match self {
+            Self::Mean => latency.mean_us,
+            Self::Max => latency.max_us.map(|us| us as f64),
+            Self::Percentile(percentile) => latency.percentile(percentile).map(|us| us as f64),
+        };
+        value.ok_or_else(|| self.why_absent(latency))
+    }
+
+    fn why_absent(self, latency: &Distribution) -> String {
+        let Distribution { count, censored, .. } = latency;
+        let begun = count + censored;
+        match self {
+            _ if *count == 0 => "no sampled message arrived".to_owned(),
+            Self::Percentile(percentile) if begun < percentile.least_count() => {
+                let (name, least) = (percentile.name(), percentile.least_count());
+                format!(
+                    "{name} takes {least} sampled messages, and there are {begun}: load for longer, or sample more (--every)"
+                )
+            }
+            _ => format!("{censored} of {begun} sampled messages had not arrived, and it lies among those"),
+        }
+    }
+
+    /// Its value among those that the load generator tells, µs.
+    fn of_http(self, http: &Http) -> Option<f64> {
+        match self {
+            Self::Mean => http.mean_us,
+            Self::Percentile(Percentile::P50) => http.p50_us.map(|us| us as f64),
+            // The grammar takes no other percentile of it.
+            Self::Percentile(_) => http.p99_us.map(|us| us as f64),
+            Self::Max => http.max_us.map(|us| us as f64),
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latency(span, figure) => {
+                let span = match span {
+                    Span::Arrival => "arrival",
+                    Span::User => "user",
+                    Span::Http => "http",
+                    Span::Hop(stage) => stage.as_str(),
+                };
+                let figure = match figure {
+                    Figure::Mean => "mean",
+                    Figure::Percentile(percentile) => percentile.name(),
+                    Figure::Max => "max",
+                };
+                write!(f, "{span}.{figure}")
+            }
+            Self::Cpu => f.write_str("cpu"),
+            Self::Number(number) | Self::Share(number) => f.write_str(number.name),
+            Self::Capacity => f.write_str("capacity"),
+        }
+    }
+}
