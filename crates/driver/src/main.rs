@@ -1,16 +1,10 @@
-//! `driver`: the whole product in one executable. It generates load, sweeps, runs the local stack, and, in hidden
-//! roles, is each of its services.
+//! `driver`: the whole product in one executable. The command line: each command makes a plan, or calls what another crate does; in hidden
+//! roles it is each of the services.
 
-mod chaos;
 mod command;
-mod drain;
-mod http;
-mod live;
-mod monitor;
+mod listening;
 mod output;
-mod pipeline;
 mod progress;
-mod services;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use command::chaos::ChaosArgs;

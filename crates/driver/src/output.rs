@@ -1,21 +1,39 @@
 //! What people and scripts see: results on stdout, everything else on stderr.
 
+use indicatif::ProgressBar;
 use std::io::{ErrorKind, Write};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Why results could not be printed, where they could not.
 static UNPRINTED: OnceLock<String> = OnceLock::new();
 
+/// The bar that is on the terminal, where there is one.
+static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Lines are printed above this bar from now on, without tearing it.
+pub(crate) fn print_above(bar: Option<ProgressBar>) {
+    *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
+}
+
+fn above_the_bar(print: impl FnOnce()) {
+    match &*BAR.lock().unwrap_or_else(PoisonError::into_inner) {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
 /// Prints one line of results, at once: a reader of a pipe sees it when it is there. A reader that has gone away, such
 /// as `head`, is no error; what else is wrong with it is told at the [end](unprinted).
 pub(crate) fn result(line: &str) {
-    let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let _ = UNPRINTED.set(error.to_string());
+    above_the_bar(|| {
+        let mut stdout = std::io::stdout().lock();
+        match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                let _ = UNPRINTED.set(error.to_string());
+            }
+            _ => {}
         }
-        _ => {}
-    }
+    });
 }
 
 /// Why results were not printed; absent where all were.
@@ -25,8 +43,10 @@ pub(crate) fn unprinted() -> Option<&'static str> {
 
 /// Prints one line about what happens.
 pub(crate) fn note(line: &str) {
-    // Nobody is left to be told where this fails.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    above_the_bar(|| {
+        // Nobody is left to be told where this fails.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    });
 }
 
 /// Prints an error with its causes, one line each, leaving out causes that their parent has told already.

@@ -1,5 +1,6 @@
 //! What a person sees while a sweep runs: a bar on stderr, which is silent where that is no terminal.
 
+use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
 use load::Live;
 use std::time::Duration;
@@ -20,6 +21,7 @@ impl Progress {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(250));
+        output::print_above(Some(bar.clone()));
         Self { bar, label: String::new() }
     }
 
@@ -41,18 +43,9 @@ impl Progress {
             .set_message(format!("{label}: {:.0} requests/s, p50 {p50:.2} ms, p99 {p99:.2} ms", live.requests_per_sec));
     }
 
-    /// Prints a result line without tearing the bar.
-    pub(crate) fn result(&self, line: &str) {
-        self.bar.suspend(|| crate::output::result(line));
-    }
-
-    /// Prints a line about what happens without tearing the bar.
-    pub(crate) fn note(&self, line: &str) {
-        self.bar.suspend(|| crate::output::note(line));
-    }
-
     /// Removes the bar.
     pub(crate) fn finish(&self) {
+        output::print_above(None);
         self.bar.finish_and_clear();
     }
 }

@@ -119,6 +119,34 @@ pub async fn generate(plan: LoadPlan, tracing: Option<Tracing>, live: watch::Sen
     Ok(tally)
 }
 
+/// Runs the load, and tells its last moments every [`LIVE_PERIOD`]; with `totals` also the whole load so far, and once more at its end.
+///
+/// # Errors
+/// As those of [`generate`].
+pub async fn watched(
+    plan: LoadPlan,
+    tracing: Option<Tracing>,
+    totals: bool,
+    mut tell: impl AsyncFnMut(&Live),
+) -> Result<Tally, LoadError> {
+    let (sender, mut live) = watch::channel(Live { total: totals.then(Arc::default), ..Live::default() });
+    let generating = generate(plan, tracing, sender);
+    tokio::pin!(generating);
+    let tally = loop {
+        tokio::select! {
+            tally = &mut generating => break tally?,
+            Ok(()) = live.changed() => {
+                let now = live.borrow_and_update().clone();
+                tell(&now).await;
+            }
+        }
+    };
+    if totals {
+        tell(&Live { total: Some(Arc::new(Totals::of(&tally, 0))), ..Live::default() }).await;
+    }
+    Ok(tally)
+}
+
 async fn run(
     plan: LoadPlan,
     endpoint: Endpoint,

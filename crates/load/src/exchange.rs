@@ -1,6 +1,7 @@
 //! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
 
-use crate::{ConnectError, Endpoint, EndpointError, Target, Trust, TrustError, client_config};
+use crate::tls::client_config;
+use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -61,9 +62,6 @@ pub enum ExchangeError {
     /// Its name leads nowhere.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// There are no certificate authorities to trust.
-    #[error(transparent)]
-    Trust(#[from] TrustError),
 }
 
 impl Exchange<'_> {
@@ -80,7 +78,8 @@ impl Exchange<'_> {
     }
 
     async fn ask(&self, target: &Target) -> Result<Reply, ExchangeError> {
-        let tls = if target.is_tls() { Some(client_config(Trust::System)?) } else { None };
+        let tls =
+            if target.is_tls() { Some(client_config(&Trust::System).map_err(EndpointError::from)?) } else { None };
         let refused = |source| ExchangeError::Refused { target: target.clone(), source };
         let broken = |source| ExchangeError::Broken { target: target.clone(), source };
         let endpoint = Endpoint::resolve(target, tls).await?;

@@ -22,7 +22,7 @@ mod timer;
 mod tls;
 mod wrk;
 
-pub use engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing, generate};
+pub use engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing, generate, watched};
 pub use error::{LoadError, TrustError, WrkError};
 pub use exchange::{Exchange, ExchangeError, Reply};
 pub use request::{Header, Method, RequestOptions, Template};
@@ -31,5 +31,5 @@ pub use status::{InvalidStatusSet, StatusSet};
 pub use stream::{ConnectError, Endpoint, EndpointError};
 pub use tally::{Live, Second, Tally, Totals, histogram, percentile, recorded};
 pub use target::{InvalidTarget, Target, Unreachable};
-pub use tls::{Trust, client_config};
+pub use tls::Trust;
 pub use wrk::{Wrk, WrkResult};

@@ -1,6 +1,8 @@
 //! A connection to the API, plain or with TLS.
 
+use crate::TrustError;
 use crate::target::{CONNECT_WITHIN, Target, Unreachable};
+use crate::tls::{Trust, client_config};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::future::poll_fn;
@@ -59,6 +61,9 @@ pub enum EndpointError {
     /// The host is no name that a certificate could be for.
     #[error("{0} has no host name that a certificate could be for")]
     NoName(Target),
+    /// The certificates to trust are not to be had.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The target as a whole does not answer.
     #[error("nothing answers at {target}: {source}; is the API running, and is the address right?")]
     Refused {
@@ -82,7 +87,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When the name is unknown, or no name that a certificate could be for.
-    pub async fn resolve(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Self, EndpointError> {
+    pub(crate) async fn resolve(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Self, EndpointError> {
         let addresses = target.addresses().await?;
         let tls = match tls {
             Some(config) => Some((
@@ -96,6 +101,17 @@ impl Endpoint {
         Ok(Self { addresses, opened: Arc::default(), tls })
     }
 
+    /// Looks the target up, and sees that it answers.
+    ///
+    /// # Errors
+    /// When the name is unknown, nothing answers, or the certificates are not to be had.
+    pub async fn open(target: &Target, trust: &Trust) -> Result<Self, EndpointError> {
+        let tls = if target.is_tls() { Some(client_config(trust)?) } else { None };
+        let endpoint = Self::resolve(target, tls).await?;
+        endpoint.check(target).await?;
+        Ok(endpoint)
+    }
+
     /// Opens a connection. The addresses of a name take turns; where one does not take it, the next is asked.
     pub(crate) async fn connect(&self) -> Result<Stream, ConnectError> {
         let count = self.addresses.len().max(1);
@@ -107,7 +123,7 @@ impl Endpoint {
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address").into();
         for address in in_turn().filter(|address| !failed(address)).chain(in_turn().filter(failed)) {
             let late = || io::Error::from(io::ErrorKind::TimedOut);
-            let opened = timeout(within, self.open(address.at)).await.unwrap_or_else(|_| Err(late().into()));
+            let opened = timeout(within, self.dial(address.at)).await.unwrap_or_else(|_| Err(late().into()));
             address.failed.store(opened.is_err(), Ordering::Relaxed);
             match opened {
                 Ok(stream) => return Ok(stream),
@@ -117,7 +133,7 @@ impl Endpoint {
         Err(last)
     }
 
-    async fn open(&self, address: SocketAddr) -> Result<Stream, ConnectError> {
+    async fn dial(&self, address: SocketAddr) -> Result<Stream, ConnectError> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
@@ -133,7 +149,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When nothing answers, or not in TLS where that is asked for.
-    pub async fn check(&self, target: &Target) -> Result<(), EndpointError> {
+    async fn check(&self, target: &Target) -> Result<(), EndpointError> {
         let refused = |source| EndpointError::Refused { target: target.clone(), source };
         self.connect().await.map(|_| ()).map_err(refused)
     }

@@ -6,16 +6,16 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Whom an https target must be able to prove itself to.
-#[derive(Debug, Clone, Copy)]
-pub enum Trust<'a> {
+#[derive(Debug, Clone)]
+pub enum Trust {
     /// The certificate authorities of this machine.
     System,
     /// Those in a PEM file.
-    File(&'a Path),
+    File(PathBuf),
     /// Anybody: for test servers with certificates of their own making.
     Anybody,
 }
@@ -24,7 +24,7 @@ pub enum Trust<'a> {
 ///
 /// # Errors
 /// When there are no certificate authorities, or their file cannot be read.
-pub fn client_config(trust: Trust<'_>) -> Result<Arc<ClientConfig>, TrustError> {
+pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
     let config = match trust {

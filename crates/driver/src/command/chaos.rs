@@ -1,12 +1,12 @@
 //! `driver chaos`: a steady load on a local pipeline whose parts are killed and stopped one after another. Every message that was
 //! answered 202 must arrive.
 
-use super::load::{ShapeArgs, parse_duration, parse_rate, watched};
-use crate::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
+use super::load::{ShapeArgs, parse_duration, parse_rate};
 use crate::output;
 use crate::progress::Progress;
 use clap::{Args, Parser};
-use load::{LoadPlan, Target, Template};
+use experiment::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
+use load::{Endpoint, LIVE_PERIOD, LoadPlan, Target, Template, watched};
 use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
@@ -87,28 +87,29 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
     let mut harness = Harness { stack, redis, run: run.clone(), done: BTreeMap::new() };
 
     let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
-    let endpoint = shape.endpoint(&target).await?;
+    let endpoint = Endpoint::open(&target, &shape.trust()).await?;
     let template = Template::new(&target, &run, &shape.request_options(None)?);
     let ended = CancellationToken::new();
     let plan = LoadPlan {
         duration: LOAD_LASTS,
         until: Some(ended.clone()),
         keep_ids: true,
-        ..shape.plan(endpoint, template, 8, Some(args.rate))
+        ..shape.shape().load(endpoint, template, 8, Some(args.rate))
     };
     let progress = Progress::new(args.duration);
     let begin = clock::now();
     let parts = if args.parts.is_empty() { Part::all().to_vec() } else { args.parts.clone() };
     let course = Course { end: begin + args.duration, faults: args.faults, stop: shutdown.clone() };
     let harming = async {
-        let tell = |fault: &Fault, recovery: &Recovery| progress.note(&describe(fault, recovery, begin));
+        let tell = |fault: &Fault, recovery: &Recovery| output::note(&describe(fault, recovery, begin));
         let harmed = harness.harm(Faults::new(&parts, args.seed), course, tell).await;
         // Whoever insists by a signal is told what has become of the messages until then.
         shutdown.run_until_cancelled(tokio::time::sleep(CALM)).await;
         ended.cancel();
         harmed
     };
-    let (harmed, tally) = tokio::join!(harming, watched(plan, None, &progress, None));
+    let (harmed, tally) =
+        tokio::join!(harming, watched(plan, None, false, async |live| progress.live(live, LIVE_PERIOD)));
     if harmed.is_err() {
         progress.finish();
         output::result(&faults_table(&harness.done));
@@ -117,7 +118,7 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
     let interrupted = shutdown.is_cancelled();
     let lasted = clock::now().duration_since(begin).as_secs_f64();
     if interrupted {
-        progress.note(&format!(
+        output::note(&format!(
             "interrupted after {lasted:.1} s: waiting for what was accepted to arrive; a second Ctrl-C ends at once"
         ));
     }

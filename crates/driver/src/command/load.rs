@@ -1,23 +1,21 @@
 //! `driver load`: one load on one HTTP API.
 
 use super::load_result::{as_json, as_table};
-use crate::live::LiveFigures;
 use crate::output;
 use crate::progress::Progress;
 use anyhow::Context;
 use clap::Args;
+use experiment::Shape;
 use load::{
-    Arrivals, Endpoint, Header, LIVE_PERIOD, Live, LoadPlan, Method, Pacing, RequestOptions, StatusSet, Tally, Target,
-    Template, Totals, Tracing, Trust, client_config, generate,
+    Arrivals, Endpoint, Header, LIVE_PERIOD, LoadPlan, Method, RequestOptions, StatusSet, Target, Template, Tracing,
+    Trust, watched,
 };
 use reporter::{Destination, ensure_usage};
 use service::shutdown_on_signal;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadArgs {
@@ -172,41 +170,24 @@ impl ShapeArgs {
         })
     }
 
-    /// Where connections to `target` go, once one has come about.
-    ///
-    /// # Errors
-    /// When the name is unknown, nothing answers, or the certificates are not to be had.
-    pub(crate) async fn endpoint(&self, target: &Target) -> anyhow::Result<Endpoint> {
-        let trust = match &self.cacert {
-            Some(file) => Trust::File(file),
+    /// Whom an https target must prove itself to.
+    pub(crate) fn trust(&self) -> Trust {
+        match &self.cacert {
+            Some(file) => Trust::File(file.clone()),
             None if self.insecure => Trust::Anybody,
             None => Trust::System,
-        };
-        let tls = if target.is_tls() { Some(client_config(trust)?) } else { None };
-        let endpoint = Endpoint::resolve(target, tls).await?;
-        endpoint.check(target).await?;
-        Ok(endpoint)
+        }
     }
 
-    /// One load of this shape, in an open loop where there is a rate.
-    pub(crate) fn plan(&self, endpoint: Endpoint, template: Template, connections: u16, rate: Option<f64>) -> LoadPlan {
-        let pacing = match rate {
-            Some(rate) => {
-                Pacing::Open { rate, arrivals: self.arrivals, max_connections: self.max_connections.max(connections) }
-            }
-            None => Pacing::Closed { think: self.think_time.map(|ThinkTime(least, most)| (least, most)) },
-        };
-        LoadPlan {
-            endpoint,
-            template,
-            pacing,
-            connections,
+    /// What all loads have in common.
+    pub(crate) fn shape(&self) -> Shape {
+        Shape {
             duration: self.duration,
-            requests: None,
-            until: None,
-            keep_ids: false,
-            ramp: self.ramp,
             timeout: self.timeout,
+            ramp: self.ramp,
+            arrivals: self.arrivals,
+            max_connections: self.max_connections,
+            think: self.think_time.map(|ThinkTime(least, most)| (least, most)),
             accept: self.accept.clone(),
             seed: self.seed,
         }
@@ -235,7 +216,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     let options = args.shape.request_options(args.path.as_deref())?;
     let shutdown = shutdown_on_signal()?;
     // What cannot work is named now, not after the load.
-    let endpoint = args.shape.endpoint(&args.target).await?;
+    let endpoint = Endpoint::open(&args.target, &args.shape.trust()).await?;
     let unwritable = |path: &Path| format!("cannot write --hgrm {}", path.display());
     let open = |path: &PathBuf| Destination::open(path).with_context(|| unwritable(path));
     let hgrm = args.hgrm.as_ref().map(open).transpose()?;
@@ -250,15 +231,18 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     };
     let template = Template::new(&args.target, &args.run, &options);
     let until = Some(shutdown.clone());
-    let plan =
-        LoadPlan { requests: args.requests, until, ..args.shape.plan(endpoint, template, args.connections, args.rate) };
+    let plan = LoadPlan {
+        requests: args.requests,
+        until,
+        ..args.shape.shape().load(endpoint, template, args.connections, args.rate)
+    };
     let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
     let mut progress = Progress::new(plan.duration);
     progress.stage(match args.rate {
         Some(rate) => format!("{rate} a second"),
         None => format!("{} connections", plan.connections),
     });
-    let tally = watched(plan, tracing, &progress, None).await?;
+    let tally = watched(plan, tracing, false, async |live| progress.live(live, LIVE_PERIOD)).await?;
     let interrupted = shutdown.is_cancelled();
     progress.finish();
     if let Some(tracer) = tracer {
@@ -277,35 +261,4 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         (false, 0) => ExitCode::FAILURE,
         (false, _) => ExitCode::SUCCESS,
     })
-}
-
-/// Runs a load and shows its live figures, to those who watch from outside as well where a level of theirs is under way.
-pub(crate) async fn watched(
-    plan: LoadPlan,
-    tracing: Option<Tracing>,
-    progress: &Progress,
-    figures: Option<&LiveFigures>,
-) -> anyhow::Result<Tally> {
-    let figures = figures.filter(|figures| figures.wants_load());
-    let total = figures.map(|_| Arc::default());
-    let (sender, mut live) = watch::channel(Live { total, ..Live::default() });
-    let generating = generate(plan, tracing, sender);
-    tokio::pin!(generating);
-    loop {
-        tokio::select! {
-            tally = &mut generating => {
-                if let (Some(figures), Ok(tally)) = (figures, &tally) {
-                    figures.tell(Arc::new(Totals::of(tally, 0)));
-                }
-                return Ok(tally?);
-            }
-            Ok(()) = live.changed() => {
-                let live = live.borrow_and_update().clone();
-                progress.live(&live, LIVE_PERIOD);
-                if let (Some(figures), Some(total)) = (figures, live.total) {
-                    figures.tell(total);
-                }
-            }
-        }
-    }
 }

@@ -3,10 +3,8 @@
 pub(crate) mod chaos;
 mod check;
 pub(crate) mod clock;
-mod closing;
 mod command_line;
 pub(crate) mod deployment;
-mod description;
 mod health;
 pub(crate) mod help;
 pub(crate) mod idle;
@@ -15,14 +13,15 @@ mod load_result;
 mod manual;
 mod owner;
 pub(crate) mod parsing;
+mod pipeline_args;
+mod plan;
+mod prometheus_args;
 pub(crate) mod reporting;
 pub(crate) mod role;
 mod sampling;
 pub(crate) mod services;
-mod setting;
 pub(crate) mod stack;
 pub(crate) mod sweep;
-mod table;
 
 use analysis::Report;
 use std::process::ExitCode;

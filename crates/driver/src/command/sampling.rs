@@ -1,7 +1,7 @@
 //! `--every`: a number, or `auto`, which a sweep over the private pipeline resolves before anything starts.
 
-use super::setting::Setting;
 use super::sweep::SweepArgs;
+use experiment::Setting;
 use reporter::UsageError;
 use stamp::{InvalidSampleEvery, SampleEvery};
 use std::str::FromStr;
@@ -40,7 +40,7 @@ const MOST_SAMPLES: f64 = 1e6;
 ///
 /// # Errors
 /// Where `auto` is asked of a pipeline whose services have been started with their own N.
-pub(super) fn resolve(args: &SweepArgs) -> Result<SampleEvery, UsageError> {
+pub(super) fn resolve(args: &SweepArgs, levels: &[Setting]) -> Result<SampleEvery, UsageError> {
     let chosen = match args.every {
         Every::One(every) => return Ok(every),
         Every::Auto if args.remote.target.is_some() => {
@@ -48,7 +48,7 @@ pub(super) fn resolve(args: &SweepArgs) -> Result<SampleEvery, UsageError> {
             return Err(UsageError(why.to_owned()));
         }
         Every::Auto => {
-            let highest = Setting::all(args).into_iter().filter_map(|setting| setting.rate).reduce(f64::max);
+            let highest = levels.iter().filter_map(|setting| setting.rate).reduce(f64::max);
             choose(highest, args.shape.duration.as_secs_f64())
         }
     };

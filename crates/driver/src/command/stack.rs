@@ -1,7 +1,7 @@
 //! `driver stack`: the local pipeline in the foreground.
 
+use super::pipeline_args::LocalArgs;
 use crate::output;
-use crate::pipeline::LocalArgs;
 use clap::Args;
 use service::shutdown_on_signal;
 use stack::Stack;

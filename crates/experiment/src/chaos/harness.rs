@@ -1,9 +1,9 @@
 //! Does the harm, and waits until the pipeline has recovered from it.
 
-use crate::chaos::{Fault, Faults, Harm};
-use anyhow::Context;
-use stack::{Part, Signal, Stack};
-use stamp::{Counts, LogStore, RedisUrl, RunId, Stage, clock};
+use super::ChaosError;
+use super::faults::{Fault, Faults, Harm};
+use stack::{Part, Signal, Stack, StackError};
+use stamp::{Counts, LogStore, RedisUrl, RunId, Stage, StoreError, clock};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
@@ -23,34 +23,37 @@ const TELLS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How far faults go on.
 #[derive(Debug, Clone)]
-pub(crate) struct Course {
+pub struct Course {
     /// No fault begins after this moment.
-    pub(crate) end: Instant,
+    pub end: Instant,
     /// Faults at most.
-    pub(crate) faults: Option<u64>,
+    pub faults: Option<u64>,
     /// No fault begins once this is cancelled, and one under way is brought to its end.
-    pub(crate) stop: CancellationToken,
+    pub stop: CancellationToken,
 }
 
 /// How the pipeline came back from a fault.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Recovery {
+pub struct Recovery {
     /// When the fault began.
-    pub(crate) begin: Instant,
+    pub begin: Instant,
     /// The time from then until a message arrived again.
-    pub(crate) took: Duration,
+    pub took: Duration,
     /// Duplicates so far.
-    pub(crate) duplicates: u64,
+    pub duplicates: u64,
 }
 
 /// The stack, and what has been done to it.
 #[derive(Debug)]
-pub(crate) struct Harness {
-    pub(crate) stack: Stack,
-    pub(crate) redis: RedisUrl,
-    pub(crate) run: RunId,
+pub struct Harness {
+    /// The pipeline.
+    pub stack: Stack,
+    /// Its log store.
+    pub redis: RedisUrl,
+    /// The run of the load.
+    pub run: RunId,
     /// Kills and stops by part.
-    pub(crate) done: BTreeMap<String, (u32, u32)>,
+    pub done: BTreeMap<String, (u32, u32)>,
 }
 
 impl Harness {
@@ -59,12 +62,12 @@ impl Harness {
     ///
     /// # Errors
     /// When a part does not come back, or no message arrives any more.
-    pub(crate) async fn harm(
+    pub async fn harm(
         &mut self,
         faults: Faults,
         course: Course,
         mut tell: impl FnMut(&Fault, &Recovery),
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), ChaosError> {
         let most = course.faults.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX);
         for fault in faults.take(most) {
             let stopped = course.stop.run_until_cancelled(sleep(fault.peace)).await.is_none();
@@ -74,20 +77,16 @@ impl Harness {
             let begin = clock::now();
             self.inflict(fault, &course.stop).await?;
             let recovered = timeout(RECOVERS_WITHIN, self.arrivals_move()).await;
-            let duplicates = recovered.with_context(|| {
-                let logs: Vec<String> = Part::all().iter().map(|part| self.tail(*part)).collect();
-                format!(
-                    "{} s after {fault:?} nothing arrives any more:\n{}",
-                    RECOVERS_WITHIN.as_secs(),
-                    logs.join("\n")
-                )
+            let duplicates = recovered.map_err(|_| {
+                let logs = Part::all().iter().map(|part| self.tail(*part)).collect::<Vec<_>>().join("\n");
+                ChaosError::NothingArrives { seconds: RECOVERS_WITHIN.as_secs(), fault: format!("{fault:?}"), logs }
             })?;
             tell(&fault, &Recovery { begin, took: clock::now().duration_since(begin), duplicates });
         }
         Ok(())
     }
 
-    async fn inflict(&mut self, fault: Fault, stop: &CancellationToken) -> anyhow::Result<()> {
+    async fn inflict(&mut self, fault: Fault, stop: &CancellationToken) -> Result<(), StackError> {
         let (kills, stops) = self.done.entry(fault.part.to_string()).or_default();
         match fault.harm {
             Harm::Kill => {
@@ -122,12 +121,13 @@ impl Harness {
         }
     }
 
-    async fn counts(&self) -> anyhow::Result<Counts> {
-        Ok(LogStore::connect(&self.redis).await?.counts(&self.run).await?)
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        LogStore::connect(&self.redis).await?.counts(&self.run).await
     }
 
     /// The end of a part's log.
-    pub(crate) fn tail(&self, part: Part) -> String {
+    #[must_use]
+    pub fn tail(&self, part: Part) -> String {
         let log = self.stack.log(part);
         let lines: Vec<&str> = log.lines().collect();
         format!("{part}:\n  {}", lines[lines.len().saturating_sub(8)..].join("\n  "))

@@ -38,6 +38,16 @@ pub(crate) fn of_wrk(result: WrkResult) -> Http {
     }
 }
 
+/// Corrects a load of another program by what the pipeline has taken in.
+pub(crate) fn accept(http: &mut Http, accepted: u64) {
+    http.accepted = accepted;
+    http.requests = http.requests.max(accepted);
+    if accepted == 0 {
+        // Its times are of all answers, whatever they said.
+        (http.mean_us, http.p50_us, http.p99_us, http.max_us) = (None, None, None, None);
+    }
+}
+
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

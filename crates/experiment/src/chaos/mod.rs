@@ -1,9 +1,11 @@
 //! Faults under load: parts of a local stack are killed and stopped in turn, and afterwards the books must balance.
 
 mod audit;
+mod error;
 mod faults;
 mod harness;
 
-pub(crate) use audit::{Audit, audit};
-pub(crate) use faults::{Fault, Faults, Harm};
-pub(crate) use harness::{Course, Harness, Recovery};
+pub use audit::{Audit, audit};
+pub use error::ChaosError;
+pub use faults::{Fault, Faults, Harm};
+pub use harness::{Course, Harness, Recovery};

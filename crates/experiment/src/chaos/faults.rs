@@ -15,7 +15,7 @@ const KILLS: f64 = 0.75;
 
 /// What happens to a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Harm {
+pub enum Harm {
     /// SIGKILL, and a new start.
     Kill,
     /// SIGSTOP, and SIGCONT after this time.
@@ -24,16 +24,18 @@ pub(crate) enum Harm {
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fault {
-    pub(crate) part: Part,
-    pub(crate) harm: Harm,
+pub struct Fault {
+    /// What suffers.
+    pub part: Part,
+    /// What happens to it.
+    pub harm: Harm,
     /// The time before it.
-    pub(crate) peace: Duration,
+    pub peace: Duration,
 }
 
 /// Faults without end. Each part has its turn before any has its second.
 #[derive(Debug)]
-pub(crate) struct Faults {
+pub struct Faults {
     random: SplitMix,
     parts: Vec<Part>,
     turn: Vec<Part>,
@@ -41,7 +43,8 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// To these parts.
-    pub(crate) fn new(parts: &[Part], seed: u64) -> Self {
+    #[must_use]
+    pub fn new(parts: &[Part], seed: u64) -> Self {
         Self { random: SplitMix::new(seed), parts: parts.to_vec(), turn: Vec::new() }
     }
 }

@@ -3,8 +3,8 @@
 use super::board::Board;
 use super::page::samples;
 use super::wire::{STALE, Series, Value, write_request};
-use crate::output;
-use load::{Exchange, Target};
+use crate::Note;
+use load::{Exchange, ExchangeError, Target};
 use service::Metrics;
 use stamp::clock;
 use std::collections::BTreeMap;
@@ -36,9 +36,9 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    pub(super) fn start(target: Target, metrics: Metrics, board: Board) -> Self {
+    pub(super) fn start(target: Target, metrics: Metrics, board: Board, note: Note) -> Self {
         let (asks, mut asked) = mpsc::channel::<oneshot::Sender<()>>(1);
-        let mut writer = Writer { target, metrics, board, sent: BTreeMap::new(), fails: false };
+        let mut writer = Writer { target, metrics, board, note, sent: BTreeMap::new(), fails: false };
         let task = tokio::spawn(async move {
             let mut ticks = interval(PERIOD);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -75,6 +75,17 @@ impl Remote {
     }
 }
 
+/// Figures could not be sent.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error("{target} answers {status}: {body}")]
+    Refused { target: Target, status: u16, body: String },
+    #[error("the figures cannot be compressed: {0}")]
+    Compress(#[from] snap::Error),
+}
+
 type Labels = Vec<(String, String)>;
 
 /// What writes, and what it has written last.
@@ -83,6 +94,7 @@ struct Writer {
     target: Target,
     metrics: Metrics,
     board: Board,
+    note: Note,
     sent: BTreeMap<Labels, Value>,
     /// Whether the last write failed: it is told once, not each second.
     fails: bool,
@@ -107,20 +119,22 @@ impl Writer {
         let done = self.post(&write_request(&series, time_ms)).await;
         match &done {
             Err(error) if !self.fails => {
-                output::note(&format!("--remote-write: {error:#}; the sweep goes on, and so do attempts"));
+                (self.note)(&format!("--remote-write: {error}; the sweep goes on, and so do attempts"));
             }
-            Ok(()) if self.fails => output::note(&format!("--remote-write: {} takes figures again", self.target)),
+            Ok(()) if self.fails => (self.note)(&format!("--remote-write: {} takes figures again", self.target)),
             _ => {}
         }
         self.fails = done.is_err();
         self.sent = now;
     }
 
-    async fn post(&self, request: &[u8]) -> anyhow::Result<()> {
+    async fn post(&self, request: &[u8]) -> Result<(), WriteError> {
         let body = snap::raw::Encoder::new().compress_vec(request)?;
         let reply = Exchange { method: "POST", headers: &HEADERS, body: &body }.with(&self.target, WITHIN).await?;
-        anyhow::ensure!(reply.is_fine(), "{} answers {}: {}", self.target, reply.status, reply.body);
-        Ok(())
+        if reply.is_fine() {
+            return Ok(());
+        }
+        Err(WriteError::Refused { target: self.target.clone(), status: reply.status, body: reply.body })
     }
 }
 
@@ -179,7 +193,7 @@ mod tests {
         let (metrics, board) = (Metrics::default(), Board::default());
         metrics.add(board.clone());
         board.begin(&"s.c01".parse().unwrap(), 1, "1 connections".to_owned(), &"apiserver,mqttclient".parse().unwrap());
-        let remote = Remote::start(target, metrics, board);
+        let remote = Remote::start(target, metrics, board, |_| ());
         remote.write().await;
         let request = received.recv().await.unwrap();
         for part in ["stampede_sweep_level", "s.c01", "stampede_arrival_latency_seconds_bucket", "driver"] {

@@ -1,5 +1,6 @@
 //! The drain: after a load, waits until every accepted message has arrived. Never a fixed sleep.
 
+use crate::error::ExperimentError;
 use crate::pipeline::Pipeline;
 use stamp::{Counts, Path, RunId, Stage, clock};
 use std::time::{Duration, Instant};
@@ -13,11 +14,11 @@ const STILL: Duration = Duration::from_millis(400);
 
 /// How long a drain may take.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
+pub struct Patience {
     /// It is given up when no counter has moved for so long.
-    pub(crate) still: Duration,
+    pub still: Duration,
     /// And after so long in any case.
-    pub(crate) whole: Duration,
+    pub whole: Duration,
 }
 
 /// How a drain ended.
@@ -52,7 +53,7 @@ pub(crate) async fn drain(
     path: &Path,
     accepted: u64,
     patience: Patience,
-) -> anyhow::Result<Drained> {
+) -> Result<Drained, ExperimentError> {
     let begin = clock::now();
     let mut moved = begin;
     let mut last = Counts::default();
@@ -84,7 +85,7 @@ pub(crate) async fn drain(
 ///
 /// # Errors
 /// When the log store fails.
-pub(crate) async fn settled(pipeline: &Pipeline, run: &RunId, path: &Path) -> anyhow::Result<u64> {
+pub(crate) async fn settled(pipeline: &Pipeline, run: &RunId, path: &Path) -> Result<u64, ExperimentError> {
     let stages = path.stages();
     let intake = stages.iter().find(|stage| **stage == Stage::ENQUEUE).unwrap_or(&stages[0]);
     let mut last = 0;

@@ -1,8 +1,8 @@
 //! The books at the end: which of the messages that were answered 202 have arrived.
 
-use anyhow::Context;
+use super::ChaosError;
 use roaring::RoaringTreemap;
-use stamp::{LogStore, MsgId, RedisUrl, RunId, clock};
+use stamp::{LogStore, MsgId, RedisUrl, RunId, StoreError, clock};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -14,33 +14,33 @@ const CHUNK: usize = 10_000;
 
 /// What has become of the messages.
 #[derive(Debug)]
-pub(crate) struct Audit {
+pub struct Audit {
     /// Messages that were answered 202.
-    pub(crate) accepted: u64,
+    pub accepted: u64,
     /// Those of them that have arrived, at least once.
-    pub(crate) arrived: u64,
+    pub arrived: u64,
     /// Arrivals beyond the first of a message, as counted by the subscribers that were not killed in between.
-    pub(crate) duplicates: u64,
+    pub duplicates: u64,
     /// Those that have not arrived.
-    pub(crate) lost: RoaringTreemap,
+    pub lost: RoaringTreemap,
 }
 
 /// Waits until every accepted message has arrived, or until none has for `patience`.
 ///
 /// # Errors
 /// When the log store does not answer.
-pub(crate) async fn audit(
+pub async fn audit(
     redis: &RedisUrl,
     run: &RunId,
     accepted: &RoaringTreemap,
     patience: Duration,
-) -> anyhow::Result<Audit> {
+) -> Result<Audit, ChaosError> {
     let log = LogStore::connect(redis).await?;
     let mut lost = accepted.clone();
     let mut moved = clock::now();
     loop {
         let before = lost.len();
-        lost = missing(&log, run, &lost).await.context("the arrivals cannot be read")?;
+        lost = missing(&log, run, &lost).await.map_err(ChaosError::Arrivals)?;
         if lost.is_empty() || (lost.len() == before && clock::now().duration_since(moved) >= patience) {
             break;
         }
@@ -54,7 +54,7 @@ pub(crate) async fn audit(
 }
 
 /// Those of `wanted` that have not arrived.
-async fn missing(log: &LogStore, run: &RunId, wanted: &RoaringTreemap) -> anyhow::Result<RoaringTreemap> {
+async fn missing(log: &LogStore, run: &RunId, wanted: &RoaringTreemap) -> Result<RoaringTreemap, StoreError> {
     let mut missing = RoaringTreemap::new();
     let ids: Vec<MsgId> = wanted.iter().filter_map(|id| MsgId::new(id).ok()).collect();
     for ids in ids.chunks(CHUNK) {

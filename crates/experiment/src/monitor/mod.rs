@@ -8,10 +8,10 @@ mod proc;
 mod spending;
 
 pub(crate) use environment::environment;
-pub(crate) use proc::Process;
 
 use crate::pipeline::Pipeline;
 use analysis::{QueueDepth, Usage};
+use proc::Process;
 use spending::{Reading, Spending};
 use stamp::{Beat, LogStore, clock};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ impl Monitor {
             queue_redis: pipeline.queue_redis.clone(),
             shares_redis: pipeline.shares_redis(),
             key: pipeline.queue.clone(),
-            processes: pipeline.processes(),
+            processes: pipeline.processes().into_iter().map(|(name, pid)| (name, Process { pid })).collect(),
             services: Vec::new(),
             begin: clock::now(),
             spending: Spending::default(),

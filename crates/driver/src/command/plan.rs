@@ -1,0 +1,77 @@
+//! From the arguments of a sweep to the plan that they mean.
+
+use super::command_line::command_line;
+use super::sampling;
+use super::sweep::{Generator, SweepArgs};
+use experiment::{Patience, Plan, Setting};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl SweepArgs {
+    /// The plan.
+    ///
+    /// # Errors
+    /// When the arguments contradict each other, or a file that they name cannot be read.
+    pub(super) fn plan(&self) -> anyhow::Result<Plan> {
+        self.check()?;
+        let levels = Setting::all(&self.levels(), self.repeat, self.shape.seed);
+        let every = sampling::resolve(self, &levels)?;
+        let is_wrk = self.generator == Generator::Wrk;
+        Ok(Plan {
+            site: self.remote.site(&self.local, every)?,
+            queue: self.remote.queue.clone(),
+            generator: if is_wrk { experiment::Generator::Wrk } else { experiment::Generator::Driver },
+            request: self.shape.request_options(self.http_path.as_deref())?,
+            trust: self.shape.trust(),
+            shape: self.shape.shape(),
+            requests: self.requests,
+            levels,
+            warmup: self.warmup,
+            every,
+            path: if is_wrk { self.path.clone().without_send() } else { self.path.clone() },
+            clock: self.clock.into(),
+            skip_service_check: self.skip_service_check,
+            patience: Patience { still: self.drain_timeout, whole: self.drain_limit },
+            p99_limit: self.p99_limit,
+            thresholds: self.thresholds.thresholds.clone(),
+            notes: self.notes(),
+        })
+    }
+
+    /// The levels in rising order: connections, and rates.
+    fn levels(&self) -> Vec<(u16, Option<f64>)> {
+        let rates: Vec<f64> = if let (Some(from), Some(to), Some(step)) = (self.rate_from, self.rate_to, self.rate_step)
+        {
+            // A hair more than the highest, so that rounding does not leave it out.
+            std::iter::successors(Some(from), |rate| Some(rate + step))
+                .take_while(|rate| *rate <= to * (1.0 + 1e-9))
+                .collect()
+        } else {
+            // Like a level, a rate that is named twice is one.
+            let mut rates = self.rates.clone();
+            rates.sort_by(f64::total_cmp);
+            rates.dedup();
+            rates
+        };
+        if !self.levels.is_empty() {
+            // A level is known by its connections: one that is named twice is one level.
+            BTreeSet::from_iter(&self.levels).into_iter().map(|&connections| (connections, None)).collect()
+        } else if rates.is_empty() {
+            (self.from..=self.to).step_by(usize::from(self.step)).map(|connections| (connections, None)).collect()
+        } else {
+            rates.into_iter().map(|rate| (self.rate_connections, Some(rate))).collect()
+        }
+    }
+
+    /// What the report says beside the plan itself.
+    fn notes(&self) -> BTreeMap<String, String> {
+        let command = ("command".to_owned(), command_line(std::env::args_os()));
+        let local = &self.local;
+        let of_services = [
+            ("apiserver_args", &local.apiserver_args),
+            ("pushserver_args", &local.pushserver_args),
+            ("mqttclient_args", &local.mqttclient_args),
+        ];
+        let of_services = of_services.into_iter().map(|(name, args)| (name.to_owned(), args.clone()));
+        std::iter::once(command).chain(of_services.filter(|_| self.remote.target.is_none())).collect()
+    }
+}

@@ -1,0 +1,9 @@
+//! Who listens to a sweep here: the terminal, and the files of its report.
+
+mod closing;
+mod files;
+mod screen;
+mod table;
+
+pub(crate) use files::Files;
+pub(crate) use screen::Screen;

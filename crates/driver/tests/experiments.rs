@@ -1,0 +1,152 @@
+//! Experiments as a library runs them: two at a time in one process, each told as one stream of events.
+
+#![allow(clippy::unwrap_used, reason = "it is a test")]
+
+use experiment::{Audience, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling};
+use load::{Arrivals, RequestOptions, Trust};
+use stack::StackOptions;
+use stamp::{ClockMode, Path, SampleEvery};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Writes down what it hears; equal ticks that follow each other once.
+#[derive(Default)]
+struct Record(Vec<String>);
+
+impl Listener for Record {
+    fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
+        let heard = match event {
+            Event::Begun { plan, sweep, .. } => format!("begun {} of {} levels", sweep.id, plan.levels.len()),
+            Event::WarmUp(setting) => format!("warm-up {setting}"),
+            Event::LevelBegun { run, number, of, .. } => format!("level {number} of {of} {run}"),
+            Event::Tick(_) => "ticks".to_owned(),
+            Event::Draining(setting) => format!("draining {setting}"),
+            Event::GivenUp { run, .. } => format!("given up {run}"),
+            Event::Drained => "drained".to_owned(),
+            Event::LevelEnded { level, report } => {
+                format!("ended {} with {} so far", level.load.run, report.levels.len())
+            }
+            Event::Verdict(report) => format!("verdict on {} thresholds", report.thresholds.len()),
+            Event::Ended => "ended".to_owned(),
+        };
+        if self.0.last() != Some(&heard) {
+            self.0.push(heard);
+        }
+        Box::pin(async {})
+    }
+}
+
+fn plan(levels: &[u16]) -> Plan {
+    let levels: Vec<_> = levels.iter().map(|&connections| (connections, None)).collect();
+    let every = SampleEvery::new(10).unwrap();
+    Plan {
+        site: Site::Local(StackOptions {
+            executable: env!("CARGO_BIN_EXE_driver").into(),
+            every,
+            persistent: false,
+            apiserver_args: Vec::new(),
+            pushserver_args: Vec::new(),
+            mqttclient_args: Vec::new(),
+        }),
+        queue: stamp::keys::DEFAULT_QUEUE.to_owned(),
+        generator: Generator::Driver,
+        request: RequestOptions {
+            method: "POST".parse().unwrap(),
+            path: None,
+            headers: Vec::new(),
+            body: None,
+            payload_bytes: 64,
+        },
+        trust: Trust::System,
+        shape: Shape {
+            duration: Duration::from_secs(1),
+            timeout: Duration::from_secs(10),
+            ramp: Duration::ZERO,
+            arrivals: Arrivals::Constant,
+            max_connections: 64,
+            think: None,
+            accept: "2xx".parse().unwrap(),
+            seed: 1,
+        },
+        requests: None,
+        levels: Setting::all(&levels, 1, 1),
+        warmup: Duration::from_millis(300),
+        every,
+        path: Path::default(),
+        clock: ClockMode::default(),
+        skip_service_check: false,
+        patience: Patience { still: Duration::from_secs(10), whole: Duration::from_secs(60) },
+        p99_limit: Duration::from_secs(60),
+        thresholds: vec!["lost==0".parse().unwrap()],
+        notes: BTreeMap::new(),
+    }
+}
+
+#[tokio::test]
+async fn two_at_a_time_in_one_process() {
+    let run = async |id: &str, levels: &[u16]| {
+        let (plan, stop, mut record) = (plan(levels), CancellationToken::new(), Record::default());
+        let outcome = experiment::run(&plan, &id.parse().unwrap(), &mut Audience::new(vec![&mut record]), &stop).await;
+        let outcome = outcome.unwrap().unwrap();
+        assert!(outcome.failed.is_none(), "{:?}", outcome.failed);
+        (outcome.report, record.0)
+    };
+    let ((one, heard), (other, _)) = tokio::join!(run("one", &[1, 3]), run("other", &[2]));
+    assert_eq!(
+        heard,
+        [
+            "begun one of 2 levels",
+            "warm-up 1 connections",
+            "ticks",
+            "draining 1 connections",
+            "level 1 of 2 one.c01",
+            "ticks",
+            "draining 1 connections",
+            "drained",
+            "ended one.c01 with 1 so far",
+            "warm-up 3 connections",
+            "ticks",
+            "draining 3 connections",
+            "level 2 of 2 one.c03",
+            "ticks",
+            "draining 3 connections",
+            "drained",
+            "ended one.c03 with 2 so far",
+            "verdict on 1 thresholds",
+            "ended",
+        ]
+    );
+    for (report, levels) in [(one, 2), (other, 1)] {
+        assert_eq!(report.levels.len(), levels);
+        assert!(!report.misses_a_threshold());
+        assert!(report.levels.iter().all(|level| level.books.lost == 0 && level.arrival.count > 0));
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_stopped_keeps_what_it_has() {
+    /// Stops at the second tick of a level.
+    struct Impatient(CancellationToken, u32);
+    impl Listener for Impatient {
+        fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
+            match event {
+                Event::LevelBegun { .. } => self.1 = 2,
+                Event::Tick(_) if self.1 == 1 => self.0.cancel(),
+                Event::Tick(_) => self.1 = self.1.saturating_sub(1),
+                _ => {}
+            }
+            Box::pin(async {})
+        }
+    }
+    let stop = CancellationToken::new();
+    let mut plan = plan(&[2, 4]);
+    plan.shape.duration = Duration::from_secs(60);
+    let mut impatient = Impatient(stop.clone(), 0);
+    let mut record = Record::default();
+    let audience = &mut Audience::new(vec![&mut impatient, &mut record]);
+    let outcome = experiment::run(&plan, &"stopped".parse().unwrap(), audience, &stop).await.unwrap().unwrap();
+    assert_eq!(outcome.report.levels.len(), 1, "{:?}", record.0);
+    assert!(outcome.report.levels[0].load.interrupted_us.is_some());
+    assert_eq!(record.0.last().map(String::as_str), Some("ended"));
+}

@@ -1,0 +1,58 @@
+//! What a report says of a sweep before anything is measured: its id and its settings.
+
+use crate::pipeline::Pipeline;
+use crate::plan::Plan;
+use stamp::{RunId, clock};
+use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// `20261121-101500-k3f`: the time in UTC and three characters that tell sweeps of one second apart.
+#[must_use]
+pub fn new_id() -> RunId {
+    let now = clock::unix_now();
+    let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(now.as_secs())).to_string();
+    let time: String = time.chars().filter(|c| c.is_ascii_digit() || *c == 'T').collect();
+    let mut rest = now.subsec_nanos() ^ std::process::id().rotate_left(16);
+    let suffix: String = std::iter::repeat_with(|| {
+        let digit = char::from_digit(rest % 36, 36).unwrap_or('0');
+        rest /= 36;
+        digit
+    })
+    .take(3)
+    .collect();
+    let id = format!("{}-{suffix}", time.replace('T', "-"));
+    id.parse().unwrap_or_else(|_| RunId::adhoc())
+}
+
+/// Every setting that matters, for the report.
+pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let time = |duration: Duration| humantime::format_duration(duration).to_string();
+    let (shape, patience) = (&plan.shape, plan.patience);
+    let rates = plan.levels.iter().any(|setting| setting.rate.is_some());
+    let generator = if rates { format!("open loop, {:?} arrivals", shape.arrivals) } else { "closed loop".to_owned() };
+    let mut settings = BTreeMap::from(
+        [
+            ("duration", time(shape.duration)),
+            ("warmup", time(plan.warmup)),
+            ("every", plan.every.to_string()),
+            ("payload_bytes", plan.request.payload_bytes.to_string()),
+            ("timeout", time(shape.timeout)),
+            ("drain_timeout", time(patience.still)),
+            ("drain_limit", time(patience.whole)),
+            ("p99_limit", time(plan.p99_limit)),
+            ("pipeline", if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
+            ("target", pipeline.target.to_string()),
+            ("clock", format!("{:?}", plan.clock).to_lowercase()),
+            ("generator", generator),
+            ("seed", shape.seed.to_string()),
+            ("ramp", time(shape.ramp)),
+            ("generator_tcp_nodelay", "true".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    settings.extend(plan.notes.clone());
+    for value in settings.values_mut() {
+        *value = stamp::mask(value).into_owned();
+    }
+    settings
+}

@@ -1,0 +1,45 @@
+//! What ends an experiment.
+
+use crate::services::ServicesError;
+use analysis::{NoHop, StampsError, SweepError};
+use load::{EndpointError, InvalidTarget, LoadError, WrkError};
+use stack::StackError;
+use stamp::{InvalidRunId, StoreError};
+
+/// An experiment could not be run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// A threshold is on a hop that the path does not have.
+    #[error(transparent)]
+    NoHop(#[from] NoHop),
+    /// The local stack did not start, or has lost a part.
+    #[error(transparent)]
+    Stack(#[from] StackError),
+    /// The log store, or the queue's Redis, failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address of a part is none.
+    #[error(transparent)]
+    Target(#[from] InvalidTarget),
+    /// A run's id is none.
+    #[error(transparent)]
+    Run(#[from] InvalidRunId),
+    /// The API cannot be loaded.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The services are not those that the plan needs.
+    #[error(transparent)]
+    Services(#[from] ServicesError),
+    /// The load failed.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The load of wrk failed.
+    #[error(transparent)]
+    Wrk(#[from] WrkError),
+    /// The stamps of a level cannot be read.
+    #[error(transparent)]
+    Stamps(#[from] StampsError),
+    /// The description of the sweep cannot be kept.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+}

@@ -1,0 +1,26 @@
+//! An experiment as data, and what runs it: a [`Plan`] says what is loaded, how, and what must hold; [`run()`] warms up, loads, drains and measures
+//! level by level.
+//!
+//! What happens is told as one stream of [`Event`]s. Whoever shows or sends it is a [`Listener`], and unknown here.
+
+pub mod chaos;
+mod description;
+mod drain;
+mod error;
+mod event;
+mod http;
+mod monitor;
+mod pipeline;
+mod plan;
+mod run;
+mod services;
+mod setting;
+
+pub use description::new_id;
+pub use drain::Patience;
+pub use error::ExperimentError;
+pub use event::{Audience, Event, Listener, Telling};
+pub use pipeline::Pipeline;
+pub use plan::{Generator, Plan, Shape, Site};
+pub use run::{Outcome, run};
+pub use setting::Setting;

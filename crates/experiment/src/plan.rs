@@ -1,0 +1,123 @@
+//! What an experiment is to do.
+
+use crate::drain::Patience;
+use crate::setting::Setting;
+use analysis::Threshold;
+use load::{Arrivals, Endpoint, LoadPlan, Pacing, RequestOptions, StatusSet, Target, Template, Trust};
+use stack::StackOptions;
+use stamp::{ClockMode, Path, RedisUrl, SampleEvery};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A sweep as data: what is loaded, how, at which levels, and what must hold.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The pipeline.
+    pub site: Site,
+    /// The Redis list or stream that is its queue.
+    pub queue: String,
+    /// What makes the load.
+    pub generator: Generator,
+    /// What is sent.
+    pub request: RequestOptions,
+    /// Whom an https target must prove itself to.
+    pub trust: Trust,
+    /// What all loads have in common.
+    pub shape: Shape,
+    /// A level ends earlier when so many requests have been sent.
+    pub requests: Option<u64>,
+    /// The levels in the order in which they run.
+    pub levels: Vec<Setting>,
+    /// The load before each level, which counts nowhere.
+    pub warmup: Duration,
+    /// 1 message in so many is stamped.
+    pub every: SampleEvery,
+    /// The stages that messages pass.
+    pub path: Path,
+    /// How the generator takes its own event times.
+    pub clock: ClockMode,
+    /// Whether it begins although a stage has no service, or one samples differently.
+    pub skip_service_check: bool,
+    /// How long a drain may take.
+    pub patience: Patience,
+    /// A level is carried when its p99 of arrival latency is at most this.
+    pub p99_limit: Duration,
+    /// What must hold.
+    pub thresholds: Vec<Threshold>,
+    /// What else the report says of the settings, such as the command line.
+    pub notes: BTreeMap<String, String>,
+}
+
+/// Where the pipeline is.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a plan")]
+pub enum Site {
+    /// A private local stack, which is started for the experiment and ended after it.
+    Local(StackOptions),
+    /// It is already there.
+    Remote {
+        /// The API under load.
+        target: Target,
+        /// The Redis server that holds the queue.
+        redis: RedisUrl,
+        /// The Redis server that takes the stamps.
+        log_store: RedisUrl,
+    },
+}
+
+/// What makes the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generator {
+    /// This program.
+    Driver,
+    /// wrk, with scripts/post.lua.
+    Wrk,
+}
+
+/// What all loads of a plan have in common.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// How long a load lasts.
+    pub duration: Duration,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// Ramp-up time.
+    pub ramp: Duration,
+    /// Open loop: how arrivals are spaced.
+    pub arrivals: Arrivals,
+    /// Open loop: connections at most.
+    pub max_connections: u16,
+    /// Closed loop: the shortest and the longest pause before a request.
+    pub think: Option<(Duration, Duration)>,
+    /// What counts as accepted.
+    pub accept: StatusSet,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl Shape {
+    /// One load of this shape, in an open loop where there is a rate.
+    #[must_use]
+    pub fn load(&self, endpoint: Endpoint, template: Template, connections: u16, rate: Option<f64>) -> LoadPlan {
+        let pacing = match rate {
+            Some(rate) => {
+                Pacing::Open { rate, arrivals: self.arrivals, max_connections: self.max_connections.max(connections) }
+            }
+            None => Pacing::Closed { think: self.think },
+        };
+        LoadPlan {
+            endpoint,
+            template,
+            pacing,
+            connections,
+            duration: self.duration,
+            requests: None,
+            until: None,
+            keep_ids: false,
+            ramp: self.ramp,
+            timeout: self.timeout,
+            accept: self.accept.clone(),
+            seed: self.seed,
+        }
+    }
+}
