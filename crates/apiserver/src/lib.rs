@@ -5,6 +5,7 @@
 //! after its answer, nor answer 202 for one that Redis has not confirmed.
 
 mod enqueuer;
+mod request;
 mod routes;
 mod writer;
 

@@ -1,6 +1,7 @@
 //! What the API server answers.
 
-use crate::enqueuer::{Enqueuer, Incoming};
+use crate::enqueuer::Enqueuer;
+use crate::request::{Incoming, NotEnqueued};
 use axum::Json;
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
@@ -40,7 +41,7 @@ enum Refusal {
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     #[error(transparent)]
-    NotEnqueued(#[from] crate::enqueuer::NotEnqueued),
+    NotEnqueued(#[from] NotEnqueued),
 }
 
 /// What all requests share. Cheap to clone.

@@ -1,10 +1,10 @@
 //! The task that writes to the queue: the connection, the batches, and the queue's limit.
 
-use crate::enqueuer::{NotEnqueued, Request};
+use crate::request::{NotEnqueued, Request};
 use redis::aio::MultiplexedConnection;
 use service::queue::{BODY, QueueArgs, QueueKind};
 use service::{Backoff, Counter, Gauge, Latency, Part};
-use stamp::{RedisUrl, StageHandle, Wait, clock};
+use stamp::{RedisUrl, Refusal, StageHandle, Wait, clock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
@@ -40,12 +40,25 @@ struct Connected<'a> {
     length: u64,
     /// Commands that have failed since the last one that did not.
     refused: u64,
+    /// Why the last one has failed.
+    why: NotEnqueued,
+    /// How long to wait before the next attempt to connect: a server that refuses connects all the same, so that only a command that succeeds resets
+    /// it.
+    backoff: Backoff,
     was_connected: bool,
 }
 
 impl Writer {
     pub(crate) async fn run(self, mut waiting: mpsc::Receiver<Request>) {
-        let mut connected = Connected { writer: &self, connection: None, length: 0, refused: 0, was_connected: false };
+        let mut connected = Connected {
+            writer: &self,
+            connection: None,
+            length: 0,
+            refused: 0,
+            why: NotEnqueued::Away,
+            backoff: Backoff::default(),
+            was_connected: false,
+        };
         let mut tick = interval(LENGTH_PERIOD);
         loop {
             if connected.connection.is_none() && !connected.reconnect(&mut waiting).await {
@@ -168,10 +181,7 @@ impl Connected<'_> {
     /// Adds a batch to the queue.
     async fn add(&mut self, batch: &[Request]) -> Result<(), NotEnqueued> {
         self.command(&self.writer.add(batch)).await?;
-        if std::mem::take(&mut self.refused) > 0 {
-            info!("redis at {} takes messages again", self.writer.url);
-        }
-        self.writer.redis.set(true);
+        self.is_well();
         Ok(())
     }
 
@@ -185,11 +195,18 @@ impl Connected<'_> {
         self.ask_length().await?;
         if self.refused > 0 {
             self.command(&self.writer.probe()).await?;
-            self.refused = 0;
+        }
+        self.is_well();
+        Ok(())
+    }
+
+    /// Redis takes messages.
+    fn is_well(&mut self) {
+        if std::mem::take(&mut self.refused) > 0 {
             info!("redis at {} takes messages again", self.writer.url);
         }
+        self.backoff.reset();
         self.writer.redis.set(true);
-        Ok(())
     }
 
     /// Runs a command whose last answer is the queue's length.
@@ -205,51 +222,64 @@ impl Connected<'_> {
             Err(error) => {
                 // A server that answers with an error, such as one that is out of memory, is asked again with the next
                 // message; a flood of refusals must not become a flood of log lines.
-                let keeps = !error.is_unrecoverable_error() && !error.is_timeout() && !error.is_io_error();
+                let refusal = Refusal::of(&error);
                 self.refused += 1;
                 if self.refused.is_power_of_two() {
                     warn!("messages are refused: {}", self.writer.url.failed(error));
                 }
-                if !keeps {
+                if refusal.is_none_or(Refusal::ends_connection) {
                     self.connection = None;
                 }
+                self.why = refusal.map_or(NotEnqueued::Away, NotEnqueued::Refused);
                 self.writer.redis.set(false);
-                Err(NotEnqueued::Away)
+                Err(self.why)
             }
         }
     }
 
     /// Tries until Redis is back, and refuses at once whatever comes meanwhile. False when no more can come.
     async fn reconnect(&mut self, waiting: &mut mpsc::Receiver<Request>) -> bool {
-        let connecting = async {
-            let mut backoff = Backoff::default();
-            loop {
-                match self.writer.url.connect(Wait::BRIEFLY).await {
-                    Ok(connection) => return connection,
-                    Err(error) if !backoff.is_waiting() => warn!("messages are refused: {error}"),
-                    Err(_) => {}
-                }
-                sleep(backoff.next_delay()).await;
-            }
-        };
-        tokio::pin!(connecting);
-        let connection = loop {
-            tokio::select! {
-                connection = &mut connecting => break connection,
-                request = waiting.recv() => match request {
-                    Some(request) => answer([request], Err(NotEnqueued::Away)),
-                    None => return false,
-                },
-            }
-        };
-        info!("redis at {} is there", self.writer.url);
-        self.refused = 0;
+        let Some(connection) = self.connect(waiting).await else { return false };
         if std::mem::replace(&mut self.was_connected, true) {
             self.writer.reconnects.inc();
         }
         self.connection = Some(connection);
-        self.writer.redis.set(true);
+        // One that has refused is believed once it has taken something.
+        if self.look_after().await.is_ok() {
+            info!("redis at {} is there", self.writer.url);
+        }
         true
+    }
+
+    /// A connection; none when no more messages can come.
+    async fn connect(&mut self, waiting: &mut mpsc::Receiver<Request>) -> Option<MultiplexedConnection> {
+        let url = &self.writer.url;
+        let mut told = self.refused > 0;
+        // Where nothing has gone wrong yet, at once.
+        let mut delay = if self.was_connected { self.backoff.next_delay() } else { Duration::ZERO };
+        loop {
+            let attempt = async move {
+                sleep(delay).await;
+                url.connect(Wait::BRIEFLY).await
+            };
+            tokio::pin!(attempt);
+            let connected = loop {
+                tokio::select! {
+                    connected = &mut attempt => break connected,
+                    request = waiting.recv() => answer([request?], Err(self.why)),
+                }
+            };
+            match connected {
+                Ok(connection) => return Some(connection),
+                Err(error) => {
+                    self.why = error.refusal().map_or(NotEnqueued::Away, NotEnqueued::Refused);
+                    if !std::mem::replace(&mut told, true) {
+                        warn!("messages are refused: {error}");
+                    }
+                }
+            }
+            delay = self.backoff.next_delay();
+        }
     }
 }
 

@@ -26,7 +26,12 @@ impl TestApp {
     async fn start(more: &[&str]) -> Self {
         let redis = Redis::start().await.unwrap();
         let url = redis.url();
-        let args: ApiserverArgs = service::parse(["--redis", &url].iter().chain(more)).unwrap();
+        Self::start_at(redis, &url, more).await
+    }
+
+    /// With `redis` at this address.
+    async fn start_at(redis: Redis, url: &str, more: &[&str]) -> Self {
+        let args: ApiserverArgs = service::parse(["--redis", url].iter().chain(more)).unwrap();
         let shutdown = CancellationToken::new();
         let shell = Shell::open_with("apiserver", &args.service, shutdown.clone()).await.unwrap();
         let api = format!("http://{}", shell.address().unwrap());
@@ -190,4 +195,76 @@ async fn many_at_once_are_all_accepted_and_all_there() {
     queue.sort();
     queue.dedup();
     assert_eq!(queue.len(), 500);
+}
+
+#[tokio::test]
+async fn what_redis_refuses_is_told_in_kind() {
+    let app = TestApp::start(&[]).await;
+    let url: stamp::RedisUrl = app.redis.url().parse().unwrap();
+    let ask = async |words: &[&str]| {
+        let mut connection = url.connect(stamp::Wait::BRIEFLY).await.unwrap();
+        let asked: redis::RedisResult<redis::Value> =
+            redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await;
+        asked.unwrap();
+    };
+    for (begin, end, told) in [
+        (vec!["SET", QUEUE, "x"], vec!["DEL", QUEUE], "redis holds something else under this key (WRONGTYPE)"),
+        (
+            vec!["CONFIG", "SET", "maxmemory", "1"],
+            vec!["CONFIG", "SET", "maxmemory", "0"],
+            "redis is out of memory (OOM)",
+        ),
+        (
+            vec!["REPLICAOF", "127.0.0.1", "1"],
+            vec!["REPLICAOF", "NO", "ONE"],
+            "redis is a read-only replica (READONLY): the message was not accepted; give the address of its master",
+        ),
+        (
+            vec!["CONFIG", "SET", "min-replicas-to-write", "1"],
+            vec!["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "redis has too few replicas in sync (NOREPLICAS)",
+        ),
+        (
+            vec!["ACL", "SETUSER", "default", "-lpush"],
+            vec!["ACL", "SETUSER", "default", "+@all"],
+            "redis denies this user the command or the key (NOPERM)",
+        ),
+    ] {
+        ask(&begin).await;
+        check_refused(app.post("{\"id\":1}").await, 503, told).await;
+        // And again, as the connection may have been given up.
+        until(async || app.post("{\"id\":1}").await.text().await.unwrap().contains(told)).await;
+        ask(&end).await;
+        until(async || app.post("{\"id\":2}").await.status() == 202).await;
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_hands_over_to_another_is_left_for_it() {
+    let (old, new) = (Redis::start().await.unwrap(), Redis::start().await.unwrap());
+    let place = |redis: &Redis| redis.url().trim_start_matches("redis://").to_owned();
+    let (moved, towards) = tokio::sync::watch::channel(place(&old));
+    // As a virtual address: new connections go where it points, old ones stay.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let place = towards.borrow().clone();
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(place).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    let app = TestApp::start_at(old, &address, &[]).await;
+    assert_eq!(app.post("{\"id\":100}").await.status(), 202);
+    let (host, port) = place(&new).split_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
+    let mut connection =
+        app.redis.url().parse::<stamp::RedisUrl>().unwrap().connect(stamp::Wait::BRIEFLY).await.unwrap();
+    let () = redis::cmd("REPLICAOF").arg(&host).arg(&port).query_async(&mut connection).await.unwrap();
+    moved.send(place(&new)).unwrap();
+    until(async || app.post("{\"id\":200}").await.status() == 202).await;
+    // The stamps go there, too.
+    let log = LogStore::connect(&new.url().parse().unwrap()).await.unwrap();
+    until(async || log.counts(&RunId::adhoc()).await.unwrap().get("enqueue") >= 2).await;
 }

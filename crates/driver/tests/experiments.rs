@@ -18,6 +18,7 @@ impl Listener for Record {
     fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
         let heard = match event {
             Event::Begun { plan, sweep, .. } => format!("begun {} of {} levels", sweep.id, plan.levels.len()),
+            Event::Warning(warning) => (*warning).to_owned(),
             Event::WarmUp(setting) => format!("warm-up {setting}"),
             Event::LevelBegun { run, number, of, .. } => format!("level {number} of {of} {run}"),
             Event::Tick(_) => "ticks".to_owned(),
@@ -149,4 +150,87 @@ async fn one_that_is_stopped_keeps_what_it_has() {
     assert_eq!(outcome.report.levels.len(), 1, "{:?}", record.0);
     assert!(outcome.report.levels[0].load.interrupted_us.is_some());
     assert_eq!(record.0.last().map(String::as_str), Some("ended"));
+}
+
+/// Ends all connections to Redis in the middle of the second level.
+#[derive(Default)]
+struct Killer {
+    redis: Option<stamp::RedisUrl>,
+    ticks: u32,
+}
+
+impl Listener for Killer {
+    fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
+        Box::pin(async move {
+            match event {
+                Event::Begun { pipeline, .. } => self.redis = Some(pipeline.log_store.clone()),
+                Event::LevelBegun { number: 2, .. } => self.ticks = 1,
+                Event::Tick(_) if self.ticks > 0 => {
+                    self.ticks += 1;
+                    if self.ticks == 3 {
+                        let mut redis = self.redis.as_ref().unwrap().connect(stamp::Wait::BRIEFLY).await.unwrap();
+                        let killed: u64 = redis::cmd("CLIENT")
+                            .arg("KILL")
+                            .arg("TYPE")
+                            .arg("normal")
+                            .query_async(&mut redis)
+                            .await
+                            .unwrap();
+                        assert!(killed > 3, "{killed}");
+                    }
+                }
+                _ => {}
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn connections_to_redis_that_are_ended_cost_no_level() {
+    let (mut plan, mut killer, mut record) = (plan(&[1, 2, 3]), Killer::default(), Record::default());
+    plan.thresholds.clear();
+    // What was popped by a connection that is ended is lost, and told; nothing is waited for longer than it must.
+    plan.patience.still = Duration::from_secs(1);
+    let audience = &mut Audience::new(vec![&mut killer, &mut record]);
+    let outcome =
+        experiment::run(&plan, &"killed".parse().unwrap(), audience, &CancellationToken::new()).await.unwrap().unwrap();
+    assert!(outcome.failed.is_none(), "{:?} after {:?}", outcome.failed, record.0);
+    assert_eq!(outcome.report.levels.len(), 3, "{:?}", record.0);
+    assert!(killer.ticks >= 3);
+    let accepted = |index: usize| outcome.report.levels[index].load.http.as_ref().unwrap().accepted;
+    assert!((0..3).all(|index| accepted(index) > 0));
+}
+
+/// Lets the log store run full, with a policy that evicts.
+struct Cramped(&'static [&'static str], Option<stamp::RedisUrl>);
+
+impl Listener for Cramped {
+    fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
+        Box::pin(async move {
+            if let Event::LevelBegun { .. } = event {
+                let mut redis = self.1.as_ref().unwrap().connect(stamp::Wait::BRIEFLY).await.unwrap();
+                for setting in self.0 {
+                    let words: Vec<&str> = setting.split(' ').collect();
+                    let () = redis::cmd("CONFIG").arg("SET").arg(&words).query_async(&mut redis).await.unwrap();
+                }
+            }
+            if let Event::Begun { pipeline, .. } = event {
+                self.1 = Some(pipeline.log_store.clone());
+            }
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_log_store_that_evicts_stamps_is_told() {
+    let (mut plan, mut record) = (plan(&[2]), Record::default());
+    plan.thresholds.clear();
+    plan.patience.still = Duration::from_secs(1);
+    let mut cramped = Cramped(&["maxmemory-policy volatile-lru", "maxmemory 1"], None);
+    let audience = &mut Audience::new(vec![&mut cramped, &mut record]);
+    let outcome =
+        experiment::run(&plan, &"evicting".parse().unwrap(), audience, &CancellationToken::new()).await.unwrap();
+    assert!(outcome.is_some());
+    let told = record.0.iter().find(|line| line.contains("keys during this level"));
+    assert!(told.is_some_and(|told| told.contains("set maxmemory-policy noeviction")), "{:?}", record.0);
 }

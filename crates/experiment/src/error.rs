@@ -1,7 +1,7 @@
 //! What ends an experiment.
 
 use crate::services::ServicesError;
-use analysis::{NoHop, StampsError, SweepError};
+use analysis::{NoHop, StampsError};
 use load::{EndpointError, InvalidTarget, LoadError, WrkError};
 use stack::StackError;
 use stamp::{InvalidRunId, StoreError};
@@ -39,7 +39,4 @@ pub enum ExperimentError {
     /// The stamps of a level cannot be read.
     #[error(transparent)]
     Stamps(#[from] StampsError),
-    /// The description of the sweep cannot be kept.
-    #[error(transparent)]
-    Sweep(#[from] SweepError),
 }

@@ -20,6 +20,8 @@ pub enum Event<'a> {
         /// What the generator stamps with.
         tracer: &'a Tracer,
     },
+    /// Something that makes figures doubtful, and what to do.
+    Warning(&'a str),
     /// The warm-up before a level begins. It counts nowhere.
     WarmUp(&'a Setting),
     /// The load of a level begins.

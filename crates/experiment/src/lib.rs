@@ -8,6 +8,7 @@ mod description;
 mod drain;
 mod error;
 mod event;
+mod eviction;
 mod http;
 mod monitor;
 mod pipeline;

@@ -3,6 +3,7 @@
 use crate::drain::{Drained, End, drain, settled};
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
+use crate::eviction::Eviction;
 use crate::monitor::{Monitor, environment};
 use crate::pipeline::Pipeline;
 use crate::plan::{Generator, Plan};
@@ -104,8 +105,15 @@ impl<'a> Running<'a> {
             checked?;
         }
         audience.tell(&Event::Begun { plan, sweep: &self.sweep, pipeline, tracer: &self.tracer }).await;
+        let mut eviction = Eviction::of(&pipeline.log, &pipeline.log_store).await;
+        if let Some(warning) = eviction.threatens().await {
+            audience.tell(&Event::Warning(&warning)).await;
+        }
         for (index, setting) in plan.levels.iter().enumerate() {
             self.level(index + 1, setting, pipeline, audience).await?;
+            if let Some(warning) = eviction.happened().await {
+                audience.tell(&Event::Warning(&warning)).await;
+            }
             if self.stop.is_cancelled() {
                 break;
             }
@@ -140,7 +148,11 @@ impl<'a> Running<'a> {
         self.keep(load, level.clone());
         let saved = self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await;
         audience.tell(&Event::LevelEnded { level: &level, report: &self.report }).await;
-        Ok(saved?)
+        if let Err(error) = saved {
+            let warning = format!("the report cannot be made again from the log store: {error}");
+            audience.tell(&Event::Warning(&warning)).await;
+        }
+        Ok(())
     }
 
     fn keep(&mut self, load: Load, level: Level) {
@@ -181,7 +193,7 @@ impl<'a> Running<'a> {
         audience: &mut Audience<'_>,
     ) -> Result<Load, ExperimentError> {
         let steps_before = pipeline.log.clock_steps(0).await?.len();
-        let monitor = Monitor::start(pipeline);
+        let monitor = Monitor::start(pipeline).await;
         let begin_us = pipeline.log.time_us().await?;
         let planned = load.duration;
         let (mut http, connections, limited_by) = match &self.wrk {

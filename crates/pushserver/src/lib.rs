@@ -163,6 +163,7 @@ impl Crew<'_> {
             tracer: shell.tracer.clone(),
             reconnects: shell.metrics.reconnects("redis"),
             was_connected: false,
+            refused: false,
             ledger: Ledger::default(),
             dropping: 0,
             waiting: Vec::new(),

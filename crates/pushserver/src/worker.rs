@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     pub(crate) garbage: Garbage,
     pub(crate) reconnects: Counter,
     pub(crate) was_connected: bool,
+    /// The last session ended by an answer of Redis: the next one is no success before something has been taken.
+    pub(crate) refused: bool,
     /// What was taken, where somebody has to know when it is published.
     pub(crate) ledger: Ledger,
     /// Messages, the oldest of the ledger, that the last command was to drop from the hold.
@@ -89,8 +91,12 @@ impl Worker {
             };
             match ended {
                 Ok(()) => return,
-                Err(error) if self.outage.begins() => warn!("nothing is taken from the queue: {error}"),
-                Err(_) => {}
+                Err(error) => {
+                    self.refused = error.refusal().is_some();
+                    if self.outage.begins() {
+                        warn!("nothing is taken from the queue: {error}");
+                    }
+                }
             }
             self.redis.set(false);
             let stop = if self.ledger.in_flight() == 0 { &course.shutdown } else { &course.given_up };
@@ -107,12 +113,17 @@ impl Worker {
     ) -> Result<(), StoreError> {
         let found = self.resume(&mut connection).await;
         let mut taken = self.or_anew(found)?;
+        // A replica, or a server that is loading, connects all the same: it is well once it has given something up, if only nothing.
+        let mut is_well = !self.refused;
         loop {
-            backoff.reset();
-            if self.outage.ends() {
-                info!("redis at {} is there", self.url);
+            if is_well {
+                backoff.reset();
+                if self.outage.ends() {
+                    info!("redis at {} is there", self.url);
+                }
+                self.redis.set(true);
             }
-            self.redis.set(true);
+            (is_well, self.refused) = (true, false);
             if !self.hand_over(taken, &course.messages).await {
                 return Ok(());
             }

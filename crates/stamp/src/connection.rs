@@ -4,11 +4,14 @@ mod access;
 #[cfg(feature = "clap")]
 mod arguments;
 mod error;
+mod refusal;
 
 pub use access::{AccessError, RedisAccess, RedisTrust, Secret};
 #[cfg(feature = "clap")]
 pub use arguments::RedisArgs;
 pub use error::StoreError;
+pub(crate) use error::ends_connection;
+pub use refusal::Refusal;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
@@ -91,7 +94,7 @@ impl FromStr for RedisUrl {
     type Err = StoreError;
 
     fn from_str(url: &str) -> Result<Self, StoreError> {
-        let wrong = |source| StoreError::Url { url: without_secrets(url), source };
+        let wrong = |source| StoreError::Url { url: without_secrets(url), source, hint: hint(url) };
         let info: ConnectionInfo = url.into_connection_info().map_err(wrong)?;
         let shown = match info.addr() {
             ConnectionAddr::Unix(path) => format!("redis+unix://{}{}", path.display(), harmless(url)),
@@ -157,6 +160,19 @@ fn without_secrets(url: &str) -> String {
     format!("{scheme}{}{query}", place.split('?').next().unwrap_or_default())
 }
 
+/// What may be wrong with an address that holds a login: characters that end the login where they stand as they are.
+fn hint(url: &str) -> &'static str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    match rest.rfind('@').and_then(|at| rest[..at].chars().find(|c| "#/?%[]".contains(*c))) {
+        Some('#') => "; write # in a password as %23",
+        Some('/') => "; write / in a password as %2F",
+        Some('?') => "; write ? in a password as %3F",
+        Some('%') => "; write % in a password as %25",
+        Some(_) => "; write [ and ] in a password as %5B and %5D",
+        None => "",
+    }
+}
+
 /// What of an address's query is known to be harmless, with its question mark.
 fn harmless(url: &str) -> String {
     let query = url.split_once('?').map_or("", |(_, query)| query);
@@ -198,6 +214,18 @@ mod tests {
         {
             let error = wrong.parse::<RedisUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("QQ"), "{error} {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_ends_a_login_too_early_is_named() {
+        for (url, told) in [
+            ("redis://:hun#ter2@127.0.0.1:6379", "; write # in a password as %23"),
+            ("redis://me:hun/ter2@127.0.0.1:6379", "; write / in a password as %2F"),
+            ("redis://me:hun?ter2@127.0.0.1:6379", "; write ? in a password as %3F"),
+        ] {
+            let error = url.parse::<RedisUrl>().unwrap_err().to_string();
+            assert!(error.ends_with(told) && !error.contains("ter2"), "{error}");
         }
     }
 

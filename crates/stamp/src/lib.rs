@@ -27,7 +27,7 @@ mod tracer;
 pub use certificate::certificate_remedy;
 #[cfg(feature = "clap")]
 pub use connection::RedisArgs;
-pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Secret, StoreError, Wait};
+pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Refusal, Secret, StoreError, Wait};
 pub use entry::{EntryError, Stamp};
 pub use envelope::{Envelope, EnvelopeError};
 pub use id::{IdOutOfRange, MsgId};

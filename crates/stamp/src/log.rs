@@ -2,14 +2,18 @@
 
 mod copy;
 
+use crate::clock;
+use crate::connection::ends_connection;
 use crate::registry::{self, Beat};
 use crate::{MsgId, RedisUrl, RunId, Stage, StoreError, Wait, keys};
-use redis::AsyncCommands;
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, RedisResult};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::time::sleep;
 
 /// Entries fetched in one round trip.
 const CHUNK: isize = 10_000;
@@ -62,12 +66,18 @@ pub struct ClockStep {
     pub err: i64,
 }
 
-/// A connection for reading what tracers wrote.
+/// A connection for reading what tracers wrote. All clones share it, and one that has been made anew.
 #[derive(Clone)]
 pub struct LogStore {
     url: RedisUrl,
-    connection: MultiplexedConnection,
+    connection: Arc<Mutex<MultiplexedConnection>>,
 }
+
+/// How long an answer may take: a whole chunk of stamps on a busy machine.
+const WAIT: Wait = Wait::AtMost(Duration::from_secs(30));
+
+/// How long a log store that had answered may be away.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl LogStore {
     /// Connects to the log store.
@@ -75,8 +85,33 @@ impl LogStore {
     /// # Errors
     /// When it does not answer.
     pub async fn connect(url: &RedisUrl) -> Result<Self, StoreError> {
-        let connection = url.connect(Wait::AtMost(Duration::from_secs(30))).await?;
+        let connection = Arc::new(Mutex::new(url.connect(WAIT).await?));
         Ok(Self { url: url.clone(), connection })
+    }
+
+    /// Asks, and asks again on a new connection where the old one has ended, or leads to a server that has been replaced. What is asked must be the
+    /// same when it is done twice.
+    async fn ask<T, F: Future<Output = RedisResult<T>>>(
+        &self,
+        command: impl Fn(MultiplexedConnection) -> F,
+    ) -> Result<T, StoreError> {
+        let (begin, mut delay) = (clock::now(), Duration::from_millis(25));
+        loop {
+            let connection = self.lock().clone();
+            match command(connection).await {
+                Err(error) if ends_connection(&error) && clock::now().duration_since(begin) < PATIENCE => {}
+                answer => return answer.map_err(|error| self.url.failed(error)),
+            }
+            sleep(delay).await;
+            delay = (delay * 2).min(Duration::from_secs(1));
+            if let Ok(connection) = self.url.connect(WAIT).await {
+                *self.lock() = connection;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, MultiplexedConnection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters of a run; empty for a run that nobody has seen.
@@ -86,13 +121,13 @@ impl LogStore {
 
     /// The fields of a run's hash of counters as they are, each of one writer.
     pub async fn count_fields(&self, run: &RunId) -> Result<BTreeMap<String, u64>, StoreError> {
-        self.connection.clone().hgetall(keys::counts(run)).await.map_err(|e| self.url.failed(e))
+        let key = &keys::counts(run);
+        self.ask(|mut redis| async move { redis.hgetall(key).await }).await
     }
 
     /// The runs that have counters, sorted.
     pub async fn runs(&self) -> Result<Vec<RunId>, StoreError> {
-        let keys =
-            registry::scan(&mut self.connection.clone(), "trace:*:counts").await.map_err(|e| self.url.failed(e))?;
+        let keys = self.ask(|mut redis| async move { registry::scan(&mut redis, "trace:*:counts").await }).await?;
         let run = |key: &String| key.strip_prefix("trace:")?.strip_suffix(":counts")?.parse().ok();
         Ok(keys.iter().filter_map(run).collect())
     }
@@ -102,15 +137,15 @@ impl LogStore {
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
         let key = keys::stamps(run, stage);
         let ask = |from: isize| {
-            let (mut connection, key) = (self.connection.clone(), key.clone());
-            tokio::spawn(async move { connection.lrange::<_, Vec<Vec<u8>>>(key, from, from + CHUNK - 1).await })
+            let (store, key) = (self.clone(), key.clone());
+            tokio::spawn(async move { store.chunk(&key, from).await })
         };
         let mut from = 0;
         let mut asked = Some(ask(from));
         while let Some(answer) = asked.take() {
             // It ends without an answer only when the runtime does.
-            let answer = answer.await.unwrap_or_else(|_| Err(std::io::Error::from(ErrorKind::Interrupted).into()));
-            let chunk = answer.map_err(|e| self.url.failed(e))?;
+            let ended = |_| Err(self.url.failed(std::io::Error::from(ErrorKind::Interrupted).into()));
+            let chunk = answer.await.unwrap_or_else(ended)?;
             if chunk.len() >= CHUNK.unsigned_abs() {
                 from += CHUNK;
                 asked = Some(ask(from));
@@ -125,6 +160,10 @@ impl LogStore {
         Ok(())
     }
 
+    async fn chunk(&self, key: &str, from: isize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.ask(|mut redis| async move { redis.lrange(key, from, from + CHUNK - 1).await }).await
+    }
+
     /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip
     /// brings. Gives how many these were: for following a run while it grows.
     pub async fn entries_from(
@@ -136,8 +175,7 @@ impl LogStore {
     ) -> Result<usize, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX - CHUNK);
         let key = keys::stamps(run, stage);
-        let chunk: Vec<Vec<u8>> =
-            self.connection.clone().lrange(&key, from, from + CHUNK - 1).await.map_err(|e| self.url.failed(e))?;
+        let chunk = self.chunk(&key, from).await?;
         for entry in &chunk {
             take(entry);
         }
@@ -158,8 +196,8 @@ impl LogStore {
                 let (block, bit) = (id.get() / keys::ARRIVALS_PER_BLOCK, id.get() % keys::ARRIVALS_PER_BLOCK);
                 pipeline.cmd("GETBIT").arg(keys::arrived(run, block)).arg(bit);
             }
-            let bits: Vec<bool> =
-                pipeline.query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))?;
+            let asked = &pipeline;
+            let bits: Vec<bool> = self.ask(|mut redis| async move { asked.query_async(&mut redis).await }).await?;
             arrived.extend(bits);
         }
         Ok(arrived)
@@ -167,67 +205,66 @@ impl LogStore {
 
     /// The processes of all services that have beaten within the last seconds.
     pub async fn services(&self) -> Result<Vec<Beat>, StoreError> {
-        registry::read(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
+        self.ask(|mut redis| async move { registry::read(&mut redis).await }).await
     }
 
     /// The present beats of processes that are known: unlike [`services`](Self::services) it does not look through all keys.
     pub async fn beats_of(&self, known: &[Beat]) -> Result<Vec<Beat>, StoreError> {
         let keys: Vec<String> = known.iter().map(|beat| keys::service(&beat.service, &beat.instance)).collect();
-        registry::fetch(&mut self.connection.clone(), &keys).await.map_err(|e| self.url.failed(e))
+        let keys = &keys;
+        self.ask(|mut redis| async move { registry::fetch(&mut redis, keys).await }).await
     }
 
     /// The times that the log store's clock was set, from the one with the given number (counted from 0) on.
     pub async fn clock_steps(&self, from: usize) -> Result<Vec<ClockStep>, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX);
         let steps: Vec<String> =
-            self.connection.clone().lrange(keys::CLOCK_STEPS, from, -1).await.map_err(|e| self.url.failed(e))?;
+            self.ask(|mut redis| async move { redis.lrange(keys::CLOCK_STEPS, from, -1).await }).await?;
         // What another program may have put there is no step.
         Ok(steps.iter().filter_map(|step| serde_json::from_str(step).ok()).collect())
     }
 
     /// Elements in a list, or entries in a stream, for example the messages that wait in a queue of either kind.
     pub async fn length(&self, key: &str) -> Result<u64, StoreError> {
-        let mut connection = self.connection.clone();
-        let length = match connection.llen(key).await {
-            Err(error) if error.code() == Some("WRONGTYPE") => connection.xlen(key).await,
-            length => length,
-        };
-        length.map_err(|error| self.url.failed(error))
+        self.ask(|mut redis| async move {
+            match redis.llen(key).await {
+                Err(error) if error.code() == Some("WRONGTYPE") => redis.xlen(key).await,
+                length => length,
+            }
+        })
+        .await
     }
 
     /// The server's clock, µs since 1970-01-01 UTC. The answer is late by its way back: this is for marks of whole loads, not for latencies.
     pub async fn time_us(&self) -> Result<i64, StoreError> {
         let (seconds, micros): (i64, i64) =
-            redis::cmd("TIME").query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))?;
+            self.ask(|mut redis| async move { redis::cmd("TIME").query_async(&mut redis).await }).await?;
         Ok(seconds * 1_000_000 + micros)
     }
 
     /// What the server tells about itself (INFO), by name. Sections are asked for by theirs: `server`, `cpu`, `memory`.
     pub async fn info(&self, sections: &[&str]) -> Result<BTreeMap<String, String>, StoreError> {
-        let text: String = redis::cmd("INFO")
-            .arg(sections)
-            .query_async(&mut self.connection.clone())
-            .await
-            .map_err(|e| self.url.failed(e))?;
+        let text: String =
+            self.ask(|mut redis| async move { redis::cmd("INFO").arg(sections).query_async(&mut redis).await }).await?;
         let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         Ok(text.lines().filter_map(field).collect())
     }
 
     /// Settings of the server (CONFIG GET), by name; those that it does not know are left out.
     pub async fn settings(&self, names: &[&str]) -> Result<BTreeMap<String, String>, StoreError> {
-        let mut get = redis::cmd("CONFIG");
-        get.arg("GET").arg(names).query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
+        self.ask(|mut redis| async move { redis::cmd("CONFIG").arg("GET").arg(names).query_async(&mut redis).await })
+            .await
     }
 
     /// Keeps a document under `key` for `time_to_live`.
     pub async fn put(&self, key: &str, document: &str, time_to_live: Duration) -> Result<(), StoreError> {
         let seconds = time_to_live.as_secs().max(1);
-        self.connection.clone().set_ex(key, document, seconds).await.map_err(|e| self.url.failed(e))
+        self.ask(|mut redis| async move { redis.set_ex(key, document, seconds).await }).await
     }
 
     /// The document under `key`, if it is there.
     pub async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.connection.clone().get(key).await.map_err(|e| self.url.failed(e))
+        self.ask(|mut redis| async move { redis.get(key).await }).await
     }
 }
 

@@ -94,8 +94,8 @@ async fn a_certificate_is_checked() {
     let access = RedisAccess { password: Some(Secret::new(PASSWORD)), ..trusting(&certificates) };
     works(&bare.with(&access)).await;
     works(&url(&format!("{}/1", redis.url().replace("127.0.0.1", "localhost"))).with(&access)).await;
-    insta::assert_snapshot!(refusal(&bare).await, @"redis at URL shows a certificate that no known authority has signed: name the file of the one that did with --redis-ca");
-    insta::assert_snapshot!(refusal(&bare.with(&trusting(&others))).await, @"redis at URL shows a certificate that no known authority has signed: name the file of the one that did with --redis-ca");
+    insta::assert_snapshot!(refusal(&bare).await, @"redis at URL shows a certificate that is not trusted: nobody who is trusted has signed it: give the certificate of its authority, or of the server itself where it is self-signed; a server must also send the intermediate certificates of its chain; name what to trust with --redis-ca");
+    insta::assert_snapshot!(refusal(&bare.with(&trusting(&others))).await, @"redis at URL shows a certificate that is not trusted: nobody who is trusted has signed it: give the certificate of its authority, or of the server itself where it is self-signed; a server must also send the intermediate certificates of its chain; name what to trust with --redis-ca");
     insta::assert_snapshot!(refusal(&bare.with(&trusting(&certificates))).await, @r#"redis at URL wants other credentials ("NOAUTH": Authentication required.): give them as redis://user:password@host:port, or in STAMPEDE_REDIS_USER and STAMPEDE_REDIS_PASSWORD"#);
     // Whether the server's end comes as a reset or as an end of file is a matter of moments.
     let text = refusal(&url(&redis.url().replace("rediss", "redis"))).await;

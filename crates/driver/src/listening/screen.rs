@@ -61,6 +61,7 @@ impl Listener for Screen {
     fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
         match event {
             Event::Begun { .. } if !self.json => output::result(&heading()),
+            Event::Warning(warning) => output::note(&format!("warning: {warning}")),
             Event::WarmUp(setting) => self.progress.stage(format!("{setting}, warm-up")),
             Event::LevelBegun { number, of, setting, .. } => {
                 self.progress.stage(format!("{setting}, level {number} of {of}"));

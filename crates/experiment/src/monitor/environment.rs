@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// What Redis is asked for, beside its version: persistence and threads cost latency.
-const REDIS_SETTINGS: [&str; 4] = ["appendonly", "save", "io-threads", "list-compress-depth"];
+const REDIS_SETTINGS: [&str; 6] =
+    ["appendonly", "save", "io-threads", "list-compress-depth", "maxmemory", "maxmemory-policy"];
 
 /// Host, versions and the settings that cost latency, as far as they can be found out.
 pub(crate) async fn environment(pipeline: &Pipeline) -> BTreeMap<String, String> {

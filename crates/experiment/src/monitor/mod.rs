@@ -40,7 +40,7 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     /// Begins to watch.
-    pub(crate) fn start(pipeline: &Pipeline) -> Self {
+    pub(crate) async fn start(pipeline: &Pipeline) -> Self {
         let ended = CancellationToken::new();
         let mut watch = Watch {
             log: pipeline.log.clone(),
@@ -48,7 +48,8 @@ impl Monitor {
             shares_redis: pipeline.shares_redis(),
             key: pipeline.queue.clone(),
             processes: pipeline.processes().into_iter().map(|(name, pid)| (name, Process { pid })).collect(),
-            services: Vec::new(),
+            // Before the load: it looks through all keys, of which others may have millions.
+            services: pipeline.log.services().await.unwrap_or_default(),
             begin: clock::now(),
             spending: Spending::default(),
             queue: Vec::new(),
@@ -57,7 +58,6 @@ impl Monitor {
         let watching = tokio::spawn(async move {
             let mut ticks = interval(PERIOD);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            watch.services = watch.log.services().await.unwrap_or_default();
             for look in 0u32.. {
                 tokio::select! {
                     _ = ticks.tick() => {}

@@ -5,6 +5,7 @@
 
 use super::{Filter, Line, Probe, Verdict, now};
 use crate::{RedisUrl, StoreError};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tracing::{debug, info, warn};
@@ -36,6 +37,8 @@ struct Shared {
     /// The moment that local nanoseconds are counted from.
     anchor: Instant,
     state: Mutex<State>,
+    /// Another server may have taken over.
+    looks_again: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -76,13 +79,18 @@ impl RedisClock {
     /// When the operating system starts no thread.
     #[must_use]
     pub fn start(url: &RedisUrl) -> Self {
-        let shared = Arc::new(Shared { anchor: now(), state: Mutex::default() });
+        let shared = Arc::new(Shared { anchor: now(), state: Mutex::default(), looks_again: AtomicBool::new(false) });
         let (watched, url) = (Arc::downgrade(&shared), url.clone());
         let thread = std::thread::Builder::new().name("clock".to_owned());
         // Without threads this process could do nothing else either.
         #[allow(clippy::expect_used)]
         thread.spawn(move || discipline(&watched, &url)).expect("a thread for the clock");
         Self { shared }
+    }
+
+    /// Looks the server's address up again before the next probe: another one may have taken over, with a clock of its own.
+    pub(crate) fn look_again(&self) {
+        self.shared.looks_again.store(true, Ordering::Relaxed);
     }
 
     /// What the clock knows now; nothing before the first probe.
@@ -137,6 +145,9 @@ fn discipline(watched: &Weak<Shared>, url: &RedisUrl) {
     let mut probes = BURST;
     let mut early = EARLY_PERIODS;
     while let Some(shared) = watched.upgrade() {
+        if shared.looks_again.swap(false, Ordering::Relaxed) {
+            connection = None;
+        }
         let connected = match connection.take() {
             Some(connection) => Ok(connection),
             None => url.connect_blocking(PATIENCE),

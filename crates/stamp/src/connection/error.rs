@@ -1,19 +1,23 @@
 //! How the failures of Redis are worded: what failed, on what, and what to do.
 
-use super::RedisUrl;
-use redis::{ConnectionAddr, ErrorKind, RedisError};
+use super::{RedisUrl, Refusal};
+use redis::{ConnectionAddr, RedisError};
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The log store or the queue cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The text is no Redis address.
-    #[error("{url:?} is no Redis address: write redis://host:port ({source})")]
+    #[error("{url:?} is no Redis address: write redis://host:port ({source}){hint}")]
     Url {
         /// What was given.
         url: String,
         /// What the parser says.
         source: RedisError,
+        /// What may be the cause, as the end of a sentence; often empty.
+        hint: &'static str,
     },
     /// No connection came about.
     #[error("redis at {url} {what}")]
@@ -33,8 +37,19 @@ pub enum StoreError {
         /// The cause.
         source: RedisError,
         /// What to do, as the end of a sentence; empty where that is not known.
-        remedy: &'static str,
+        remedy: String,
     },
+}
+
+impl StoreError {
+    /// What kind of refusal it is; absent where the server has not answered.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Url { .. } => None,
+            Self::Connect { source, .. } | Self::Command { source, .. } => Refusal::of(source),
+        }
+    }
 }
 
 impl RedisUrl {
@@ -42,22 +57,17 @@ impl RedisUrl {
         let text = source.to_string();
         let tls = matches!(self.address(), ConnectionAddr::TcpTls { .. });
         let has = |part: &str| text.contains(part);
+        let refusal = Refusal::of(&source);
         let what = if source.is_connection_refusal() {
             "refused the connection: is it running, and is the address right?".to_owned()
-        } else if source.kind() == ErrorKind::AuthenticationFailed
-            || matches!(source.code(), Some("NOAUTH" | "WRONGPASS"))
-        {
-            format!(
-                "wants other credentials ({source}): give them as redis://user:password@host:port, or in \
-                 STAMPEDE_REDIS_USER and STAMPEDE_REDIS_PASSWORD"
-            )
-        } else if is_denied(&source) {
+        } else if refusal == Some(Refusal::Denied) {
             format!("lets this user connect, but not work ({source}){}", rights(&source))
-        } else if has("UnknownIssuer") || has("CaUsedAsEndEntity") {
-            "shows a certificate that no known authority has signed: name the file of the one that did with --redis-ca"
-                .to_owned()
-        } else if has("not valid for name") || has("NotValidForName") {
-            format!("shows a certificate for another name ({source}): use the host name that it was made for")
+        } else if refusal == Some(Refusal::Credentials) {
+            format!("wants other credentials ({source}): {}", Refusal::Credentials.remedy())
+        } else if let Some(refusal) = refusal.filter(|refusal| *refusal != Refusal::Other) {
+            format!("{}: {}", refusal.what(), refusal.remedy())
+        } else if let Some(remedy) = of_certificate(&source) {
+            format!("shows a certificate that is not trusted: {remedy}; name what to trust with --redis-ca")
         } else if has("invalid peer certificate") {
             format!(
                 "shows a certificate that is not valid ({source}): is --redis-ca the file of the authority that has signed it?"
@@ -81,14 +91,29 @@ impl RedisUrl {
     /// Words the failure of a command on a connection of this address.
     #[must_use]
     pub fn failed(&self, source: RedisError) -> StoreError {
-        let remedy = if is_denied(&source) { rights(&source) } else { "" };
+        let remedy = match Refusal::of(&source) {
+            Some(Refusal::Denied) => rights(&source).to_owned(),
+            Some(Refusal::Other) | None => String::new(),
+            Some(refusal) => format!("; {}", refusal.remedy()),
+        };
         StoreError::Command { url: self.to_string(), source, remedy }
     }
 }
 
-/// A right is missing: Redis says so with a code of its own, or inside of a script's error.
-fn is_denied(error: &RedisError) -> bool {
-    error.code() == Some("NOPERM") || ["NOPERM", "ACL failure"].iter().any(|mark| error.to_string().contains(mark))
+/// What to do about a certificate, where that is what is wrong.
+fn of_certificate(error: &RedisError) -> Option<&'static str> {
+    type Inner = Arc<dyn Error + Send + Sync>;
+    let inner: &Inner = Error::source(error)?.downcast_ref()?;
+    let io: &std::io::Error = inner.downcast_ref()?;
+    crate::certificate_remedy(io.get_ref()?.downcast_ref()?)
+}
+
+/// Whether a command has failed because the connection is gone, or is of no more use: it may succeed on a new one.
+pub(crate) fn ends_connection(error: &RedisError) -> bool {
+    match Refusal::of(error) {
+        Some(refusal) => refusal.ends_connection(),
+        None => error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped(),
+    }
 }
 
 fn rights(error: &RedisError) -> &'static str {

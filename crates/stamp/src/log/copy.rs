@@ -8,16 +8,16 @@ use std::time::Duration;
 impl LogStore {
     /// The stages that have a list of stamps, sorted, of each of these runs that has any.
     pub async fn stages(&self, runs: &[RunId]) -> Result<BTreeMap<RunId, Vec<Stage>>, StoreError> {
-        let mut connection = self.connection.clone();
-        let keys = registry::scan(&mut connection, "trace:*").await.map_err(|e| self.url.failed(e))?;
+        let keys = self.ask(|mut redis| async move { registry::scan(&mut redis, "trace:*").await }).await?;
         let mut stages: BTreeMap<RunId, Vec<Stage>> = BTreeMap::new();
         for key in keys {
             let Some((run, stage)) = key.strip_prefix("trace:").and_then(|rest| rest.split_once(':')) else { continue };
             let Some(run) = runs.iter().find(|known| known.as_str() == run) else { continue };
             // Counters and arrivals have names that no stage can have.
             let Ok(stage) = stage.parse::<Stage>() else { continue };
+            let key = &key;
             let kind: String =
-                redis::cmd("TYPE").arg(&key).query_async(&mut connection).await.map_err(|e| self.url.failed(e))?;
+                self.ask(|mut redis| async move { redis::cmd("TYPE").arg(key).query_async(&mut redis).await }).await?;
             if kind == "list" {
                 stages.entry(run.clone()).or_default().push(stage);
             }
@@ -71,7 +71,9 @@ impl LogStore {
     }
 
     async fn run(&self, pipeline: &redis::Pipeline) -> Result<(), StoreError> {
-        pipeline.query_async(&mut self.connection.clone()).await.map_err(|e| self.url.failed(e))
+        // Once: entries that are appended twice would look like duplicates.
+        let mut connection = self.lock().clone();
+        pipeline.query_async(&mut connection).await.map_err(|e| self.url.failed(e))
     }
 }
 

@@ -6,7 +6,7 @@ use super::scale::Scale;
 use super::script::StampScript;
 use super::{Request, TracerOptions};
 use crate::clock::{self, RedisClock};
-use crate::{RedisUrl, StoreError, Wait, keys, registry};
+use crate::{RedisUrl, Refusal, StoreError, Wait, keys, registry};
 use redis::aio::MultiplexedConnection;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -93,7 +93,9 @@ impl Flusher {
             return false;
         };
         if let Err(error) = self.write(&mut connection, &script, marks, &totals, beats).await {
-            warn!("stamps and counts wait: {}", self.url.failed(error));
+            if self.backoff.is_zero() {
+                warn!("stamps and counts wait: {}", self.url.failed(error));
+            }
             self.books.progress.set_connected(false);
             return false;
         }
@@ -181,9 +183,11 @@ impl Flusher {
             for (number, error) in
                 answers.into_iter().enumerate().filter_map(|(number, answer)| Some((number, answer.err()?)))
             {
-                if error.code() == Some("NOSCRIPT") {
-                    // None of these stamps has been written: they wait for the next connection, which loads the script.
-                    let mut again = VecDeque::from(batch);
+                if error.code() == Some("NOSCRIPT") || Refusal::of(&error).is_some_and(Refusal::ends_connection) {
+                    // None of these stamps has been written: they wait for the next connection, which loads the script, and may lead to another server.
+                    self.clock.as_ref().inspect(|clock| clock.look_again());
+                    // Where only the counts were refused, the stamps are there.
+                    let mut again = if number == 0 { VecDeque::from(batch) } else { VecDeque::new() };
                     again.append(&mut marks);
                     self.books.put_back(again);
                     return Err(error);
