@@ -24,7 +24,7 @@ pub use compare::{
     Certainty, Change, ChangeInterval, CompareError, Comparison, Difference, Figure, FigureChange, Measure, Method,
     Point, Series, find_report, percent as percent_of_change,
 };
-pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Spread, Usl, Weakest};
+pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Spread, Usl, Weakest};
 pub use measure::{arrival_begins, make_report, measure};
 pub use model::{
     Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,

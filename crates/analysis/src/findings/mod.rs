@@ -3,6 +3,7 @@
 mod capacity;
 mod course;
 mod knee;
+mod noise;
 mod pooled;
 mod service;
 mod usl;
@@ -13,7 +14,7 @@ pub use capacity::Capacity;
 pub use knee::Knee;
 pub use pooled::{Pooled, Spread};
 pub use usl::{Estimate, Fit, Usl};
-pub use weakest::Weakest;
+pub use weakest::{Rival, Weakest};
 
 pub(crate) use service::divide_service_and_wait;
 

@@ -87,12 +87,19 @@ fn gives_way(report: &Report, weakest: &Weakest) -> String {
             "{} gives way first: messages pile up on the hop {hop}{at}, where they spend {share} of their arrival latency.{cause}",
             weakest.hop
         )
-    } else if report.levels.iter().any(|level| level.stability.unstable.is_some()) {
-        format!("The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}")
     } else {
-        format!(
-            "Nothing piles up for as long as the load lasts. The hop whose time grows most is {hop}: {share} of the arrival latency{at}.{cause}"
-        )
+        let stable = report.levels.iter().all(|level| level.stability.unstable.is_none());
+        let nothing = if stable { "Nothing piles up for as long as the load lasts. " } else { "" };
+        let grows = match &weakest.rival {
+            None => format!("The hop whose time grows most is {hop}: {share} of the arrival latency{at}."),
+            Some(rival) => format!(
+                "The hops whose time grows most are {hop} and {} → {}, which the noise between levels does not tell apart: {share} and {} of the arrival latency{at}.",
+                rival.from,
+                rival.hop,
+                per_cent(rival.share)
+            ),
+        };
+        format!("{nothing}{grows}{cause}")
     }
 }
 

@@ -1,5 +1,6 @@
 //! What gives way first when the load rises.
 
+use super::noise::{Curve, shares_of_the_highest};
 use crate::{Level, Report, Usage};
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
@@ -24,7 +25,24 @@ pub struct Weakest {
     pub saturated: Option<String>,
     /// How busy that was, 0 to 1.
     pub utilization: Option<f64>,
+    /// The hop whose time grew as much, as far as the noise between levels lets one tell.
+    #[serde(default)]
+    pub rival: Option<Rival>,
 }
+
+/// A hop that cannot be told apart from the weakest one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rival {
+    /// The stage before it.
+    pub from: Stage,
+    /// The stage at its end.
+    pub hop: Stage,
+    /// Its share of the mean arrival latency at the same level, 0 to 1.
+    pub share: f64,
+}
+
+/// A hop is named alone where its time grew most in this share of resamples.
+const ALONE: f64 = 0.8;
 
 impl Weakest {
     /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
@@ -46,17 +64,44 @@ impl Weakest {
             None => hops().map(|(index, _)| index).max_by(|&one, &other| growth(one).total_cmp(&growth(other)))?,
         };
         let total = level.arrival.mean_us.filter(|&total| total > 0.0)?;
+        let share = |index: usize| (mean(level, index) / total).clamp(0.0, 1.0);
+        let candidates: Vec<usize> = hops().map(|(index, _)| index).collect();
+        let rival = if overloaded.is_some() { None } else { rival(report, level, index, &candidates) };
         let saturated = saturated(&level.load.usage);
         Some(Self {
             position: level.load.position(),
             hop: report.path[index + 1].clone(),
             from: report.path[index].clone(),
             overloaded: overloaded.is_some(),
-            share: (mean(level, index) / total).clamp(0.0, 1.0),
+            share: share(index),
+            rival: rival.map(|index| Rival {
+                from: report.path[index].clone(),
+                hop: report.path[index + 1].clone(),
+                share: share(index),
+            }),
             saturated: saturated.map(|usage| usage.component.clone()),
             utilization: saturated.map(Usage::utilization),
         })
     }
+}
+
+/// The hop, of these, that would have been named in the place of `named` most often, where that one is not clear of it.
+fn rival(report: &Report, level: &Level, named: usize, hops: &[usize]) -> Option<usize> {
+    let end = report.levels.iter().rposition(|other| other.load.position() <= level.load.position())?;
+    let levels = &report.levels[..=end];
+    let mean = |index: usize| move |level: &Level| Some(level.hops.get(index)?.latency.mean_us?.max(1.0).ln());
+    let curves: Vec<Curve> = hops.iter().map(|&index| Curve::of(levels, mean(index), |_| None)).collect();
+    let growth = |values: &[f64]| match values {
+        [] => f64::NEG_INFINITY,
+        [only] => only.exp(),
+        [lowest, .., highest] => highest.exp() - lowest.exp(),
+    };
+    let shares = shares_of_the_highest(&curves, growth);
+    let share = |index: usize| hops.iter().position(|&hop| hop == index).map_or(0.0, |at| shares[at]);
+    if share(named) >= ALONE {
+        return None;
+    }
+    hops.iter().copied().filter(|&hop| hop != named).max_by(|&one, &other| share(one).total_cmp(&share(other)))
 }
 
 /// The busiest component, if it is busy: a process before the host, of which it is a part.

@@ -1,28 +1,14 @@
 //! Whether the intervals keep what they promise: over many samples with a known quantile, 95 of 100 hold it.
 
-use super::{Distribution, Percentile};
+use super::{Distribution, Percentile, Random};
 
-/// `SplitMix64` of G. L. Steele, D. Lea & C. H. Flood (2014).
-struct Random(u64);
-
-impl Random {
-    /// From 0, exclusive, to 1.
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64 + f64::EPSILON
-    }
-
-    fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * self.uniform().ln()
-    }
+fn exponential(random: &mut Random, mean: f64) -> f64 {
+    -mean * random.uniform().ln()
 }
 
 /// In how many of 100 runs the interval holds the true quantile.
 fn coverage(runs: usize, percentile: Percentile, truth: f64, mut sample: impl FnMut(&mut Random) -> Vec<i64>) -> f64 {
-    let mut random = Random(20_261_125);
+    let mut random = Random::new(20_261_125);
     let holds = |_: &usize| {
         let interval = Distribution::of(&sample(&mut random), &[]).interval(percentile).unwrap();
         interval.low_us as f64 <= truth && interval.high_us.is_none_or(|high| high as f64 >= truth)
@@ -41,7 +27,7 @@ fn intervals_of_independent_latencies_hold_the_truth_in_95_of_100_runs() {
     for size in [400, 1000, 3000] {
         for percentile in [Percentile::P50, Percentile::P90, Percentile::P99] {
             let truth = -mean * (1.0 - percentile.quantile()).ln();
-            let sample = |random: &mut Random| (0..size).map(|_| whole(random.exponential(mean))).collect();
+            let sample = |random: &mut Random| (0..size).map(|_| whole(exponential(random, mean))).collect();
             let found = coverage(1000, percentile, truth, sample);
             println!("{} of {size} values: {found} %", percentile.name());
             assert!((93.0..=97.0).contains(&found), "{} of {size}: {found} %", percentile.name());
@@ -57,9 +43,9 @@ fn intervals_of_a_queue_s_latencies_are_not_much_too_narrow() {
     let sample = |random: &mut Random| {
         let mut wait = 0.0f64;
         let mut step = |random: &mut Random| {
-            let service = random.exponential(service_mean);
+            let service = exponential(random, service_mean);
             let took = wait + service;
-            wait = (took - random.exponential(arrival_mean)).max(0.0);
+            wait = (took - exponential(random, arrival_mean)).max(0.0);
             whole(took)
         };
         // Not from an empty queue on.

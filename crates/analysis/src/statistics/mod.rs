@@ -8,11 +8,13 @@ mod binomial;
 mod coverage;
 mod dependence;
 mod interval;
+mod random;
 pub(crate) mod ratio;
 mod student;
 mod survival;
 
 use interval::{lower_rank, ranks};
+pub(crate) use random::Random;
 use serde::{Deserialize, Serialize};
 pub(crate) use survival::Survival;
 

@@ -69,6 +69,7 @@ impl Logs {
 mod tests {
     use super::*;
     use crate::Distribution;
+    use crate::statistics::Random;
 
     fn close(found: Option<Bounded>, [low, value, high]: [f64; 3]) {
         let found = found.unwrap();
@@ -106,33 +107,23 @@ mod tests {
         close(welch(&e([1, 2, 3]), &e([4, 5, 6])), [(3.0 - half).exp(), 3f64.exp(), (3.0 + half).exp()]);
     }
 
-    /// Numbers between 0 and 1 that are the same in every run: the generator of G. L. Steele et al. (2014).
-    struct Random(u64);
-
-    impl Random {
-        fn next(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((mixed ^ mixed >> 31) >> 11) as f64 / (1u64 << 53) as f64
-        }
-
-        /// A Pareto-like latency in µs: 1 ms and more, with a long tail.
-        #[allow(clippy::cast_possible_truncation)]
-        fn latency(&mut self, factor: f64) -> i64 {
-            (1000.0 * factor * (1.0 - self.next()).powf(-0.4) * (1.0 + 0.3 * self.next())).round() as i64
-        }
+    /// A Pareto-like latency in µs: 1 ms and more, with a long tail.
+    #[allow(clippy::cast_possible_truncation)]
+    fn latency(random: &mut Random, factor: f64) -> i64 {
+        (1000.0 * factor * (1.0 - random.uniform()).max(f64::EPSILON).powf(-0.4) * (1.0 + 0.3 * random.uniform()))
+            .round() as i64
     }
 
     /// How often the interval holds the true ratio, over simulated pairs of measurements.
     fn coverage(pick: fn(&Distribution) -> (Option<i64>, Option<crate::Interval>), repetitions: usize) -> f64 {
         const PAIRS: u32 = 400;
-        let mut random = Random(42);
+        let mut random = Random::new(42);
         let mut held = 0;
         for _ in 0..PAIRS {
             let mut sides = [1.0, 0.7].map(|factor| {
-                let measure =
-                    |_: usize| Distribution::of(&(0..1500).map(|_| random.latency(factor)).collect::<Vec<_>>(), &[]);
+                let measure = |_: usize| {
+                    Distribution::of(&(0..1500).map(|_| latency(&mut random, factor)).collect::<Vec<_>>(), &[])
+                };
                 (0..repetitions).map(measure).collect::<Vec<_>>()
             });
             let ratio = if repetitions == 1 {

@@ -64,8 +64,9 @@ mod tests {
             share: 0.5,
             saturated: Some("redis".to_owned()),
             utilization: Some(0.99),
+            rival: None,
         });
-        findings.knees = vec![Knee { of: "throughput".to_owned(), position: 2.0, value: 9.0 }];
+        findings.knees = vec![Knee { of: "throughput".to_owned(), position: 2.0, value: 9.0, share: 0.9 }];
         report.thresholds = vec![ThresholdVerdict {
             threshold: "lost==0".to_owned(),
             held: false,

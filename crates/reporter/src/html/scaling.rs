@@ -64,19 +64,24 @@ fn about(fit: &Fit) -> String {
 fn knees(report: &Report) -> Vec<String> {
     let knee = |knee: &analysis::Knee| {
         let at = name::setting(report, knee.position);
+        let share = format!(" (there, or one level beside it, in {} of resamples)", figure::percent(knee.share));
         match knee.of.as_str() {
             "throughput" => format!(
-                "Throughput bends at {at}, {} messages/s: more load brings less and less.",
+                "Throughput bends at {at}, {} messages/s: more load brings less and less{share}.",
                 grouped(knee.value, 0)
             ),
             "arrival_p99" => format!(
-                "p99 of arrival latency bends at {at}, {} ms: more load costs more and more.",
+                "p99 of arrival latency bends at {at}, {} ms: more load costs more and more{share}.",
                 figure::ms(knee.value)
             ),
             other => format!("{other} bends at {at}."),
         }
     };
-    report.findings.knees.iter().map(knee).collect()
+    let told: Vec<String> = report.findings.knees.iter().map(knee).collect();
+    if told.is_empty() && report.levels.len() > 1 {
+        return vec!["No knee: no curve bends by more than the noise between its levels.".to_owned()];
+    }
+    told
 }
 
 fn pooled(report: &Report) -> Option<Table> {

@@ -81,7 +81,10 @@ fn weakest_figure(report: &Report, weakest: &Weakest) -> Figure {
     };
     Figure {
         name: "weakest hop",
-        value: format!("{} → {}", weakest.from, weakest.hop),
+        value: weakest.rival.as_ref().map_or_else(
+            || format!("{} → {}", weakest.from, weakest.hop),
+            |rival| format!("{} → {}, or {} → {}", weakest.from, weakest.hop, rival.from, rival.hop),
+        ),
         unit: "",
         about: format!("{what}{at}: {} of mean arrival latency{busy}", figure::percent(weakest.share)),
     }
