@@ -1,5 +1,8 @@
 //! Numbers as labels.
 
+/// What stands where there was nothing to measure.
+pub const NOT_AVAILABLE: &str = "n/a";
+
 /// A number with commas between thousands.
 #[must_use]
 pub fn grouped(value: f64, decimals: usize) -> String {

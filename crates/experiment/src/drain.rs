@@ -2,6 +2,7 @@
 
 use crate::error::ExperimentError;
 use crate::pipeline::Pipeline;
+use crate::plan::Patience;
 use stamp::{Counts, Path, RunId, Stage, clock};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -11,15 +12,6 @@ const PERIOD: Duration = Duration::from_millis(20);
 
 /// How long an intake must stand still to have ended: services write their counts every 100 ms.
 const STILL: Duration = Duration::from_millis(400);
-
-/// How long a drain may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// It is given up when no counter has moved for so long.
-    pub still: Duration,
-    /// And after so long in any case.
-    pub whole: Duration,
-}
 
 /// How a drain ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,10 +18,9 @@ mod services;
 mod setting;
 
 pub use description::new_id;
-pub use drain::Patience;
 pub use error::ExperimentError;
 pub use event::{Audience, Event, Listener, Telling};
 pub use pipeline::Pipeline;
-pub use plan::{Generator, Plan, Shape, Site};
+pub use plan::{Generator, Patience, Plan, Shape, Site};
 pub use run::{Outcome, run};
 pub use setting::Setting;

@@ -1,6 +1,5 @@
 //! What an experiment is to do.
 
-use crate::drain::Patience;
 use crate::setting::Setting;
 use analysis::Threshold;
 use load::{Arrivals, Endpoint, LoadPlan, Pacing, RequestOptions, StatusSet, Target, Template, Trust};
@@ -72,6 +71,15 @@ pub enum Generator {
     Driver,
     /// wrk, with scripts/post.lua.
     Wrk,
+}
+
+/// How long a drain may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// It is given up when no counter has moved for so long.
+    pub still: Duration,
+    /// And after so long in any case.
+    pub whole: Duration,
 }
 
 /// What all loads of a plan have in common.

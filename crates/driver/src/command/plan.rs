@@ -14,7 +14,7 @@ impl SweepArgs {
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         self.check()?;
         let levels = Setting::all(&self.levels(), self.repeat, self.shape.seed);
-        let every = sampling::resolve(self, &levels)?;
+        let every = sampling::resolve(self.every, self.remote.target.is_none(), &levels, self.shape.duration)?;
         let is_wrk = self.generator == Generator::Wrk;
         Ok(Plan {
             site: self.remote.site(&self.local, every)?,

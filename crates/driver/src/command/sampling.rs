@@ -1,10 +1,10 @@
 //! `--every`: a number, or `auto`, which a sweep over the private pipeline resolves before anything starts.
 
-use super::sweep::SweepArgs;
 use experiment::Setting;
 use reporter::UsageError;
 use stamp::{InvalidSampleEvery, SampleEvery};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// 1 message in N.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,16 +40,21 @@ const MOST_SAMPLES: f64 = 1e6;
 ///
 /// # Errors
 /// Where `auto` is asked of a pipeline whose services have been started with their own N.
-pub(super) fn resolve(args: &SweepArgs, levels: &[Setting]) -> Result<SampleEvery, UsageError> {
-    let chosen = match args.every {
+pub(super) fn resolve(
+    asked: Every,
+    is_private: bool,
+    levels: &[Setting],
+    duration: Duration,
+) -> Result<SampleEvery, UsageError> {
+    let chosen = match asked {
         Every::One(every) => return Ok(every),
-        Every::Auto if args.remote.target.is_some() => {
+        Every::Auto if !is_private => {
             let why = "--every auto is for the private local pipeline: here, give the N that the services have (driver services)";
             return Err(UsageError(why.to_owned()));
         }
         Every::Auto => {
             let highest = levels.iter().filter_map(|setting| setting.rate).reduce(f64::max);
-            choose(highest, args.shape.duration.as_secs_f64())
+            choose(highest, duration.as_secs_f64())
         }
     };
     Ok(SampleEvery::new(chosen).unwrap_or_default())

@@ -2,8 +2,8 @@
 
 use super::axis::Scale;
 use super::canvas::{Place, Spot};
-use super::frame::Plot;
 use super::palette::{self, Fill};
+use super::plot::Plot;
 use super::text::Text;
 use super::{Area, DrawError, marker};
 use plotters::element::Rectangle;

@@ -1,9 +1,10 @@
 //! `compare.png` and `compare.svg`: several sweeps side by side, in three plots above each other.
 
 use super::axis::{self, Axis, Scale};
-use super::frame::{self, Axes, Head, Plot};
+use super::frame::{self, Axes, Head};
 use super::legend::{Entry, Sample};
 use super::marker::{Look, SHAPES, Shape};
+use super::plot::Plot;
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
 use analysis::{Comparison, Measure, Series};

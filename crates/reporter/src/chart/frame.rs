@@ -2,8 +2,8 @@
 
 use super::axis::{self, Axis, Tick};
 use super::legend::{self, Entry};
-use super::marker::rounded;
 use super::marks::{self, Mark};
+use super::plot::{MARGIN, Plot};
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, DrawError, caption, palette};
 use analysis::Report;
@@ -11,7 +11,6 @@ use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 
-pub(super) const MARGIN: i32 = 56;
 const TICK: i32 = 12;
 const TITLE_BASELINE: i32 = 92;
 const LINE_HEIGHT: i32 = 46;
@@ -44,15 +43,6 @@ pub(super) struct Axes<'a> {
     pub(super) right: Option<(&'a Axis, RGBColor)>,
 }
 
-/// The part of the picture that data is drawn in, in units.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Plot {
-    pub(super) left: i32,
-    pub(super) top: i32,
-    pub(super) right: i32,
-    pub(super) bottom: i32,
-}
-
 /// The lines under a title: which sweep this is, and then these sentences, wrapped.
 pub(super) fn captions(report: &Report, sentences: &[String]) -> Vec<String> {
     let sweep = caption::caption(report, |text| Text::CAPTION.width(text) <= text_width());
@@ -64,32 +54,6 @@ pub(super) fn captions(report: &Report, sentences: &[String]) -> Vec<String> {
 /// The room that a line of text has.
 pub(super) fn text_width() -> i32 {
     CANVAS_WIDTH.cast_signed() - 2 * MARGIN
-}
-
-impl Plot {
-    /// The `x` of a place on the bottom axis.
-    pub(super) fn x(&self, place: f64) -> i32 {
-        self.left + rounded(place * f64::from(self.right - self.left))
-    }
-
-    /// The `y` of a place on an upright axis.
-    pub(super) fn y(&self, place: f64) -> i32 {
-        self.bottom - rounded(place * f64::from(self.bottom - self.top))
-    }
-
-    /// Says in its middle why it is empty.
-    pub(super) fn remark<DB: DrawingBackend>(&self, area: &Area<DB>, text: &str) -> Result<(), DrawError<DB>> {
-        Text::CAPTION.centred().write(
-            area,
-            text,
-            (i32::midpoint(self.left, self.right), i32::midpoint(self.top, self.bottom)),
-        )
-    }
-
-    /// Says above the bottom axis that there is nothing to show at this place.
-    pub(super) fn not_available<DB: DrawingBackend>(&self, area: &Area<DB>, x: i32) -> Result<(), DrawError<DB>> {
-        Text::NOTE.centred().write(area, "n/a", (x, self.bottom - 14))
-    }
 }
 
 impl Frame<'_> {

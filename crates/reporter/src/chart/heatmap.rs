@@ -2,11 +2,12 @@
 
 use super::axis::{self, Axis, Scale};
 use super::canvas::{Canvas, Place, Spot, for_level};
-use super::frame::{self, Head, Plot};
+use super::frame::{self, Head};
 use super::legend::{Entry, Sample};
 use super::levels;
 use super::palette::Fill;
 use super::panels::{self, Panel};
+use super::plot::Plot;
 use super::ramp::Classes;
 use super::selection;
 use super::timeline::{remark, seconds, told};

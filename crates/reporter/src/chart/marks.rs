@@ -1,7 +1,7 @@
 //! Lines across a plot: upright ones at places worth naming, and a level one for a limit.
 
 use super::axis::Scale;
-use super::frame::{MARGIN, Plot};
+use super::plot::{MARGIN, Plot};
 use super::text::Text;
 use super::{Area, CANVAS_WIDTH, DrawError, palette};
 use plotters::element::{DashedPathElement, PathElement, Rectangle};

@@ -22,6 +22,7 @@ mod palette;
 mod panels;
 mod percentiles;
 mod picture;
+mod plot;
 mod ramp;
 mod selection;
 mod series;

@@ -1,7 +1,8 @@
 //! Several plots above each other, over one bottom axis.
 
 use super::axis::Axis;
-use super::frame::{self, Axes, Head, Plot};
+use super::frame::{self, Axes, Head};
+use super::plot::Plot;
 use super::text::Text;
 use super::{Area, DrawError, SIZE};
 use plotters::element::Rectangle;

@@ -2,11 +2,12 @@
 
 use super::axis::{self, Scale};
 use super::canvas::{Canvas, Place, Spot, for_level};
-use super::frame::{self, Axes, Frame, Head, Plot};
+use super::frame::{self, Axes, Frame, Head};
 use super::legend::{Entry, Sample};
 use super::levels::{self, Setting};
 use super::marker::{Look, Shape};
 use super::marks;
+use super::plot::Plot;
 use super::{Area, DrawError, Picture, palette, ramp, series};
 use analysis::{CurvePoint, Level, Report, number};
 

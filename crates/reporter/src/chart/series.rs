@@ -2,9 +2,9 @@
 
 use super::axis::Scale;
 use super::canvas::{Canvas, Place, Spot, for_level};
-use super::frame::Plot;
 use super::levels::{self, Row};
 use super::marker::{Look, Shape};
+use super::plot::Plot;
 use super::{Area, DrawError};
 use analysis::Spread;
 use analysis::{Level, Report};

@@ -2,11 +2,12 @@
 
 use super::axis::{self, Scale};
 use super::canvas::Canvas;
-use super::frame::{self, Axes, Frame, Head, Plot};
+use super::frame::{self, Axes, Frame, Head};
 use super::legend::{Entry, Sample};
 use super::levels::Row;
 use super::marker::{Look, Shape};
 use super::marks::Mark;
+use super::plot::Plot;
 use super::series::{self, Figure, Series};
 use super::{Area, DrawError, Picture, palette};
 use analysis::{Capacity, Fit, Usl};

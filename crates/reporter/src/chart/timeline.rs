@@ -2,12 +2,13 @@
 
 use super::axis::{self, Axis, Scale};
 use super::canvas::{Canvas, Place, Spot, for_level};
-use super::frame::{self, Head, Plot};
+use super::frame::{self, Head};
 use super::legend::{Entry, Sample};
 use super::levels;
 use super::marker::{Look, Shape};
 use super::palette::{self, Fill};
 use super::panels::{self, Panel};
+use super::plot::Plot;
 use super::selection::{self, Selected};
 use super::{Area, DrawError, Picture};
 use analysis::{Report, Slice, Timeline, number};

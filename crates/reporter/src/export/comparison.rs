@@ -1,6 +1,7 @@
 //! `compare.tsv`, `compare.md`, `compare.json`, and the table for the terminal.
 
-use super::{NOT_AVAILABLE, decimal};
+use super::decimal;
+use analysis::number::NOT_AVAILABLE;
 use analysis::percent_of_change;
 use analysis::{Certainty, Comparison, Figure, FigureChange, Measure, Method, Series};
 use std::fmt::Write;

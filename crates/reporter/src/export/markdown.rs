@@ -1,7 +1,8 @@
 //! `summary.md`: the report in short, for the text of a pull request.
 
 use super::comparison::escaped;
-use super::{NOT_AVAILABLE, decimal};
+use super::decimal;
+use analysis::number::NOT_AVAILABLE;
 use analysis::{Http, Interval, Level, Report};
 use std::fmt::Write;
 

@@ -15,6 +15,7 @@ pub(crate) use junit::junit;
 
 use crate::chart::{self, Picture};
 use crate::html;
+use analysis::number::NOT_AVAILABLE;
 use analysis::{Comparison, Report};
 use std::path::Path;
 
@@ -85,9 +86,6 @@ pub(crate) enum ExportError {
     #[error("{}", .0.join("; "))]
     Some(Vec<String>),
 }
-
-/// What stands where there was nothing to measure.
-pub(crate) const NOT_AVAILABLE: &str = "n/a";
 
 /// Writes every file into `folder`. Each appears whole or not at all, whatever becomes of the others.
 ///

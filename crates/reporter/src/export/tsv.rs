@@ -1,6 +1,7 @@
 //! `report.tsv`: one row a level, the founding four columns first. docs/report.md describes each.
 
-use super::{NOT_AVAILABLE, decimal};
+use super::decimal;
+use analysis::number::NOT_AVAILABLE;
 use analysis::{Hop, Http, Interval, Level, Percentile, Report};
 use std::fmt::Write;
 

@@ -1,7 +1,7 @@
 //! Figures as texts: in ms unless they say otherwise, in about four digits.
 
-use crate::export::NOT_AVAILABLE;
 use analysis::Interval;
+use analysis::number::NOT_AVAILABLE;
 use analysis::number::grouped;
 
 /// A time in µs as ms, without the unit.

@@ -1,8 +1,8 @@
 //! A table of the page: what stands in its cells, and how they sort.
 
 use super::figure;
-use crate::export::NOT_AVAILABLE;
 use analysis::Interval;
+use analysis::number::NOT_AVAILABLE;
 use analysis::number::grouped;
 use askama::Template;
 

@@ -3,7 +3,7 @@
 mod watch;
 
 use crate::Metrics;
-use crate::metrics::{Counter, Gauge};
+use crate::metrics::{Counter, Gauge, metrics_route};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
@@ -245,5 +245,13 @@ async fn serve_connection<P: Posts>(
     };
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");
+    }
+}
+
+impl Metrics {
+    /// Serves `/metrics`, and nothing else, until the shutdown: for a program that is no service.
+    pub async fn serve(&self, listener: TcpListener, shutdown: &CancellationToken) {
+        let server = HttpServer::new(metrics_route(self.clone()), None::<NoPosts>, HttpLimits::default(), self);
+        server.serve(listener, shutdown).await;
     }
 }

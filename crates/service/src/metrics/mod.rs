@@ -11,8 +11,7 @@ pub use prometheus_client::collector::Collector;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
 
-use crate::http::{HttpServer, NoPosts};
-use crate::{HttpLimits, Readiness};
+use crate::Readiness;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -25,8 +24,6 @@ use stamp::{Observer, Stage};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use vitals::Vitals;
 
 /// The media type that the `OpenMetrics` specification asks for.
@@ -90,13 +87,6 @@ impl Metrics {
     pub fn add(&self, collector: impl Collector) {
         self.lock().registry.register_collector(Box::new(collector));
     }
-
-    /// Serves `/metrics`, and nothing else, until the shutdown: for a program that is no service.
-    pub async fn serve(&self, listener: TcpListener, shutdown: &CancellationToken) {
-        let server = HttpServer::new(metrics_route(self.clone()), None::<NoPosts>, HttpLimits::default(), self);
-        server.serve(listener, shutdown).await;
-    }
-
     /// The counter `stampede_<name>_total`; always the same for the same name.
     ///
     /// # Panics
