@@ -11,7 +11,6 @@ pub(super) fn table(report: &Report) -> Table {
     let position = if report.is_by_rate() { "rate /s" } else { "connections" };
     let mut columns = vec![
         Column::words(position, "what the load generator did at this level"),
-        Column::of("repeat", "which repetition of its setting"),
         Column::of("delivered /s", "messages that arrived a second, until the last one had arrived"),
         Column::of("accepted /s", "requests answered with 2xx a second"),
         Column::of("HTTP mean", "mean time from the intended send to the whole answer, ms"),
@@ -28,6 +27,10 @@ pub(super) fn table(report: &Report) -> Table {
         Column::of("drain", "from the end of the load until the last message had arrived, ms"),
         Column::words("stability", "whether the pipeline kept up with the load"),
     ]);
+    let repeated = report.levels.iter().any(|level| level.load.repeat > 1);
+    if repeated {
+        columns.insert(1, Column::of("repeat", "which repetition of its setting"));
+    }
     let mut table = Table::new(
         "level-table",
         "Every level: rates, arrival latency in ms, and what became of the messages",
@@ -35,22 +38,24 @@ pub(super) fn table(report: &Report) -> Table {
     );
     table.switches = true;
     for (index, level) in report.levels.iter().enumerate() {
-        table.push(Some(index), row(report, level));
+        table.push(Some(index), row(report, level, repeated));
     }
     table
 }
 
-fn row(report: &Report, level: &Level) -> Vec<Cell> {
+fn row(report: &Report, level: &Level, repeated: bool) -> Vec<Cell> {
     let Level { load, arrival, books, .. } = level;
     let http = load.http.as_ref();
     let head = Cell { sort: load.position(), ..Cell::text(name::short(load)) };
     let mut row = vec![
         head.tags(name::marks(level)).hint(name::level(report, level)),
-        Cell::count(u64::from(load.repeat)),
         Cell::rate(level.delivered_per_sec()),
         accepted(http),
         Cell::ms(http.and_then(|http| http.mean_us)),
     ];
+    if repeated {
+        row.insert(1, Cell::count(u64::from(load.repeat)));
+    }
     row.extend(Percentile::ALL.map(|of| Cell::percentile((arrival.percentile(of), arrival.interval(of)))));
     row.extend([
         Cell::whole_ms(arrival.max_us),
