@@ -19,7 +19,7 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub store: LogStoreArgs,
 
-    /// The stages of a run that no sweep describes, in order, parted by commas; or a file that holds them
+    /// The stages of a run that no sweep describes, in order, separated by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = parse_path)]
     pub path: Option<Path>,
 
