@@ -56,6 +56,21 @@ pub enum MqttError {
     },
 }
 
+impl MqttError {
+    /// Whether the broker may have ended the connection because of something that it was sent.
+    #[must_use]
+    pub fn may_be_about_what_was_sent(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            // A normal end, busy, shut down, silence, another client, an administrator, another server, the longest time.
+            Self::Disconnected { code } => {
+                !matches!(code, 0 | 0x88 | 0x89 | 0x8b | 0x8d | 0x8e | 0x98 | 0x9c | 0x9d | 0xa0)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Codes of CONNACK: those of MQTT 3.1.1 are below 6, those of MQTT 5 above 0x7f.
 fn remedy(version: Version, code: u8) -> String {
     let remedy = match code {
