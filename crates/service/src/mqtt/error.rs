@@ -97,7 +97,7 @@ fn parting(code: u8) -> &'static str {
     match code {
         0x8b => ": it shuts down",
         0x8d => ": it has heard nothing for too long",
-        0x8e => ": another client has come with the same client id, so give each its own",
+        0x8e => " (session taken over)",
         0x93 => ": it was sent more messages at a time than it takes",
         0x95 => ": it was sent a packet larger than it takes",
         0x97 => ": a quota is exceeded",
