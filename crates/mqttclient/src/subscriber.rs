@@ -14,6 +14,13 @@ use tracing::{error, info, warn};
 /// is there again reaches nobody, so that this is far below the two seconds of others.
 const LONGEST_WAIT: Duration = Duration::from_millis(250);
 
+/// How long a connection must last until an outage counts as over: longer than the longest delay between two of them, so that two
+/// clients with the same id, who end each other's connections, come more and more seldom.
+const STEADY: Duration = Duration::from_secs(3);
+
+/// When so many connections in a row have been accepted and soon ended by the broker, another client most likely has the same id.
+const SUSPICIOUS: u32 = 3;
+
 pub(crate) struct Subscriber {
     broker: Broker,
     session: Session,
@@ -47,8 +54,13 @@ enum Reply {
 
 /// What a connection waits for.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is awaited for itself")]
 struct Awaited {
     pong: bool,
+    /// The broker has granted the subscription.
+    subscribed: bool,
+    /// The connection has lasted long enough.
+    steady: bool,
     /// The end of the subscription, before which whatever the broker has already sent is still received.
     end: bool,
     /// That end has come.
@@ -90,10 +102,13 @@ impl Subscriber {
         tokio::select! { () = self.arrivals.ready() => {}, () = shutdown.cancelled() => return }
         let mut backoff = Backoff::default();
         let mut was_connected = false;
+        let mut soon_ended = 0;
         while !shutdown.is_cancelled() {
+            let mut accepted = false;
             let ended = tokio::select! {
                 connected = mqtt::connect(&self.broker, &self.session) => match connected {
                     Ok(connection) => {
+                        accepted = true;
                         if std::mem::replace(&mut was_connected, true) {
                             self.reconnects.inc();
                         }
@@ -107,11 +122,31 @@ impl Subscriber {
             };
             match ended {
                 Ok(()) => return,
-                Err(error) if self.outage.begins() => warn!("nothing is received: {error}"),
-                Err(_) => {}
+                Err(error) => {
+                    // A broker that ends connections is there: what it gets meanwhile is not the only concern.
+                    soon_ended = if accepted && backoff.is_waiting() { soon_ended + 1 } else { 0 };
+                    self.tell(&error, soon_ended);
+                }
             }
-            let wait = backoff.next_delay().min(LONGEST_WAIT);
+            let mut wait = backoff.next_delay();
+            if !accepted {
+                wait = wait.min(LONGEST_WAIT);
+            }
             tokio::select! { () = sleep(wait) => {}, () = shutdown.cancelled() => {} }
+        }
+    }
+
+    /// Tells of an outage once, and once of what is most likely its cause where the broker ends one connection after the other without a
+    /// word, as those of 3.1.1 do.
+    fn tell(&self, error: &MqttError, soon_ended: u32) {
+        let id = &self.session.client_id;
+        let taken_over = matches!(error, MqttError::Disconnected { code: 0x8e });
+        let remedy = format!("another client with the id {id:?} is connected; give each its own --client-id");
+        if self.outage.begins() {
+            let remedy = if taken_over { format!(": {remedy}") } else { String::new() };
+            warn!("nothing is received: {error}{remedy}");
+        } else if soon_ended == SUSPICIOUS && matches!(error, MqttError::Lost(_)) {
+            warn!("the broker has ended several connections soon after it accepted them: most likely {remedy}");
         }
     }
 
@@ -132,16 +167,22 @@ impl Subscriber {
         // A process that was stopped for long must not take two ticks in a row for a broker that is silent.
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut awaited = Awaited::default();
+        let steady = sleep(STEADY);
+        tokio::pin!(steady);
         while !awaited.ended {
             tokio::select! {
                 filled = reader.fill() => {
                     filled?;
                     // All that one read brought has arrived by now.
                     let now = clock::now();
-                    let taken = self.take_all(&mut reader, &mut awaited, backoff);
+                    let taken = self.take_all(&mut reader, &mut awaited);
                     self.note(now, &mut writer, &mut ping).await?;
                     taken?;
                     writer.flush().await?;
+                }
+                () = &mut steady, if awaited.subscribed && !awaited.steady => {
+                    awaited.steady = true;
+                    self.is_well(backoff);
                 }
                 _ = ping.tick() => {
                     if awaited.pong {
@@ -167,12 +208,7 @@ impl Subscriber {
     }
 
     /// Takes every packet that has come whole.
-    fn take_all(
-        &mut self,
-        reader: &mut MqttReader,
-        awaited: &mut Awaited,
-        backoff: &mut Backoff,
-    ) -> Result<(), MqttError> {
+    fn take_all(&mut self, reader: &mut MqttReader, awaited: &mut Awaited) -> Result<(), MqttError> {
         while let Some(packet) = reader.next_packet()? {
             match packet {
                 Packet::Publish(publish) => self.take(&publish),
@@ -180,7 +216,7 @@ impl Subscriber {
                     self.unreleased.remove(&packet_id);
                     self.replies.push(Reply::Complete(packet_id));
                 }
-                Packet::SubAck { granted, .. } => self.subscribed(&granted, backoff),
+                Packet::SubAck { granted, .. } => awaited.subscribed = self.subscribed(&granted),
                 Packet::UnsubAck { .. } => awaited.ended = awaited.end,
                 Packet::PingResp => awaited.pong = false,
                 Packet::Disconnect { reason } => return Err(MqttError::Disconnected { code: reason }),
@@ -190,7 +226,8 @@ impl Subscriber {
         Ok(())
     }
 
-    fn subscribed(&mut self, granted: &[Result<QoS, u8>], backoff: &mut Backoff) {
+    /// Whether the broker sends what was subscribed to.
+    fn subscribed(&self, granted: &[Result<QoS, u8>]) -> bool {
         if let Some(code) = granted.iter().find_map(|granted| granted.err()) {
             error!(
                 "mqtt broker at {} refused the subscription to {:?} with code {code}: check its access rules{}",
@@ -198,13 +235,17 @@ impl Subscriber {
                 self.filter,
                 if self.filter.starts_with("$share/") { ", and whether it offers shared subscriptions" } else { "" }
             );
-            return;
+            return false;
         }
+        self.mqtt.set(true);
+        true
+    }
+
+    fn is_well(&self, backoff: &mut Backoff) {
         backoff.reset();
         if self.outage.ends() {
             info!("mqtt broker at {} is there", self.broker);
         }
-        self.mqtt.set(true);
     }
 
     fn take(&mut self, publish: &Publish) {

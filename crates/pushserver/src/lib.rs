@@ -5,15 +5,19 @@
 //! It must not change a message's bytes.
 
 mod arguments;
+mod aside;
 mod hold;
 mod ledger;
 mod message;
 mod outbox;
 mod publisher;
+mod refusal;
+mod suspicion;
 mod turns;
 mod worker;
 
 pub use arguments::{Delivery, Handoff, PushserverArgs};
+use aside::Aside;
 use hold::{Hold, Keeper, Keys, Names};
 use ledger::Ledger;
 use message::Message;
@@ -26,6 +30,7 @@ use stamp::{RedisUrl, Stage, Wait};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
+use suspicion::Guilty;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +53,14 @@ const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 /// When the topic is no topic, the delivery cannot be had at the quality of service, or the HTTP listener fails.
 pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let (tracer, shutdown, given_up) = (shell.tracer.clone(), shell.shutdown.clone(), CancellationToken::new());
+    let unsendable =
+        shell.metrics.counter("unsendable_messages", "Messages set aside because the broker does not take them");
+    let (aside, keeping) = Aside::of(&args.queue.key, args.service.redis(), unsendable);
+    let mut setting_aside = JoinSet::new();
+    setting_aside.spawn(keeping);
     let crew = Crew {
+        aside: &aside,
+        guilty: Guilty::default(),
         qos: args.checked_qos()?,
         broker: args.mqtt.broker()?,
         turns: Turns::new(args.workers.into()),
@@ -84,6 +96,10 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     let unsent = finish(workers, publishers, &given_up).await;
     if args.delivery == Delivery::AtMostOnce && !unsent.is_empty() {
         give_back(&args, &unsent).await;
+    }
+    drop(aside);
+    if tokio::time::timeout(GIVE_BACK_WITHIN, setting_aside.join_next()).await.is_err() {
+        warn!("redis does not take what the broker refused: at least once it comes again");
     }
     service::close(&tracer).await;
     Ok(())
@@ -134,6 +150,8 @@ struct Crew<'a> {
     turns: Turns,
     redis_outage: Outage,
     mqtt_outage: Outage,
+    aside: &'a Aside,
+    guilty: Guilty,
 }
 
 impl Crew<'_> {
@@ -184,9 +202,8 @@ impl Crew<'_> {
             latency: shell.metrics.latency(&Stage::PUSHSERVER, &Stage::PUBLISH),
             in_flight: shell.metrics.gauge("in_flight", "Messages taken from the queue and not yet published"),
             reconnects: shell.metrics.reconnects("mqtt"),
-            unsendable: shell
-                .metrics
-                .counter("unsendable_messages", "Messages dropped because the broker takes none so large"),
+            aside: self.aside.clone(),
+            guilty: self.guilty.clone(),
         }
     }
 }

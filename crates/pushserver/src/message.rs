@@ -17,6 +17,8 @@ pub(crate) struct Message {
     pub(crate) began: Option<Instant>,
     /// It has been handed to the broker's socket, and is stamped.
     pub(crate) written: bool,
+    /// How often the broker has closed the connection at it, when nothing else was in flight.
+    pub(crate) closings: u8,
     /// Tells its worker that it is published; none where no worker waits for that.
     pub(crate) receipt: Option<Receipt>,
 }
@@ -30,6 +32,12 @@ pub(crate) struct Receipt {
 }
 
 impl Message {
+    #[cfg(test)]
+    pub(crate) fn untraced(body: Bytes) -> Self {
+        let taken = stamp::clock::now();
+        Self { body, trace: None, taken, began: None, written: false, closings: 0, receipt: None }
+    }
+
     /// The message is published: at quality of service 0 it is written, at 1 and 2 the broker has acknowledged it.
     pub(crate) fn published(self) {
         if let Some(receipt) = self.receipt {

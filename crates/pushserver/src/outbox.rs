@@ -70,14 +70,7 @@ mod tests {
     use super::*;
 
     fn message(body: &'static str) -> Message {
-        Message {
-            body: bytes::Bytes::from_static(body.as_bytes()),
-            trace: None,
-            taken: stamp::clock::now(),
-            began: None,
-            written: false,
-            receipt: None,
-        }
+        Message::untraced(bytes::Bytes::from_static(body.as_bytes()))
     }
 
     fn keep(outbox: &mut Outbox, body: &'static str) -> u16 {

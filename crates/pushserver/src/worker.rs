@@ -242,7 +242,8 @@ impl Worker {
         for (key, body) in taken {
             let receipt = receipts.then(|| self.ledger.enter(key));
             let trace = self.trace(&body, now);
-            let message = Message { body: Bytes::from(body), trace, taken: now, began: None, written: false, receipt };
+            let body = Bytes::from(body);
+            let message = Message { body, trace, taken: now, began: None, written: false, closings: 0, receipt };
             if messages.send(message).await.is_err() {
                 return false;
             }

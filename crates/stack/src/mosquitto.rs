@@ -42,6 +42,8 @@ pub struct MosquittoOptions {
     pub tls: Option<Certificates>,
     /// Whether it also listens on a socket in the sandbox.
     pub unix_socket: bool,
+    /// Further lines of its configuration, such as `max_packet_size 20000`.
+    pub lines: Vec<String>,
 }
 
 /// A real `mosquitto` on a free port of 127.0.0.1.
@@ -162,6 +164,7 @@ impl MosquittoOptions {
         lines.push("set_tcp_nodelay true".to_owned());
         // The defaults, 20 in flight and 1000 queued, hold back or drop QoS 1 and 2 under load.
         lines.push("max_inflight_messages 0\nmax_queued_messages 0".to_owned());
+        lines.extend(self.lines.iter().cloned());
         lines.push("log_dest stderr\n".to_owned());
         lines.join("\n")
     }

@@ -61,12 +61,25 @@ fn stable(curve: &Curve, shape: Shape, plain: fn(f64) -> f64) -> Option<(f64, f6
         kneedle(&points, shape)
     };
     let found = find(&curve.values)?;
-    if !bends(curve, found, shape) {
+    if !bends(curve, found, shape) || !outlasts_every_level(curve, found, shape, plain) {
         return None;
     }
     let is_near = |other: usize| other.abs_diff(found) <= 1;
     let share = curve.share(|values| find(values).is_some_and(is_near));
     (share >= LEAST_SHARE).then(|| (curve.positions[found], plain(curve.values[found]), share))
+}
+
+/// Whether the knee is still there, and still bends, without any one of the levels: an odd level at an end makes a bend of its own, which no noise between
+/// the others tells of.
+fn outlasts_every_level(curve: &Curve, knee: usize, shape: Shape, plain: fn(f64) -> f64) -> bool {
+    let reach = curve.positions.windows(2).map(|two| two[1] - two[0]).fold(0.0, f64::max) * 2.0;
+    (0..curve.positions.len()).filter(|left_out| *left_out != knee).all(|left_out| {
+        let rest = curve.without(left_out);
+        let points: Vec<_> = rest.positions.iter().copied().zip(rest.values.iter().copied().map(plain)).collect();
+        kneedle(&points, shape).is_some_and(|other| {
+            bends(&rest, other, shape) && (rest.positions[other] - curve.positions[knee]).abs() <= reach
+        })
+    })
 }
 
 /// Whether two lines that meet at the knee explain the levels so much better than one that it is no chance: an F test for one more parameter, whose
@@ -195,6 +208,17 @@ mod tests {
         let (flat, _) = told("throughput", 0.0, |_, random| (30_000.0 * (1.0 + 0.1 * random.normal()), 1.0));
         let (line, _) = told("throughput", 0.0, |n, random| (1000.0 * n * (1.0 + 0.05 * random.normal()), 1.0));
         assert!([p99, rising, flat, line].iter().all(|told| *told <= 5), "{p99} {rising} {flat} {line}");
+    }
+
+    #[test]
+    fn one_odd_level_is_no_knee() {
+        let (last, _) = told("arrival_p99", 0.0, |n, random| {
+            (1000.0, (1.0 + 0.1 * random.normal()) * if n > 19.5 { 20.0 } else { 1.0 })
+        });
+        let (first, _) = told("throughput", 0.0, |n, random| {
+            (30_000.0 * (1.0 + 0.02 * random.normal()) * if n < 1.5 { 0.33 } else { 1.0 }, 1.0)
+        });
+        assert!(last <= 5 && first <= 5, "{last} {first}");
     }
 
     #[test]

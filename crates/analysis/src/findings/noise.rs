@@ -48,6 +48,15 @@ impl Curve {
         Self { positions, values, deviations }
     }
 
+    /// The same without one of its levels.
+    pub(crate) fn without(&self, left_out: usize) -> Self {
+        let mut rest = self.clone();
+        for column in [&mut rest.positions, &mut rest.values, &mut rest.deviations] {
+            column.remove(left_out);
+        }
+        rest
+    }
+
     /// The share of resamples of which `holds` is true.
     pub(crate) fn share(&self, mut holds: impl FnMut(&[f64]) -> bool) -> f64 {
         let mut random = Random::new(20_261_127);

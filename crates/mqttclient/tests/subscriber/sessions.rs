@@ -1,7 +1,10 @@
 //! Sessions that outlive a connection, and clients that split a topic.
 
-use crate::app::Servers;
+use crate::app::{Servers, until};
 use service::mqtt::QoS;
+use stack::{Process, Sandbox};
+use std::process::Command;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_persistent_session_receives_what_came_while_it_was_away() {
@@ -72,4 +75,28 @@ async fn the_clients_of_one_process_split_the_topic_and_are_ready_together() {
     servers.counted("r", "mqttclient", 400).await;
     app.stop().await;
     assert_eq!((servers.count("r", "mqttclient").await, servers.count("r", "duplicates").await), (400, 0));
+}
+
+#[tokio::test]
+async fn two_clients_with_the_same_id_are_told_so_in_few_lines_and_the_one_left_goes_on() {
+    for version in ["3.1.1", "5"] {
+        let servers = Servers::start().await;
+        let sandbox = Arc::new(Sandbox::new().unwrap());
+        let spawn = |name: &str| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_mqttclient"));
+            command.args(["--redis", &servers.redis.url(), "--mqtt", &servers.mosquitto.url()]);
+            command.args(["--client-id", "phone", "--mqtt-version", version]);
+            Process::spawn(name, command, &sandbox).unwrap()
+        };
+        let (one, mut other) = (spawn("one"), spawn("other"));
+        let told = "another client with the id \"phone\" is connected; give each its own --client-id";
+        until(async || one.log().contains(told) && other.log().contains(told)).await;
+        for process in [&one, &other] {
+            assert!(process.log().lines().count() <= 5, "{}", process.log());
+        }
+        other.kill();
+        until(async || one.log().contains("is there")).await;
+        servers.sender().await.send_ids(QoS::AtLeastOnce, 0..10).await;
+        servers.counted("r", "mqttclient", 10).await;
+    }
 }

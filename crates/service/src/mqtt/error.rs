@@ -56,6 +56,21 @@ pub enum MqttError {
     },
 }
 
+impl MqttError {
+    /// Whether the broker may have ended the connection because of something that it was sent.
+    #[must_use]
+    pub fn may_be_about_what_was_sent(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            // A normal end, busy, shut down, silence, another client, an administrator, another server, the longest time.
+            Self::Disconnected { code } => {
+                !matches!(code, 0 | 0x88 | 0x89 | 0x8b | 0x8d | 0x8e | 0x98 | 0x9c | 0x9d | 0xa0)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Codes of CONNACK: those of MQTT 3.1.1 are below 6, those of MQTT 5 above 0x7f.
 fn remedy(version: Version, code: u8) -> String {
     let remedy = match code {
@@ -82,7 +97,7 @@ fn parting(code: u8) -> &'static str {
     match code {
         0x8b => ": it shuts down",
         0x8d => ": it has heard nothing for too long",
-        0x8e => ": another client has come with the same client id, so give each its own",
+        0x8e => " (session taken over)",
         0x93 => ": it was sent more messages at a time than it takes",
         0x95 => ": it was sent a packet larger than it takes",
         0x97 => ": a quota is exceeded",
