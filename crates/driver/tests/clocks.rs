@@ -195,3 +195,35 @@ async fn a_step_of_the_redis_clock_is_reported_and_tears_no_latency() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("2 times the clock of Redis was set"), "{told}");
 }
+
+#[tokio::test]
+async fn who_probes_late_finds_its_place_among_the_steps_that_others_noted() {
+    // Two steps that come as one, and two that cancel out.
+    for (noted, ahead_ns) in [([HOUR_NS, -2 * HOUR_NS], -HOUR_NS), ([HOUR_NS, -HOUR_NS], 0)] {
+        let clocks = Clocks::build();
+        let file = clocks.set("redis", 0);
+        let shifted: [(&str, &OsStr); 2] =
+            [("LD_PRELOAD", clocks.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
+        let redis = Redis::start_with(&Arc::new(Sandbox::new().unwrap()), &shifted).await.unwrap();
+        let log = stamp::LogStore::connect(&redis.url().parse().unwrap()).await.unwrap();
+        let tracer = stamp::Tracer::connect(&redis.url()).await.unwrap();
+        let id = stamp::MsgId::new(100).unwrap();
+        let newest_step = async || {
+            tracer.stamp(&stamp::Stage::SEND, id);
+            tracer.flush().await;
+            let mut step = None;
+            let take = |entry: &[u8]| step = Some(stamp::Stamp::parse(entry).unwrap().step);
+            log.entries(&"adhoc".parse().unwrap(), &stamp::Stage::SEND, take).await.unwrap();
+            step.unwrap()
+        };
+        assert_eq!(newest_step().await, 0);
+        let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+        for size_ns in noted {
+            let entry = format!(r#"{{"at":"1.000000","size":{},"err":60}}"#, size_ns / 1000);
+            let _: () = redis::cmd("RPUSH").arg(stamp::keys::CLOCK_STEPS).arg(entry).query(&mut connection).unwrap();
+        }
+        clocks.set("redis", ahead_ns);
+        until(async || newest_step().await == 2).await;
+        assert_eq!(log.clock_steps(0).await.unwrap().len(), 2, "nothing is noted twice");
+    }
+}

@@ -3,7 +3,7 @@
 //! A thread of its own, with a blocking connection of its own: on the event loop of a busy service a probe would wait for
 //! its turn twice, and the round trip would grow from tens of microseconds to milliseconds.
 
-use super::{Filter, Line, Probe, Verdict, now};
+use super::{Filter, Line, Probe, Step, Verdict, now};
 use crate::{RedisUrl, StoreError};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -45,8 +45,8 @@ struct Shared {
 struct State {
     filter: Filter,
     newest: Option<Probe>,
-    /// The size of the newest step, µs.
-    step_us: i64,
+    /// All steps together.
+    stepped: Step,
 }
 
 /// A moment in Redis time.
@@ -66,8 +66,8 @@ pub struct ClockState {
     pub line: Line,
     /// How often the Redis clock has been set since this clock started.
     pub steps: u32,
-    /// The size of the newest step, µs.
-    pub step_us: i64,
+    /// How far it was set in all: the sum of the steps, and of the bounds of their errors.
+    pub stepped: Step,
     /// The newest round trip, ns.
     pub round_trip_ns: i64,
 }
@@ -101,7 +101,7 @@ impl RedisClock {
             anchor: self.shared.anchor,
             line: state.filter.line()?,
             steps: state.filter.steps(),
-            step_us: state.step_us,
+            stepped: state.stepped,
             round_trip_ns: state.newest.map_or(0, |probe| probe.received_ns - probe.sent_ns),
         })
     }
@@ -130,8 +130,9 @@ impl Shared {
         match state.filter.add(probe) {
             Verdict::Agrees => {}
             Verdict::Drifted => debug!("the redis clock changed its rate"),
-            Verdict::Stepped(size_us) => {
-                state.step_us = size_us;
+            Verdict::Stepped(Step { size_us, error_us }) => {
+                state.stepped.size_us += size_us;
+                state.stepped.error_us += error_us;
                 warn!("the redis clock was set by {size_us} µs");
             }
         }

@@ -44,6 +44,15 @@ struct Bounds {
     high_ns: i64,
 }
 
+/// How far the Redis clock was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Forwards, µs.
+    pub size_us: i64,
+    /// The bound of its error, µs.
+    pub error_us: i64,
+}
+
 /// What a probe has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -51,8 +60,8 @@ pub enum Verdict {
     Agrees,
     /// It contradicts them by no more than a changed drift explains: they are forgotten.
     Drifted,
-    /// The Redis clock was set, by this many µs: those before it are forgotten.
-    Stepped(i64),
+    /// The Redis clock was set: those before it are forgotten.
+    Stepped(Step),
 }
 
 /// Redis time as a linear function of local time.
@@ -163,7 +172,8 @@ impl Filter {
         if gap as f64 <= FASTEST_SLEW * (bounds.at_ns - newest.at_ns) as f64 {
             return Verdict::Drifted;
         }
-        Verdict::Stepped((bounds.middle_ns() - expected) / 1000)
+        let error_us = (error_ns + bounds.width_ns() / 2) / 1000 + 2;
+        Verdict::Stepped(Step { size_us: (bounds.middle_ns() - expected) / 1000, error_us })
     }
 
     /// The line at the newest probe. Where the drift has changed too much for all probes to agree, the older half goes,
@@ -386,7 +396,7 @@ mod tests {
                 prop_assert_eq!(filter.add(&server.probe(tick * 100 * MS, 20_000, 20_000)), Verdict::Agrees);
             }
             let verdict = filter.add(&server.probe((quiet + 1) * 100 * MS, 20_000, 20_000));
-            let Verdict::Stepped(found_us) = verdict else { return Err(TestCaseError::fail(format!("{verdict:?}"))) };
+            let Verdict::Stepped(Step { size_us: found_us, .. }) = verdict else { return Err(TestCaseError::fail(format!("{verdict:?}"))) };
             prop_assert!((found_us - size / 1000).abs() < 200, "{found_us} µs found, {size} ns made");
             for tick in 2..20 {
                 let now = (quiet + tick) * 100 * MS;

@@ -6,7 +6,7 @@ mod discipline;
 mod filter;
 
 pub use discipline::{ClockState, RedisClock, RedisTime, probe_once};
-pub use filter::{Filter, Line, Probe, Verdict};
+pub use filter::{Filter, Line, Probe, Step, Verdict};
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

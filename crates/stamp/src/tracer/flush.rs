@@ -143,7 +143,7 @@ impl Flusher {
         // One state of the clock for the whole flush: all its event times are told in one time scale.
         let clock = self.clock.as_ref().and_then(RedisClock::state);
         let scale = match &clock {
-            Some(clock) => match self.scale.number(clock, connection, time_to_live).await {
+            Some(clock) => match self.scale.number(clock, beats, connection, time_to_live).await {
                 Ok(scale) => scale,
                 Err(error) => {
                     self.books.put_back(marks);
