@@ -37,6 +37,15 @@ pub struct ApiserverArgs {
     pub max_body: usize,
 }
 
+/// Runs as a process of its own, until a signal ends it.
+///
+/// # Errors
+/// When its address is taken, and as those of [`run`].
+pub async fn start(args: ApiserverArgs) -> anyhow::Result<()> {
+    let shell = Shell::open("apiserver", &args.service).await?;
+    run(args, shell).await
+}
+
 /// Runs until the shell's shutdown, and then until every accepted message is enqueued and stamped.
 ///
 /// # Errors

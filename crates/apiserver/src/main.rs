@@ -1,6 +1,7 @@
 //! The apiserver as a process of its own.
 
 use clap::Parser;
+use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "apiserver: part of the reference pipeline of Stampede")]
@@ -10,8 +11,7 @@ struct Arguments {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Arguments { own } = Arguments::parse();
-    let shell = service::Shell::open("apiserver", &own.service).await?;
-    apiserver::run(own, shell).await
+    service::exit(apiserver::start(own).await)
 }

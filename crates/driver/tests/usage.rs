@@ -41,6 +41,18 @@ fn what_contradicts_itself() {
         ("chaos -d 0s", "give a longer one"),
         ("clock --duration 0s", "give at least 2ms"),
         ("compare a b --label x", "one name for each sweep"),
+        ("role pushserver --delivery at-least-once --qos 0", "give --qos 1 or 2"),
+        ("role pushserver --topic a/#", "+ and # are for subscribers"),
+        ("role pushserver --mqtt wss://me:hidden@h", "MQTT over WebSocket is not spoken here"),
+        ("role pushserver --mqtt http://h", "write mqtt://host:1883"),
+        ("role pushserver --mqtt-password-file /no/such", "cannot read --mqtt-password-file /no/such"),
+        ("role pushserver --delivery at-least-once --lease 0.5s", "give a time from 1s to 1h"),
+        ("role mqttclient --topic a/#/b", "no topic filter"),
+        ("role mqttclient --mqtt mqtts://h --mqtt-ca /no/such", "cannot read --mqtt-ca /no/such"),
+        ("role apiserver --listen 9001", "write 127.0.0.1:9001"),
+        ("role apiserver --listen ::1:9001", "is no address to listen on"),
+        ("role apiserver --listen localhost:65536", "up to 65535"),
+        ("sweep --prometheus-listen 9464", "or :9464 for whoever reaches it"),
     ] {
         refused(line, &[remedy]);
     }
@@ -98,6 +110,9 @@ fn arguments_in_any_bytes_panic_nowhere() {
         &["report"],
         &["compare", "a"],
         &["as-owner-of"],
+        &["role", "apiserver", "--redis"],
+        &["role", "pushserver", "--topic"],
+        &["role", "mqttclient", "--client-id"],
         &[],
     ] {
         // Each is wrong in another way as well, so that nothing is started.

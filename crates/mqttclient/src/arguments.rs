@@ -1,11 +1,10 @@
 //! The arguments of the subscriber, and what follows from them.
 
 use crate::arrivals::Memory;
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use rustix::system::uname;
 use service::ServiceArgs;
-use service::mqtt::{self, MqttArgs, QoS, parse_qos};
+use service::mqtt::{self, MqttArgs, QoS, parse_client_id, parse_filter, parse_qos};
 
 /// The group of clients that split the topic among themselves, unless named.
 const GROUP: &str = "stampede";
@@ -22,7 +21,7 @@ pub struct MqttclientArgs {
     pub mqtt: MqttArgs,
 
     /// The topic filter to subscribe to
-    #[arg(long, default_value = "/channel")]
+    #[arg(long, default_value = "/channel", value_parser = parse_filter)]
     pub topic: String,
 
     /// The highest quality of service to receive: 0, 1 or 2
@@ -35,7 +34,7 @@ pub struct MqttclientArgs {
 
     /// The client's name at the broker, which no other client has; unless given, a new one each time, or with a persistent
     /// session stampede-mqttclient-HOSTNAME
-    #[arg(long, value_name = "ID", env = "STAMPEDE_CLIENT_ID", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "ID", env = "STAMPEDE_CLIENT_ID", value_parser = parse_client_id)]
     pub client_id: Option<String>,
 
     /// Splits the topic with all other clients of this group: each message arrives at one of them

@@ -20,12 +20,20 @@ use tracing::warn;
 /// How long the broker may take to send what it still has once the shutdown has begun.
 const FINISH_WITHIN: Duration = Duration::from_secs(4);
 
+/// Runs as a process of its own, until a signal ends it.
+///
+/// # Errors
+/// When its address is taken, and as those of [`run`].
+pub async fn start(args: MqttclientArgs) -> anyhow::Result<()> {
+    let shell = Shell::open("mqttclient", &args.service).await?;
+    run(args, shell).await
+}
+
 /// Runs until the shell's shutdown, and then until everything received is stamped.
 ///
 /// # Errors
-/// When the topic is no topic filter, the broker's settings cannot be used, or the HTTP listener fails.
+/// When the broker's settings cannot be used, or the HTTP listener fails.
 pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
-    anyhow::ensure!(rumqttc::valid_filter(&args.topic), "--topic {:?} is no topic filter", args.topic);
     let broker = args.mqtt.broker()?;
     let (tracer, sessions) = (shell.tracer.clone(), args.sessions());
     let (bitmaps, life) = (Arc::new(Mutex::new(Bitmaps::default())), mqtt::client_id("mqttclient"));

@@ -1,6 +1,7 @@
 //! The mqttclient as a process of its own.
 
 use clap::Parser;
+use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 #[command(version, about = "mqttclient: part of the reference pipeline of Stampede")]
@@ -10,8 +11,7 @@ struct Arguments {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Arguments { own } = Arguments::parse();
-    let shell = service::Shell::open("mqttclient", &own.service).await?;
-    mqttclient::run(own, shell).await
+    service::exit(mqttclient::start(own).await)
 }

@@ -16,9 +16,8 @@ use experiment::{Event, Listener, Telling};
 use follow::Following;
 use load::Target;
 use remote::Remote;
-use service::Metrics;
+use service::{ListenAddress, ListenError, Metrics};
 use stamp::{LogStore, Path};
-use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -32,14 +31,6 @@ pub struct Prometheus {
 
 /// Tells people what happens.
 pub type Note = fn(&str);
-
-/// The address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; choose another address with --prometheus-listen")]
-pub struct ListenError {
-    address: SocketAddr,
-    source: std::io::Error,
-}
 
 /// While an experiment is under way.
 struct Running {
@@ -57,9 +48,9 @@ impl Prometheus {
     ///
     /// # Errors
     /// When the address cannot be listened on: that is known before the load.
-    pub async fn open(listen: Option<SocketAddr>, remote: Option<Target>, note: Note) -> Result<Self, ListenError> {
+    pub async fn open(listen: Option<ListenAddress>, remote: Option<Target>, note: Note) -> Result<Self, ListenError> {
         let listener = match listen {
-            Some(address) => Some(TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?),
+            Some(address) => Some(address.bind("--prometheus-listen").await?),
             None => None,
         };
         Ok(Self { listener, remote, note, running: None })

@@ -3,8 +3,9 @@
 use clap::{Args, ValueEnum};
 use rumqttc::QoS;
 use service::ServiceArgs;
-use service::mqtt::{MqttArgs, parse_qos};
+use service::mqtt::{MqttArgs, parse_qos, parse_topic};
 use service::queue::QueueArgs;
+use stamp::UsageError;
 use std::time::Duration;
 
 /// Arguments of the push server.
@@ -23,7 +24,7 @@ pub struct PushserverArgs {
     pub mqtt: MqttArgs,
 
     /// The topic that messages are published on
-    #[arg(long, default_value = "/channel")]
+    #[arg(long, default_value = "/channel", value_parser = parse_topic)]
     pub topic: String,
 
     /// Quality of service: 0, 1 or 2 [default: 0, or 1 with --delivery at-least-once]
@@ -93,28 +94,22 @@ impl PushserverArgs {
     /// The quality of service that was asked for, or follows from the rest.
     ///
     /// # Errors
-    /// When the delivery asked for cannot be had with it, or the topic is none to publish on.
-    pub(crate) fn checked_qos(&self) -> anyhow::Result<QoS> {
-        anyhow::ensure!(
-            rumqttc::valid_topic(&self.topic) && !self.topic.is_empty(),
-            "--topic {:?} is no topic to publish on: + and # are for subscribers",
-            self.topic
-        );
+    /// When the delivery asked for cannot be had with it.
+    pub(crate) fn checked_qos(&self) -> Result<QoS, UsageError> {
         let least = match self.delivery {
             Delivery::AtMostOnce => QoS::AtMostOnce,
             Delivery::AtLeastOnce => QoS::AtLeastOnce,
         };
         let qos = self.qos.unwrap_or(least);
-        anyhow::ensure!(
-            qos >= least,
-            "--qos 0 has no acknowledgements, which --delivery at-least-once needs: give --qos 1 or 2"
-        );
+        stamp::ensure_usage(qos >= least, || {
+            "--qos 0 has no acknowledgements, which --delivery at-least-once needs: give --qos 1 or 2".to_owned()
+        })?;
         Ok(qos)
     }
 }
 
 fn parse_lease(text: &str) -> Result<Duration, String> {
-    let lease = humantime::parse_duration(text).map_err(|error| format!("{error}: write it as in 10s"))?;
+    let lease = stamp::parse_duration(text)?;
     let allowed = Duration::from_secs(1)..=Duration::from_secs(3600);
     if allowed.contains(&lease) { Ok(lease) } else { Err("give a time from 1s to 1h".to_owned()) }
 }

@@ -47,6 +47,15 @@ const FINISH_WITHIN: Duration = Duration::from_secs(4);
 /// How long what was not published may take to get back to the queue.
 const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 
+/// Runs as a process of its own, until a signal ends it.
+///
+/// # Errors
+/// When its address is taken, and as those of [`run`].
+pub async fn start(args: PushserverArgs) -> anyhow::Result<()> {
+    let shell = Shell::open("pushserver", &args.service).await?;
+    run(args, shell).await
+}
+
 /// Runs until the shell's shutdown, and then until everything taken is published and stamped, or back in the queue.
 ///
 /// # Errors

@@ -4,15 +4,11 @@
 mod app;
 
 use app::{PATIENCE, TestApp, messages};
-use pushserver::PushserverArgs;
 use rumqttc::QoS;
-use service::Shell;
-use stack::{Mosquitto, Redis};
 use stamp::{RedisUrl, Stage, Wait};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn every_message_is_published_unchanged_at_each_quality_of_service() {
@@ -167,14 +163,4 @@ async fn a_redis_that_comes_back_is_popped_again() {
     app.redis.restart().await.unwrap();
     app.enqueue(&messages(0..1)).await;
     assert_eq!(subscriber.receive().await, messages(0..1)[0]);
-}
-
-#[tokio::test]
-async fn a_topic_with_wildcards_is_refused() {
-    let (redis, mosquitto) = tokio::try_join!(Redis::start(), Mosquitto::start()).unwrap();
-    let (redis_url, mqtt_url) = (redis.url(), mosquitto.url());
-    let args: PushserverArgs = service::parse(["--redis", &redis_url, "--mqtt", &mqtt_url, "--topic", "a/#"]).unwrap();
-    let shell = Shell::open_with("pushserver", &args.service, CancellationToken::new()).await.unwrap();
-    let error = pushserver::run(args, shell).await.unwrap_err().to_string();
-    assert!(error.contains("\"a/#\" is no topic to publish on"), "{error}");
 }

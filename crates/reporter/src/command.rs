@@ -24,7 +24,7 @@ pub struct ReportArgs {
     pub path: Option<Path>,
 
     /// A level is carried when its p99 of arrival latency is at most this [default: as the sweep had it, or 50ms]
-    #[arg(long, value_name = "TIME", value_parser = crate::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = stamp::parse_duration)]
     pub p99_limit: Option<Duration>,
 
     /// The folder for reports

@@ -6,7 +6,6 @@ mod chart;
 mod command;
 mod compare;
 mod destination;
-mod duration;
 mod export;
 mod html;
 mod interrupt;
@@ -20,13 +19,10 @@ mod usage;
 pub use command::{Made, ReportArgs, parse_path, report};
 pub use compare::{CompareArgs, compare};
 pub use destination::Destination;
-pub use duration::parse_duration;
 pub use export::write_hgrm;
 pub use interrupt::{INTERRUPTED, exit_on_signal};
 pub use log_store::LogStoreArgs;
 pub use output::{Output, OutputError};
 pub use thresholds::{Judge, THRESHOLD_MISSED, ThresholdArgs, ThresholdError};
 pub use transfer::{ExportArgs, ImportArgs, ImportError, export, import};
-pub use usage::{
-    IDLE_IN_REPORTS, Idle, UsageError, WRONG_USAGE, ensure_usage, exit_code, is_given, is_set, refuse_idle,
-};
+pub use usage::{IDLE_IN_REPORTS, Idle, exit_code, is_given, is_set, refuse_idle};

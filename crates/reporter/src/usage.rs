@@ -4,23 +4,8 @@ use crate::ThresholdError;
 use analysis::CompareError;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use stamp::{UsageError, WRONG_USAGE};
 use std::path::Path;
-
-/// The exit code of wrong usage, which is clap's.
-pub const WRONG_USAGE: u8 = 2;
-
-/// What was asked for cannot be done: what, why, and what to write instead.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
-
-/// An error of wrong usage unless `holds`.
-///
-/// # Errors
-/// What `told` says.
-pub fn ensure_usage(holds: bool, told: impl FnOnce() -> String) -> Result<(), UsageError> {
-    if holds { Ok(()) } else { Err(UsageError(told())) }
-}
 
 /// The exit code that an error ends a program with: 2 where it is of usage, however it has been wrapped, else 1.
 #[must_use]

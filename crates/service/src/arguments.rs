@@ -1,17 +1,17 @@
 //! The arguments that every service understands.
 
+use crate::ListenAddress;
 use clap::{Args, ValueEnum};
 use stamp::{ClockMode, RedisArgs, RedisUrl, SampleEvery};
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 /// Arguments of every service. Secrets in addresses are better given by environment than on the command line.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceArgs {
-    /// Where the service answers HTTP: /healthz, /readyz, /metrics, and its own paths; port 0 takes a free one
+    /// Where the service answers HTTP: /healthz, /readyz, /metrics, and its own paths; :PORT is every address of this machine, port 0 a free one
     #[arg(long, value_name = "ADDRESS", env = "STAMPEDE_LISTEN", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
+    pub listen: ListenAddress,
 
     /// How many HTTP connections may be open; more wait to be accepted
     #[arg(long, value_name = "N", env = "STAMPEDE_MAX_CONNECTIONS", default_value = "10000")]

@@ -6,8 +6,9 @@ use crate::scheduling::prefer_batches;
 use crate::{HttpLimits, Readiness, Scheduling, ServiceArgs, health_routes, shutdown_on_signal, telemetry};
 use anyhow::Context;
 use axum::Router;
-use stamp::{Tracer, TracerOptions};
+use stamp::{Tracer, TracerOptions, UsageError, WRONG_USAGE};
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -59,9 +60,7 @@ impl Shell {
         args: &ServiceArgs,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(args.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}: choose another address with --listen", args.listen))?;
+        let listener = args.listen.bind("--listen").await?;
         let version = env!("CARGO_PKG_VERSION");
         let options = TracerOptions {
             every: args.every,
@@ -108,6 +107,15 @@ impl Shell {
         announcement.abort();
         Ok(())
     }
+}
+
+/// The exit code of a service, whose error is told.
+#[allow(clippy::print_stderr)]
+#[must_use]
+pub fn exit(done: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("error: {error:#}");
+    ExitCode::from(if error.is::<UsageError>() { WRONG_USAGE } else { 1 })
 }
 
 /// Brings the last stamps and counts to the log store, under a deadline, and takes the service out of the registry.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// A password that has to be written otherwise in an address.
@@ -142,7 +143,7 @@ async fn errors_name_the_remedy_and_no_secret() {
     let unknown = error(&format!("mqtts://me:secret@localhost:{tls}"), Version::V3, "other.pem").await;
     assert!(unknown.contains("is not trusted") && unknown.contains("--mqtt-ca"), "{unknown}");
     let name = error(&format!("mqtts://me:secret@127.0.0.1:{tls}"), Version::V3, "ca.pem").await;
-    assert!(name.contains("is not trusted") && name.contains("write the host as the certificate does"), "{name}");
+    assert!(name.contains("is not trusted") && name.contains("use the name that it has"), "{name}");
     let no_tls = error(&format!("mqtts://me:secret@localhost:{plain}"), Version::V3, "ca.pem").await;
     assert!(no_tls.contains("is this its port for TLS?"), "{no_tls}");
     let [nobody, _] = free_ports();
@@ -168,4 +169,52 @@ async fn a_persistent_session_is_known_again() {
             assert!(!connection.session_present);
         }
     }
+}
+
+/// Answers each connection with some bytes, and then closes it or holds it without reading.
+async fn faulty(answer: &'static [u8], closes: bool) -> Broker {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // CONNECT is read, so that the end of the connection is no reset.
+            let _ = stream.read(&mut [0; 1024]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+            if !closes {
+                held.push(stream);
+            }
+        }
+    });
+    Broker::new(url.parse().unwrap(), Version::V3, None).unwrap()
+}
+
+#[tokio::test]
+async fn a_broker_that_stops_half_way_is_told_and_given_up() {
+    const CONNACK: &[u8] = &[0x20, 2, 0, 0];
+    let refused = async |answer, closes| connect(&faulty(answer, closes).await).await.unwrap_err().to_string();
+    let stops_reading = async {
+        let Connection { mut writer, .. } = connect(&faulty(CONNACK, false).await).await.unwrap();
+        // More than the sockets between them hold.
+        for _ in 0..64 {
+            writer.publish("t", QoS::AtMostOnce, 0, false, &vec![0; 1 << 20]).unwrap();
+        }
+        writer.flush().await.unwrap_err().to_string()
+    };
+    let (nothing, half, half_and_end, end, garbage, stalled) = tokio::join!(
+        refused(b"", false),
+        refused(&CONNACK[..2], false),
+        refused(&CONNACK[..2], true),
+        refused(b"", true),
+        refused(b"\xff\xff\xff\xff\xff", false),
+        stops_reading
+    );
+    for silent in [nothing, half, stalled] {
+        assert_eq!(silent, "the mqtt broker has been silent for 10 s");
+    }
+    for lost in [half_and_end, end] {
+        assert!(lost.starts_with("the connection to the mqtt broker is gone: "), "{lost}");
+    }
+    assert!(garbage.starts_with("the mqtt broker sent something that is no MQTT: "), "{garbage}");
 }

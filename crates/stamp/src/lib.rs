@@ -11,6 +11,8 @@
 mod certificate;
 pub mod clock;
 mod connection;
+#[cfg(feature = "clap")]
+mod duration;
 mod entry;
 mod envelope;
 mod id;
@@ -23,11 +25,15 @@ mod run;
 mod sampling;
 mod stage;
 mod tracer;
+#[cfg(feature = "clap")]
+mod usage;
 
 pub use certificate::certificate_remedy;
 #[cfg(feature = "clap")]
 pub use connection::RedisArgs;
 pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Refusal, Secret, StoreError, Wait};
+#[cfg(feature = "clap")]
+pub use duration::parse_duration;
 pub use entry::{EntryError, Stamp};
 pub use envelope::{Envelope, EnvelopeError};
 pub use id::{IdOutOfRange, MsgId};
@@ -40,3 +46,5 @@ pub use stage::{InvalidPath, InvalidStage, Path, Stage};
 pub use tracer::{
     ClockMode, CounterHandle, Figures, Observer, RunTrace, SlotFigures, StageHandle, Tracer, TracerOptions,
 };
+#[cfg(feature = "clap")]
+pub use usage::{UsageError, WRONG_USAGE, ensure_usage};

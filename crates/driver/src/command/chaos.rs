@@ -68,7 +68,7 @@ struct Shape {
 }
 
 pub(crate) async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
-    reporter::ensure_usage(!args.duration.is_zero(), || {
+    stamp::ensure_usage(!args.duration.is_zero(), || {
         "--duration 0s leaves no time for a fault: give a longer one".to_owned()
     })?;
     let shutdown = shutdown_on_signal()?;

@@ -1,7 +1,7 @@
 //! Wrong usage of a sweep that clap cannot see.
 
 use super::sweep::{Generator, SweepArgs};
-use reporter::{UsageError, ensure_usage};
+use stamp::{UsageError, ensure_usage};
 use std::time::Duration;
 
 /// Levels of one sweep at most.

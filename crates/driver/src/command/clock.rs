@@ -53,7 +53,7 @@ struct Gathered {
 
 pub(crate) async fn run(mut args: ClockArgs) -> anyhow::Result<ExitCode> {
     args.redis = args.redis_args.reach(&args.redis);
-    reporter::ensure_usage(args.duration >= PERIOD, || {
+    stamp::ensure_usage(args.duration >= PERIOD, || {
         "--duration is too short to read a clock: give at least 2ms".to_owned()
     })?;
     LogStore::connect(&args.redis).await?;

@@ -1,7 +1,8 @@
 //! Options that would do nothing beside the others: each is refused, with the reason.
 
 use clap::ArgMatches;
-use reporter::{IDLE_IN_REPORTS, Idle, UsageError, is_given, is_set, refuse_idle};
+use reporter::{IDLE_IN_REPORTS, Idle, is_given, is_set, refuse_idle};
+use stamp::UsageError;
 
 /// Refuses a command line on which something would be ignored.
 ///

@@ -10,8 +10,9 @@ use load::{
     Arrivals, Endpoint, Header, LIVE_PERIOD, LoadPlan, Method, RequestOptions, StatusSet, Target, Template, Tracing,
     Trust, watched,
 };
-use reporter::{Destination, ensure_usage};
+use reporter::Destination;
 use service::shutdown_on_signal;
+use stamp::ensure_usage;
 use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -196,7 +197,7 @@ impl ShapeArgs {
 
 /// Reads a duration such as `10s`, `1.5s`, `200ms` or `1m 30s`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    reporter::parse_duration(text)
+    stamp::parse_duration(text)
 }
 
 /// Reads a rate.

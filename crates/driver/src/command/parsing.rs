@@ -18,7 +18,7 @@ pub(crate) fn parse(command: Command) -> Result<ArgMatches, ExitCode> {
 
 /// Tells what is wrong, as clap does, and gives its exit code.
 pub(crate) fn refuse(error: Error) -> ExitCode {
-    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(reporter::WRONG_USAGE));
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(stamp::WRONG_USAGE));
     if error.use_stderr() {
         output::note(told(error).trim_end());
     } else {

@@ -4,8 +4,8 @@ use anyhow::Context;
 use clap::Args;
 use experiment::Site;
 use load::Target;
-use reporter::UsageError;
 use stack::StackOptions;
+use stamp::UsageError;
 use stamp::{RedisArgs, RedisUrl, SampleEvery};
 
 /// Arguments that shape the local stack.

@@ -3,15 +3,15 @@
 use crate::output;
 use clap::Args;
 use load::Target;
-use prometheus::{ListenError, Prometheus};
-use std::net::SocketAddr;
+use prometheus::Prometheus;
+use service::{ListenAddress, ListenError};
 use std::str::FromStr;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PrometheusArgs {
     /// Serve the figures of the current level to Prometheus at `http://ADDRESS/metrics`
     #[arg(long, value_name = "ADDRESS")]
-    prometheus_listen: Option<SocketAddr>,
+    prometheus_listen: Option<ListenAddress>,
 
     /// Send them every second to Prometheus remote write, for example `http://127.0.0.1:9090/api/v1/write`
     #[arg(
@@ -43,7 +43,7 @@ impl PrometheusArgs {
     /// # Errors
     /// When the address cannot be listened on.
     pub(crate) async fn open(&self) -> Result<Prometheus, ListenError> {
-        Prometheus::open(self.prometheus_listen, self.remote_write.0.clone(), output::note).await
+        Prometheus::open(self.prometheus_listen.clone(), self.remote_write.0.clone(), output::note).await
     }
 }
 

@@ -4,7 +4,6 @@ use apiserver::ApiserverArgs;
 use clap::Subcommand;
 use mqttclient::MqttclientArgs;
 use pushserver::PushserverArgs;
-use service::Shell;
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
@@ -24,18 +23,9 @@ pub(crate) enum Role {
 impl Role {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Role::Apiserver(args) => {
-                let shell = Shell::open("apiserver", &args.service).await?;
-                apiserver::run(args, shell).await?;
-            }
-            Role::Pushserver(args) => {
-                let shell = Shell::open("pushserver", &args.service).await?;
-                pushserver::run(args, shell).await?;
-            }
-            Role::Mqttclient(args) => {
-                let shell = Shell::open("mqttclient", &args.service).await?;
-                mqttclient::run(args, shell).await?;
-            }
+            Role::Apiserver(args) => apiserver::start(args).await?,
+            Role::Pushserver(args) => pushserver::start(args).await?,
+            Role::Mqttclient(args) => mqttclient::start(args).await?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
 //! `--every`: a number, or `auto`, which a sweep over the private pipeline resolves before anything starts.
 
 use experiment::Setting;
-use reporter::UsageError;
+use stamp::UsageError;
 use stamp::{InvalidSampleEvery, SampleEvery};
 use std::str::FromStr;
 use std::time::Duration;

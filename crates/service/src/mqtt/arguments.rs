@@ -1,9 +1,13 @@
 //! The broker on the command line.
 
-use super::broker::{Broker, BrokerError, Version};
+use super::broker::Broker;
+use super::encode;
+use super::error::BrokerError;
 use super::url::BrokerUrl;
+use super::version::Version;
 use clap::Args;
 use rumqttc::QoS;
+use stamp::UsageError;
 use std::path::PathBuf;
 
 /// The variable that holds the password. There is no option for it: command lines can be read by every user of a machine.
@@ -45,8 +49,8 @@ impl MqttArgs {
     ///
     /// # Errors
     /// When a file cannot be read, TLS cannot be set up, or a password has no user.
-    pub fn broker(&self) -> Result<Broker, BrokerError> {
-        self.broker_with(std::env::var(PASSWORD).ok())
+    pub fn broker(&self) -> Result<Broker, UsageError> {
+        self.broker_with(std::env::var(PASSWORD).ok()).map_err(|error| UsageError(error.to_string()))
     }
 
     fn broker_with(&self, environment: Option<String>) -> Result<Broker, BrokerError> {
@@ -78,6 +82,43 @@ pub fn parse_qos(text: &str) -> Result<QoS, String> {
         "2" => Ok(QoS::ExactlyOnce),
         _ => Err("give 0 (at most once), 1 (at least once) or 2 (exactly once)".to_owned()),
     }
+}
+
+/// Reads a topic to publish on from the command line.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub fn parse_topic(text: &str) -> Result<String, String> {
+    if text.is_empty() || !rumqttc::valid_topic(text) {
+        return Err("no topic to publish on: + and # are for subscribers".to_owned());
+    }
+    short("topic", text)
+}
+
+/// Reads a topic filter to subscribe to from the command line.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub fn parse_filter(text: &str) -> Result<String, String> {
+    if !rumqttc::valid_filter(text) {
+        return Err("no topic filter: + and # stand for whole levels, # for the last ones".to_owned());
+    }
+    short("topic filter", text)
+}
+
+/// Reads a client id from the command line.
+///
+/// # Errors
+/// A text that says what is wrong.
+pub fn parse_client_id(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("an empty client id is none: leave the option out for a new one".to_owned());
+    }
+    short("client id", text)
+}
+
+fn short(what: &'static str, text: &str) -> Result<String, String> {
+    encode::short(what, text).map(str::to_owned).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -122,6 +163,19 @@ mod tests {
         assert!(missing.starts_with("cannot read --mqtt-password-file /no/such: "), "{missing}");
         let missing = error(&["--mqtt", "mqtts://h", "--mqtt-ca", "/no/such"], None);
         assert!(missing.starts_with("cannot read --mqtt-ca /no/such: "), "{missing}");
+    }
+
+    #[test]
+    fn what_fits_no_packet_is_refused_before_anything_runs() {
+        let long = "x".repeat(65_536);
+        for told in [parse_topic(&long), parse_filter(&long), parse_client_id(&long)] {
+            assert!(told.unwrap_err().contains("longer than 65535 bytes"));
+        }
+        assert!(parse_topic(&long[1..]).is_ok());
+        assert!(parse_topic("a/+").is_err() && parse_filter("a/#/b").is_err() && parse_client_id("").is_err());
+        let args: MqttArgs = crate::parse(["--mqtt", "mqtt://me@h"]).unwrap();
+        let error = args.broker_with(Some(long)).unwrap_err().to_string();
+        assert!(error.starts_with("the password is longer than 65535 bytes"), "{error}");
     }
 
     #[test]

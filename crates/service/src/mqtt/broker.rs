@@ -1,26 +1,15 @@
 //! Which broker, and how it is spoken to.
 
-use super::encode::Unsendable;
+use super::encode::{self, Login};
+use super::error::BrokerError;
 use super::tls;
 use super::url::{BrokerUrl, Place};
-use clap::ValueEnum;
+use super::version::Version;
 use rustls::pki_types::ServerName;
 use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// The version of MQTT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Version {
-    /// What every broker speaks.
-    #[default]
-    #[value(name = "3.1.1", aliases = ["3", "311"])]
-    V3,
-    /// The broker tells its limits, and why it refuses something.
-    #[value(name = "5", alias = "5.0")]
-    V5,
-}
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Everything that a connection needs to know about a broker. Shown without its secrets.
 #[derive(Clone)]
@@ -29,57 +18,14 @@ pub struct Broker {
     pub(super) version: Version,
     pub(super) login: Option<Login>,
     pub(super) tls: Option<Tls>,
-}
-
-#[derive(Clone)]
-pub(super) struct Login {
-    pub(super) user: String,
-    pub(super) password: String,
+    /// Which of the addresses of its name is asked first.
+    turn: Arc<AtomicUsize>,
 }
 
 #[derive(Clone)]
 pub(super) struct Tls {
     pub(super) config: Arc<rustls::ClientConfig>,
     pub(super) name: ServerName<'static>,
-}
-
-/// The broker's settings cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BrokerError {
-    /// A file cannot be read.
-    #[error("cannot read {option} {}: {cause}", path.display())]
-    File {
-        /// The option that names it.
-        option: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-    /// The file of certificate authorities is none.
-    #[error("--mqtt-ca {} holds no usable certificate ({cause}): give the authorities' certificates as PEM", path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-    },
-    /// The machine trusts nobody.
-    #[error("this machine has no certificate authorities: name the broker's with --mqtt-ca")]
-    NoAuthorities,
-    /// Nobody's certificate can be checked against this host name.
-    #[error("{0:?} is no host name that a certificate could be issued for: write mqtts://host:8883")]
-    Host(String),
-    /// The password of nobody.
-    #[error("a password for the mqtt broker needs a user: give STAMPEDE_MQTT_USER, or mqtt://user@host")]
-    NoUser,
-    /// rustls will not have it.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
-    /// It does not fit a packet.
-    #[error(transparent)]
-    Unsendable(#[from] Unsendable),
 }
 
 impl Broker {
@@ -97,17 +43,32 @@ impl Broker {
             Place::Tcp { .. } | Place::Unix { .. } => None,
         };
         let (user, password) = (url.user.clone(), url.password.clone());
-        Self { url, version, login: None, tls }.with_login(user, password)
+        Self { url, version, login: None, tls, turn: Arc::default() }.with_login(user, password)
     }
 
     /// The same broker, to another user.
     pub(super) fn with_login(mut self, user: Option<String>, password: Option<String>) -> Result<Self, BrokerError> {
         self.login = match (user, password) {
-            (Some(user), password) => Some(Login { user, password: password.unwrap_or_default() }),
+            (Some(user), password) => {
+                let password = password.unwrap_or_default();
+                encode::short("user name", &user)?;
+                encode::short("password", &password)?;
+                Some(Login { user, password })
+            }
             (None, Some(password)) if !password.is_empty() => return Err(BrokerError::NoUser),
             (None, _) => None,
         };
         Ok(self)
+    }
+
+    /// Which of so many addresses is asked first.
+    pub(super) fn turn(&self, addresses: usize) -> usize {
+        self.turn.load(Ordering::Relaxed) % addresses.max(1)
+    }
+
+    /// The address asked first did not serve: the next connection begins with the one behind it.
+    pub(super) fn give_turn_on(&self) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Where it is.
@@ -120,15 +81,6 @@ impl Broker {
     #[must_use]
     pub fn version(&self) -> Version {
         self.version
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Version::V3 => "3.1.1",
-            Version::V5 => "5",
-        })
     }
 }
 

@@ -1,20 +1,18 @@
 //! A connection: its beginning, and its two halves.
 
-use super::broker::{Broker, Version};
+use super::broker::Broker;
 use super::decode::decode;
 use super::encode::{self, Connect, Outgoing, Unsendable};
-use super::error::MqttError;
+use super::error::{MqttError, PATIENCE};
 use super::packet::Packet;
 use super::stream::{self, ReadHalf, WriteHalf};
+use super::version::Version;
 use bytes::BytesMut;
 use rumqttc::QoS;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// How long a connection may take, and how long a write may stall before the broker counts as away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often a silent connection is pinged, unless the broker wants it more often ([`Connection::ping_period`]). The broker
 /// is told twice this.
@@ -71,7 +69,11 @@ pub struct MqttWriter {
 /// # Errors
 /// When the broker is away, refuses, or does not answer within 10 s.
 pub async fn connect(broker: &Broker, session: &Session) -> Result<Connection, MqttError> {
-    timeout(PATIENCE, handshake(broker, session)).await.map_err(|_| MqttError::Silent)?
+    let connected = timeout(PATIENCE, handshake(broker, session)).await.unwrap_or(Err(MqttError::Silent));
+    if connected.is_err() {
+        broker.give_turn_on();
+    }
+    connected
 }
 
 async fn handshake(broker: &Broker, session: &Session) -> Result<Connection, MqttError> {

@@ -1,8 +1,8 @@
 //! From bytes to packets. Pure, and safe with whatever comes: a broker's address may be that of something else.
 
-use super::broker::Version;
 use super::encode::LARGEST_PACKET;
 use super::packet::{ConnAck, Packet, Publish};
+use super::version::Version;
 use bytes::{Buf, Bytes, BytesMut};
 use rumqttc::QoS;
 use rumqttc::v5::mqttbytes::v5 as rumqttc_v5;

@@ -1,6 +1,6 @@
 //! From packets to bytes.
 
-use super::broker::{Login, Version};
+use super::version::Version;
 use bytes::{BufMut, BytesMut};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4 as rumqttc_v4;
@@ -33,6 +33,13 @@ pub enum Unsendable {
     /// rumqttc will not write it.
     #[error("the {0} packet cannot be made")]
     Packet(&'static str),
+}
+
+/// Who we say that we are.
+#[derive(Clone)]
+pub(super) struct Login {
+    pub(super) user: String,
+    pub(super) password: String,
 }
 
 /// What CONNECT says.
@@ -204,7 +211,7 @@ fn put_length(mut length: usize, buffer: &mut BytesMut) {
     }
 }
 
-fn short<'a>(what: &'static str, text: &'a str) -> Result<&'a str, Unsendable> {
+pub(super) fn short<'a>(what: &'static str, text: &'a str) -> Result<&'a str, Unsendable> {
     if text.len() > usize::from(u16::MAX) { Err(Unsendable::TooLong(what)) } else { Ok(text) }
 }
 

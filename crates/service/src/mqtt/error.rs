@@ -1,12 +1,55 @@
 //! What can go wrong between us and a broker, and what to do about it.
 
-use super::broker::Version;
-use super::connection::PATIENCE;
 use super::decode::ProtocolError;
 use super::encode::Unsendable;
 use super::packet::Packet;
 use super::url::BrokerUrl;
+use super::version::Version;
 use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a connection may take, and how long a write may stall before the broker counts as away.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The broker's settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// A file cannot be read.
+    #[error("cannot read {option} {}: {cause}", path.display())]
+    File {
+        /// The option that names it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file of certificate authorities is none.
+    #[error("--mqtt-ca {} holds no usable certificate ({cause}): give the authorities' certificates as PEM", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// The machine trusts nobody.
+    #[error("this machine has no certificate authorities: name the broker's with --mqtt-ca")]
+    NoAuthorities,
+    /// Nobody's certificate can be checked against this host name.
+    #[error("{0:?} is no host name that a certificate could be issued for: write mqtts://host:8883")]
+    Host(String),
+    /// The password of nobody.
+    #[error("a password for the mqtt broker needs a user: give STAMPEDE_MQTT_USER, or mqtt://user@host")]
+    NoUser,
+    /// rustls will not have it.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// It does not fit a packet.
+    #[error(transparent)]
+    Unsendable(#[from] Unsendable),
+}
 
 /// The broker cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +59,8 @@ pub enum MqttError {
     Connect(BrokerUrl, #[source] io::Error),
     /// The broker's certificate proves nothing to us.
     #[error(
-        "the certificate of the mqtt broker at {0} is not trusted ({1}): name the authority that issued it with --mqtt-ca, \
-         and write the host as the certificate does"
+        "the certificate of the mqtt broker at {0} is not trusted ({1}): {remedy} (option: --mqtt-ca FILE)",
+        remedy = certificate_remedy(.1)
     )]
     Certificate(BrokerUrl, #[source] io::Error),
     /// No TLS came about.
@@ -69,6 +112,14 @@ impl MqttError {
             _ => false,
         }
     }
+}
+
+/// What to do about a certificate that is not trusted.
+fn certificate_remedy(error: &io::Error) -> &'static str {
+    let fault = error.get_ref().and_then(|cause| cause.downcast_ref());
+    fault
+        .and_then(stamp::certificate_remedy)
+        .unwrap_or("name the authority that issued it, and write the host as the certificate does")
 }
 
 /// Codes of CONNACK: those of MQTT 3.1.1 are below 6, those of MQTT 5 above 0x7f.

@@ -15,16 +15,18 @@ mod packet;
 mod stream;
 mod tls;
 mod url;
+mod version;
 
-pub use arguments::{MqttArgs, parse_qos};
-pub use broker::{Broker, BrokerError, Version};
+pub use arguments::{MqttArgs, parse_client_id, parse_filter, parse_qos, parse_topic};
+pub use broker::Broker;
 pub use connection::{Connection, MqttReader, MqttWriter, PING_PERIOD, Session, client_id, connect};
 pub use decode::{ProtocolError, decode};
 pub use encode::Unsendable;
-pub use error::MqttError;
+pub use error::{BrokerError, MqttError};
 pub use packet::{ConnAck, Packet, Publish};
 pub use rumqttc::QoS;
 pub use url::{BrokerUrl, InvalidBrokerUrl};
+pub use version::Version;
 
 #[cfg(test)]
 mod tests;

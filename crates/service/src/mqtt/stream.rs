@@ -2,13 +2,15 @@
 //! predictable branch for each read and write.
 
 use super::broker::Broker;
-use super::error::MqttError;
+use super::error::{MqttError, PATIENCE};
 use super::tls;
 use super::url::Place;
 use bytes::BytesMut;
 use std::io;
+use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
-use tokio::net::{TcpStream, UnixStream, tcp, unix};
+use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -35,7 +37,8 @@ pub(super) async fn open(broker: &Broker) -> Result<(ReadHalf, WriteHalf), MqttE
         }
         Place::Tcp { host, port } | Place::Tls { host, port } => (host.as_str(), *port),
     };
-    let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+    let addresses: Vec<_> = lookup_host((host, port)).await.map_err(unreachable)?.collect();
+    let stream = dial(&addresses, broker.turn(addresses.len())).await.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(unreachable)?;
     let Some(settings) = &broker.tls else {
         let (reader, writer) = stream.into_split();
@@ -51,6 +54,20 @@ pub(super) async fn open(broker: &Broker) -> Result<(ReadHalf, WriteHalf), MqttE
     })?;
     let (reader, writer) = split(stream);
     Ok((ReadHalf::Tls(reader), WriteHalf::Tls(writer)))
+}
+
+/// Connects to one of the addresses of a name, from the one at `turn` on: where one does not answer, the next is asked in time.
+async fn dial(addresses: &[SocketAddr], turn: usize) -> io::Result<TcpStream> {
+    let within = PATIENCE / u32::try_from(addresses.len().clamp(1, 3) + 1).unwrap_or(1);
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses[turn..].iter().chain(&addresses[..turn]) {
+        let late = || io::Error::from(io::ErrorKind::TimedOut);
+        match timeout(within, TcpStream::connect(address)).await.unwrap_or_else(|_| Err(late())) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 impl ReadHalf {
@@ -80,5 +97,23 @@ impl WriteHalf {
             WriteHalf::Tls(stream) => stream.flush().await,
             WriteHalf::Tcp(_) | WriteHalf::Unix(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn the_next_address_is_asked_where_one_does_not_answer() {
+        let open = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let addresses = [closed, open.local_addr().unwrap()];
+        for turn in 0..2 {
+            assert_eq!(dial(&addresses, turn).await.unwrap().peer_addr().unwrap(), addresses[1]);
+        }
+        assert_eq!(dial(&addresses[..1], 0).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(dial(&[], 0).await.unwrap_err().to_string(), "the name has no address");
     }
 }

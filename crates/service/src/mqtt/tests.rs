@@ -1,9 +1,10 @@
 //! The codec: what it writes it reads again, and whatever else comes is refused without a panic.
 
-use super::broker::{Login, Version};
 use super::decode::{ProtocolError, decode};
+use super::encode::Login;
 use super::encode::{self, Connect, LARGEST_PACKET, Outgoing, Unsendable};
 use super::packet::{Packet, Publish};
+use super::version::Version;
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use rumqttc::QoS;

@@ -1,6 +1,6 @@
 //! TLS for `mqtts`: rustls with ring, the machine's own certificate authorities or the user's.
 
-use super::broker::BrokerError;
+use super::error::BrokerError;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

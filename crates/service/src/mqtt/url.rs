@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where a broker is, and perhaps who we are: `mqtt://[user[:password]@]host[:port]`, `mqtts://…` for TLS, or
-/// `mqtt+unix:///path/of/socket`. In user, password and path, `%40` stands for `@` and so on. Shown without its secrets.
+/// `mqtt+unix:///path/of/socket`. `tcp://` means `mqtt://`; `ssl://` and `tls://` mean `mqtts://`. In user, password and path, `%40` stands for `@` and so on. Shown without its secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
     pub(super) place: Place,
@@ -27,6 +27,11 @@ pub enum InvalidBrokerUrl {
     /// It has another form.
     #[error("{0:?} is no broker address: write mqtt://host:1883, mqtts://host:8883 or mqtt+unix:///path/of/socket")]
     Form(String),
+    /// It is for browsers.
+    #[error(
+        "MQTT over WebSocket is not spoken here: write the broker's address for plain MQTT (mqtt://host:1883) or TLS (mqtts://host:8883)"
+    )]
+    WebSocket,
     /// A percent sign is followed by no two hexadecimal digits, or what they stand for is no UTF-8.
     #[error("the {0} of the broker address cannot be read: write % as %25, @ as %40, : as %3A and / as %2F")]
     Escape(&'static str),
@@ -48,11 +53,17 @@ impl FromStr for BrokerUrl {
 
     fn from_str(url: &str) -> Result<Self, InvalidBrokerUrl> {
         let invalid = || InvalidBrokerUrl::Form(url.rsplit_once('@').map_or(url, |(_, host)| host).to_owned());
-        let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
+        let (scheme, rest) = url.trim().split_once("://").ok_or_else(invalid)?;
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" | "tcp" => "mqtt",
+            "mqtts" | "ssl" | "tls" => "mqtts",
+            "mqtt+unix" => "mqtt+unix",
+            "ws" | "wss" => return Err(InvalidBrokerUrl::WebSocket),
+            _ => return Err(invalid()),
+        };
         let (login, address) = match scheme {
             "mqtt" | "mqtts" => split_login(rest, rest.rfind('@')),
-            "mqtt+unix" => split_login(rest, if rest.starts_with('/') { None } else { rest.find("@/") }),
-            _ => return Err(invalid()),
+            _ => split_login(rest, if rest.starts_with('/') { None } else { rest.find("@/") }),
         };
         let place = match scheme {
             "mqtt+unix" if address.starts_with('/') && address.len() > 1 => {
@@ -142,6 +153,10 @@ mod tests {
             ("mqtt://[::1]", "mqtt://[::1]:1883"),
             ("mqtts://broker", "mqtts://broker:8883"),
             ("mqtts://me@[::1]:9", "mqtts://[::1]:9"),
+            ("TCP://broker", "mqtt://broker:1883"),
+            ("ssl://me:pa/s?s#@broker", "mqtts://broker:8883"),
+            ("tls://broker:1", "mqtts://broker:1"),
+            (" Mqtt://[fe80::1%eth0]:1883", "mqtt://[fe80::1%eth0]:1883"),
             ("mqtt+unix:///run/mosquitto.sock", "mqtt+unix:///run/mosquitto.sock"),
             ("mqtt+unix://me:secret@/run/a@b%20c", "mqtt+unix:///run/a@b c"),
         ] {
@@ -173,6 +188,12 @@ mod tests {
     }
 
     #[test]
+    fn brokers_for_browsers_are_told_apart() {
+        let error = "wss://me:secret@broker/mqtt".parse::<BrokerUrl>().unwrap_err();
+        assert_eq!(error, InvalidBrokerUrl::WebSocket);
+    }
+
+    #[test]
     fn user_and_password_are_unescaped() {
         let login = |url: &str| url.parse::<BrokerUrl>().map(|url| (url.user, url.password));
         let some = |text: &str| Some(text.to_owned());
@@ -193,7 +214,7 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        for url in ["tcp://me:secret@x", "mqtt://me:secret%@x", "mqtt://me:secret@x:port", "mqtt+unix://me:secret@run"]
+        for url in ["http://me:secret@x", "mqtt://me:secret%@x", "mqtt://me:secret@x:port", "mqtt+unix://me:secret@run"]
         {
             let error = url.parse::<BrokerUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
