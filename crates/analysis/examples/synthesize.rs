@@ -1,5 +1,5 @@
 //! Makes up the stamps of one load: a file of raw stamps, and on request the same entries as plain lines of JSON, a file for each stage, for
-//! other programs to read. `scripts/bench-report` measures with it.
+//! other programs to read. `scripts/bench report` measures with it.
 //!
 //!     cargo run --release -p analysis --example synthesize -- --stamps 10000000 --raw big.stamps.lz4 --ndjson big/
 

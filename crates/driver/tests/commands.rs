@@ -453,6 +453,18 @@ fn even_sigkill_leaves_no_process() {
 }
 
 #[test]
+fn a_command_beside_the_stack_finds_it_and_gives_its_exit_code() {
+    let script =
+        r#""$DRIVER" load "$API" -n 20 -c 2 --json; [ -d "/proc/$PID_REDIS" ] && echo "$REDIS $MQTT $QUEUE"; exit 7"#;
+    let output = run(&["stack", "--", "sh", "-c", script]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{told} {}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("\"accepted\":20,") && told.contains("\nredis://127.0.0.1:"), "{told}");
+    let missing = run(&["stack", "--", "/no/such/program"]);
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("cannot run /no/such/program"));
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_part_that_dies_ends_the_stack_with_its_name() {
     let mut child = driver(&["stack", "--json"])

@@ -1,4 +1,4 @@
-//! A bare axum server that answers each POST with its body: what `scripts/bench-load` loads. It prints its address.
+//! A bare axum server that answers each POST with its body: what `scripts/bench load` loads. It prints its address.
 
 #![allow(clippy::print_stdout, reason = "whoever starts it reads the address")]
 

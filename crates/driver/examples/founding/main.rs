@@ -1,6 +1,6 @@
 //! The founding design: the same pipeline as a competent person writes it who uses ordinary libraries in the ordinary way and has
 //! no thought of batching. One command, one message, one packet, each awaited on tokio's multi-thread runtime. It is the
-//! reference of `scripts/bench-pipeline`. `TCP_NODELAY` is set everywhere, since nobody who measures would leave it out.
+//! reference of `scripts/bench pipeline`. `TCP_NODELAY` is set everywhere, since nobody who measures would leave it out.
 //!
 //! Each role is a process of its own. It counts and stamps with the same tracer as the real services, so that `driver` measures
 //! both alike.
@@ -25,7 +25,7 @@ const REQUESTS: usize = 100;
 #[derive(Debug, Parser)]
 #[command(
     name = "founding",
-    about = "The reference of scripts/bench-pipeline: a pipeline of ordinary, unbatched parts"
+    about = "The reference of scripts/bench pipeline: a pipeline of ordinary, unbatched parts"
 )]
 struct Arguments {
     #[command(subcommand)]

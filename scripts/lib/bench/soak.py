@@ -1,34 +1,29 @@
-#!/usr/bin/env python3
 """Does the pipeline stay as it is? Loads a private local pipeline (driver stack) at a fixed rate, in an open loop, for a long
 time. Each minute is a run of its own: load, drain, report. Prints for each minute the rate, arrival p50 and p99, what was
 lost, failed or (on a busy machine) never sent, and the median of the resident memory of every process. Exits with 1 when a
 message was lost, a request failed, or memory was not flat: after the first --settle minutes each process must stay within 5 %
 of its median.
 
-  scripts/soak --rate 10000 [--minutes 30] [--every-seconds 10] [--json FILE]
+  scripts/bench soak --rate 10000 [--minutes 30] [--every-seconds 10] [--json FILE]
 
 Redis holds the stamps of all runs for a day, which is growth by design: here those of a minute are deleted (UNLINK) once it is
 reported.
 
 The slope of p99 is that of a straight line through the minutes after the first --settle, with two standard errors; it is
-printed, not judged. Choose a rate that the pipeline sustains: scripts/bench-pipeline tells.
+printed, not judged. Choose a rate that the pipeline sustains: scripts/bench pipeline tells.
 """
 
 import argparse
 import json
-import os
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 from urllib.parse import urlparse
 
-ROOT = Path(__file__).resolve().parent.parent
-PARTS = ["redis", "mosquitto", "apiserver", "pushserver", "mqttclient"]
+from shared import PARTS, Stack, arguments, driver
+
 TOLERANCE = 0.05
 DRAIN_SECONDS = 20
 
@@ -52,19 +47,13 @@ def forget(redis: str, run: str) -> None:
         sys.exit(f"soak: redis did not delete the stamps of {run}: {answer.decode(errors='replace').strip()}")
 
 
-class Soak:
+class Soak(Stack):
     """The pipeline, and what has been measured of it."""
 
     def __init__(self, driver: str, args: argparse.Namespace) -> None:
-        self.driver = driver
         self.args = args
         self.minutes: list[dict] = []
-        self.folder = tempfile.TemporaryDirectory(prefix="soak-")
-        self.stack = subprocess.Popen([driver, "stack", "--json"], stdout=subprocess.PIPE)
-        line = self.stack.stdout.readline()
-        if not line:
-            sys.exit("soak: driver stack did not start")
-        self.at = json.loads(line)
+        super().__init__(driver)
 
     def minute(self, number: int) -> dict:
         run = f"soak-{number}"
@@ -78,11 +67,11 @@ class Soak:
             except subprocess.TimeoutExpired:
                 samples.append(self.memory())
         if load.returncode:
-            sys.exit(f"soak: driver load failed with {load.returncode}; driver stack has {self.stack.poll()}")
+            sys.exit(f"soak: driver load failed with {load.returncode}; driver stack has {self.process.poll()}")
         # At least one sample, however short the minute.
         samples.append(self.memory())
         loaded = json.loads(load.stdout.read())
-        level = self.report(run)
+        level = self.level(run, DRAIN_SECONDS)
         forget(self.at["redis"], run)
         minute = {
             "minute": number,
@@ -101,22 +90,6 @@ class Soak:
 
     def memory(self) -> dict[str, int]:
         return {part: resident_kib(self.at["pids"][part]) for part in PARTS}
-
-    def report(self, run: str) -> dict:
-        """The report of a run, once its books balance: the last messages may still be on their way."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        command = [self.driver, "report", run, "--redis", self.at["redis"], "--out", self.folder.name]
-        while True:
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-            level = json.loads((Path(self.folder.name) / "latest" / "report.json").read_text())["levels"][0]
-            if level["books"]["lost"] == 0 or time.monotonic() > deadline:
-                return level
-            time.sleep(0.5)
-
-    def stop(self) -> None:
-        self.stack.terminate()
-        self.stack.wait()
-        self.folder.cleanup()
 
 
 def faults(minutes: list[dict], settled: list[dict]) -> list[str]:
@@ -154,35 +127,26 @@ def print_minute(minute: dict) -> None:
     print(f"{minute['minute']:>6} {minute['rate']:>9.0f} {p50:>8.3f} {p99:>8.3f} {minute['lost']:>6} {minute['failed']:>6} {minute['unsent']:>6}{memory}", flush=True)
 
 
-def build() -> str:
-    cargo = ["cargo", "build", "--quiet", "--profile", "dist", "--locked", "-p", "driver"]
-    subprocess.run(cargo, cwd=ROOT, check=True)
-    metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    return str(Path(json.loads(metadata.stdout)["target_directory"]) / "dist" / "driver")
-
-
 def main() -> None:
-    # So that what was started is ended then, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rate", type=int, required=True, help="messages a second")
-    arguments.add_argument("--minutes", type=int, default=30)
-    arguments.add_argument("--settle", type=int, default=5, help="minutes at the start that the verdict leaves out")
-    arguments.add_argument("--every-seconds", type=float, default=10, help="from one look at the memory to the next")
-    arguments.add_argument("--minute-seconds", type=int, default=60, help="a shorter minute, to try the script")
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all minutes")
-    args = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--rate", type=int, required=True, help="messages a second")
+    parser.add_argument("--minutes", type=int, default=30)
+    parser.add_argument("--settle", type=int, default=5, help="minutes at the start that the verdict leaves out")
+    parser.add_argument("--every-seconds", type=float, default=10, help="from one look at the memory to the next")
+    parser.add_argument("--minute-seconds", type=int, default=60, help="a shorter minute, to try the script")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all minutes")
+    args = parser.parse_args()
     if args.rate < 1 or not 0 <= args.settle < args.minutes or args.every_seconds <= 0 or args.minute_seconds < 1:
-        arguments.error("--rate, --every-seconds and --minute-seconds are above 0, and --minutes is above --settle")
+        parser.error("--rate, --every-seconds and --minute-seconds are above 0, and --minutes is above --settle")
     # Opened now, so that a bad path fails before the long run.
     out = args.json and args.json.open("w")
-    soak = Soak(os.environ.get("STAMPEDE_DRIVER") or build(), args)
+    soak = Soak(driver(), args)
     try:
         print(f"{'':>53}  resident memory, MiB\n{'minute':>6} {'rate':>9} {'p50 ms':>8} {'p99 ms':>8} {'lost':>6} {'failed':>6} {'unsent':>6}" + "".join(part.rjust(11) for part in PARTS))
         for number in range(1, args.minutes + 1):
             print_minute(soak.minute(number))
     finally:
-        soak.stop()
+        soak.__exit__()
         if out:
             settings = {name: value for name, value in vars(args).items() if name != "json"}
             with out:
@@ -193,6 +157,3 @@ def main() -> None:
     tell_drift(settled)
     print("verdict: " + ("; ".join(found) if found else "memory is flat, and nothing was lost"))
     sys.exit(1 if found else 0)
-
-
-main()

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Is our report faster than DuckDB? Makes up the stamps of one load (six stages, 1 in 1 sampled, several writers) and then, in
 turn, has reporter make its report from the file of raw stamps and from a private redis-server that holds the same entries, and
 has DuckDB join the same entries by id and compute count, p50, p90, p95, p99, p99.9 and max of every hop, of arrival and of user
@@ -6,17 +5,14 @@ latency. DuckDB reads them as lines of JSON with its fast reader and uses all co
 start of Python. Ours is the whole program, with its intervals, pictures and files. Prints wall time and peak memory, medians
 over the rounds, and the ratios; and fails where the two do not give the same figures.
 
-  scripts/bench-report [--stamps 10000000] [--rounds 3] [--duckdb 1.4.2] [--keep DIR]
+  scripts/bench report [--stamps 10000000] [--rounds 3] [--duckdb 1.4.2] [--keep DIR]
 
 Needs Python with venv, redis-server, some 3 GB of disk and 4 GB of memory for 10 million stamps. DuckDB is installed into a
 temporary folder. --keep has the stamps and DuckDB made in DIR, and used again where they are there.
 """
 
-import argparse
 import json
-import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -24,7 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from shared import arguments, build, in_turn, run
+
 STAGES = ["send", "apiserver", "enqueue", "pushserver", "publish", "mqttclient"]
 QUANTILES = {"p50_us": 0.5, "p90_us": 0.9, "p95_us": 0.95, "p99_us": 0.99, "p999_us": 0.999}
 # Name, from which stage, to which.
@@ -59,15 +56,6 @@ print(json.dumps({"seconds": time.perf_counter() - begin, "row": row}))
 """
 
 
-def build() -> tuple[str, str]:
-    """The reporter and what makes up stamps."""
-    cargo = ["cargo", "build", "--quiet", "--profile", "dist", "--locked", "-p", "reporter", "--bin", "reporter", "-p", "analysis", "--example", "synthesize"]
-    subprocess.run(cargo, cwd=ROOT, check=True)
-    metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    built = Path(json.loads(metadata.stdout)["target_directory"]) / "dist"
-    return str(built / "reporter"), str(built / "examples" / "synthesize")
-
-
 def install(folder: Path, version: str) -> str:
     """A Python that has DuckDB."""
     python = folder / "venv" / "bin" / "python"
@@ -75,19 +63,6 @@ def install(folder: Path, version: str) -> str:
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", f"duckdb=={version}"], check=True)
     return str(python)
-
-
-def run(command: list[str]) -> tuple[str, float, float]:
-    """Output, wall seconds and peak memory in MiB of a command."""
-    begin = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"bench-report: {command[0]} failed with {process.returncode}")
-    return output, seconds, usage.ru_maxrss / 1024
 
 
 class Redis:
@@ -101,7 +76,7 @@ class Redis:
         deadline = time.monotonic() + 10
         while not socket.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("bench-report: redis-server does not start")
+                sys.exit("bench report: redis-server does not start")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -110,31 +85,30 @@ class Redis:
 
 
 def ours(reporter: str, arguments: list[str], out: Path) -> tuple[float, float, dict]:
-    _, seconds, memory = run([reporter, "report", *arguments, "--out", str(out)])
+    _, seconds, _, memory = run([reporter, "report", *arguments, "--out", str(out)])
     level = json.loads((out / "latest" / "report.json").read_text())["levels"][0]
     latencies = {hop["stage"]: hop["latency"] for hop in level["hops"]} | {"arrival": level["arrival"], "user": level["user"]}
     keys = ["count", "max_us", *QUANTILES]
-    return seconds, memory, {name: [latencies[name][key] for key in keys] for name, _, _ in SPANS}
+    return seconds, memory / 2**20, {name: [latencies[name][key] for key in keys] for name, _, _ in SPANS}
 
 
 def duckdb(python: str, ndjson: Path) -> tuple[float, float, dict]:
-    output, _, memory = run([python, "-c", CHILD, query(ndjson)])
+    output, _, _, memory = run([python, "-c", CHILD, query(ndjson)])
     result = json.loads(output)
-    return result["seconds"], memory, {name: row for (name, _, _), row in zip(SPANS, result["row"])}
+    return result["seconds"], memory / 2**20, {name: row for (name, _, _), row in zip(SPANS, result["row"])}
 
 
 def main() -> None:
-    # So that what was started is ended then, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--stamps", type=int, default=10_000_000)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--duckdb", default="1.4.2", help="its version")
-    arguments.add_argument("--keep", type=Path, metavar="DIR")
-    args = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--stamps", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--duckdb", default="1.4.2", help="its version")
+    parser.add_argument("--keep", type=Path, metavar="DIR")
+    args = parser.parse_args()
     if not shutil.which("redis-server"):
-        sys.exit("bench-report: redis-server is missing: scripts/setup installs it")
-    reporter, synthesize = build()
+        sys.exit("bench report: redis-server is missing: scripts/setup installs it")
+    built = build("-p", "reporter", "--bin", "reporter", "-p", "analysis", "--example", "synthesize")
+    reporter, synthesize = str(built / "reporter"), str(built / "examples" / "synthesize")
     with tempfile.TemporaryDirectory(prefix="stampede-bench-") as temporary:
         folder = (args.keep or Path(temporary)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,13 +132,10 @@ def measure(rounds: int, folder: Path, programs: dict) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     memory: dict[str, list[float]] = {name: [] for name in programs}
     figures: dict[str, dict] = {}
-    for number in range(rounds):
-        # Each round begins with another one, so that none always follows the same one.
-        names = list(programs)[number % len(programs) :] + list(programs)[: number % len(programs)]
-        for name in names:
-            took, peak, figures[name] = programs[name](folder / "reports")
-            seconds[name].append(took)
-            memory[name].append(peak)
+    for name in in_turn(rounds, list(programs)):
+        took, peak, figures[name] = programs[name](folder / "reports")
+        seconds[name].append(took)
+        memory[name].append(peak)
     print(f"{'from':>10} {'seconds':>9} {'MiB':>7} {'time / DuckDB':>14} {'memory / DuckDB':>16}")
     for name in programs:
         time_ratio = statistics.median(mine / its for mine, its in zip(seconds[name], seconds["duckdb"]))
@@ -176,6 +147,3 @@ def measure(rounds: int, folder: Path, programs: dict) -> None:
     if differing:
         sys.exit(1)
     print("count, max, p50, p90, p95, p99 and p99.9 of every hop, of arrival and of user latency: the same from all")
-
-
-main()

@@ -1,80 +1,53 @@
-#!/usr/bin/env python3
 """Is our load generator faster than wrk and oha? Loads a bare axum echo server in turn with wrk and scripts/post.lua (a
 fresh id in each body), with oha (the same body each time), and with driver load (a fresh id), at 1, 8 and 20 connections.
 Prints requests/s, CPU time per request of the generator, its peak memory, and the ratios, each the median over the rounds.
 
-  scripts/bench-load [--rounds 5] [--seconds 5] [--memory-seconds 60]
+  scripts/bench load [--rounds 5] [--seconds 5] [--memory-seconds 60]
 
 wrk and oha must be on PATH; the one that is missing is left out, and the output says so. --memory-seconds is the length of
 the run whose peak memory counts.
 """
 
-import argparse
 import json
-import os
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def build() -> tuple[str, str]:
-    """The driver and the echo server."""
-    cargo = ["cargo", "build", "--quiet", "--profile", "dist", "--locked"]
-    subprocess.run([*cargo, "-p", "driver"], cwd=ROOT, check=True)
-    subprocess.run([*cargo, "-p", "load", "--example", "echo"], cwd=ROOT, check=True)
-    metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    built = Path(json.loads(metadata.stdout)["target_directory"]) / "dist"
-    return str(built / "driver"), str(built / "examples" / "echo")
-
-
-def run(command: list[str]) -> tuple[str, float, int]:
-    """Output, CPU seconds and peak memory in bytes of a command."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"bench-load: {command[0]} failed with {process.returncode}")
-    return output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+from shared import ROOT, arguments, build, in_turn, run
 
 
 def wrk(url: str, connections: int, seconds: int) -> tuple[int, float, int]:
     threads = min(2, connections)
     command = ["wrk", "-t", str(threads), "-c", str(connections), "-d", f"{seconds}s", "-s", str(ROOT / "scripts/post.lua"), url]
-    output, cpu, memory = run(command)
+    output, _, cpu, memory = run(command)
     return int(re.search(r"(\d+) requests in", output)[1]), cpu, memory
 
 
 def oha(url: str, connections: int, seconds: int) -> tuple[int, float, int]:
     body = json.dumps({"run": "wrk", "id": 1234567890123456, "data": "x" * 64})
     command = ["oha", "--no-tui", "--output-format", "json", "-c", str(connections), "-z", f"{seconds}s", "-m", "POST", "-T", "application/json", "-d", body, url]
-    output, cpu, memory = run(command)
+    output, _, cpu, memory = run(command)
     return sum(json.loads(output)["statusCodeDistribution"].values()), cpu, memory
 
 
 def make_driver(driver: str):
     def load(url: str, connections: int, seconds: int) -> tuple[int, float, int]:
-        output, cpu, memory = run([driver, "load", url, "-c", str(connections), "-d", f"{seconds}s", "--json"])
+        output, _, cpu, memory = run([driver, "load", url, "-c", str(connections), "-d", f"{seconds}s", "--json"])
         return json.loads(output)["accepted"], cpu, memory
 
     return load
 
 
 def main() -> None:
-    # So that what was started is ended then, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--seconds", type=int, default=5)
-    arguments.add_argument("--memory-seconds", type=int, default=60)
-    args = arguments.parse_args()
-    driver, echo = build()
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--memory-seconds", type=int, default=60)
+    args = parser.parse_args()
+    built = build("-p", "driver", "-p", "load", "--bin", "driver", "--example", "echo")
+    driver, echo = str(built / "driver"), str(built / "examples" / "echo")
     tools = {"driver": make_driver(driver), "wrk": wrk, "oha": oha}
     for name in ("wrk", "oha"):
         if not shutil.which(name):
@@ -87,13 +60,10 @@ def main() -> None:
         for connections in (1, 8, 20):
             rates: dict[str, list[float]] = {name: [] for name in tools}
             cpus: dict[str, list[float]] = {name: [] for name in tools}
-            for number in range(args.rounds):
-                # Each round begins with another tool, so that none always follows the same one.
-                names = list(tools)[number % len(tools) :] + list(tools)[: number % len(tools)]
-                for name in names:
-                    requests, cpu, _ = tools[name](url, connections, args.seconds)
-                    rates[name].append(requests / args.seconds)
-                    cpus[name].append(cpu / requests * 1e6)
+            for name in in_turn(args.rounds, list(tools)):
+                requests, cpu, _ = tools[name](url, connections, args.seconds)
+                rates[name].append(requests / args.seconds)
+                cpus[name].append(cpu / requests * 1e6)
             for name in tools:
                 ratio = statistics.median(ours / its for ours, its in zip(rates["driver"], rates[name]))
                 print(f"{connections:>11} {name:>8} {statistics.median(rates[name]):>12.0f} {statistics.median(cpus[name]):>15.2f} {ratio:>10.2f}")
@@ -102,6 +72,3 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait()
-
-
-main()

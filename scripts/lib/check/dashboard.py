@@ -1,22 +1,21 @@
-#!/usr/bin/env python3
-"""Asks a Prometheus every query of the Grafana dashboard (deploy/grafana/dashboards/stampede.json), annotations included.
+"""Does Prometheus understand the Grafana dashboard? Asks it every query of deploy/grafana/dashboards/stampede.json, annotations included.
 
-  scripts/check-dashboard [--prometheus URL] [--data] [--seconds 60]
+  scripts/check dashboard [--prometheus URL] [--data] [--seconds 60]
 
 Fails and names each query that Prometheus does not understand; with --data also each that finds nothing in the last seconds. Without a Prometheus it checks the dashboard's form
 alone: --form.
 """
 
-import argparse
 import json
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 
-DASHBOARD = Path(__file__).resolve().parent.parent / "deploy" / "grafana" / "dashboards" / "stampede.json"
+from shared import ROOT, arguments
+
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "stampede.json"
 # What Grafana puts in place of its variables; its own rule for the interval is four scrapes.
 VARIABLES = {"$__rate_interval": "10s", "$__interval": "2s", "$run": ".*"}
 
@@ -74,12 +73,12 @@ def ask(prometheus: str, query: str, seconds: int) -> int:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--prometheus", metavar="URL", default="http://127.0.0.1:9090")
-    arguments.add_argument("--data", action="store_true", help="each query must find something")
-    arguments.add_argument("--seconds", type=int, default=60, help="how far back to look")
-    arguments.add_argument("--form", action="store_true", help="ask no Prometheus")
-    args = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--prometheus", metavar="URL", default="http://127.0.0.1:9090")
+    parser.add_argument("--data", action="store_true", help="each query must find something")
+    parser.add_argument("--seconds", type=int, default=60, help="how far back to look")
+    parser.add_argument("--form", action="store_true", help="ask no Prometheus")
+    args = parser.parse_args()
     dashboard = json.loads(DASHBOARD.read_text())
     faults, asked = form(dashboard), queries(dashboard)
     for where, query in [] if args.form else asked:
@@ -97,6 +96,3 @@ def main() -> None:
         print(f"check-dashboard: {fault}", file=sys.stderr)
     print(f"check-dashboard: {len(asked)} queries, {len(faults)} faults")
     sys.exit(1 if faults else 0)
-
-
-main()

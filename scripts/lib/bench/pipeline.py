@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Is our pipeline better than the founding design? Loads the reference (crates/driver/examples/founding: one LPUSH, one BRPOP
 and one PUBLISH for each message, on ordinary libraries) and ours in turn with the same load, from `driver sweep`. Each side
 has a redis-server and a mosquitto of its own with the settings of `driver stack`, is started anew in each round and runs
@@ -13,7 +12,7 @@ was lost, what still waited after the load and how long it drained; then for bot
 With wrk the queue is looked at only once the intake has stood still for 0.4 s: a backlog then shows in p99 first. Figures are
 medians over the rounds; ratios are medians of the ratios within a round.
 
-  scripts/bench-pipeline [--rounds 3] [--seconds 5] [--levels 1,2,4,8,12,16,20,32,48,64] [--generator wrk|driver] [--json FILE]
+  scripts/bench pipeline [--rounds 3] [--seconds 5] [--levels 1,2,4,8,12,16,20,32,48,64] [--generator wrk|driver] [--json FILE]
 
 Needs redis-server and mosquitto (scripts/setup), and wrk (scripts/setup --with wrk) unless the generator is driver.
 """
@@ -23,9 +22,7 @@ import json
 import os
 import select
 import shutil
-import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,8 +30,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-PARTS = ["redis", "mosquitto", "apiserver", "pushserver", "mqttclient"]
+from shared import PARTS, arguments, build, cpu_ns, in_turn, median, shown
+
 SIDES = ["reference", "ours"]
 P99_LIMIT_US = 50_000
 CPU_LEVEL = 20
@@ -50,12 +47,6 @@ max_queued_messages 0
 persistence false
 log_dest stderr
 """
-
-
-def cpu_ns(pid: int) -> int:
-    """CPU time of all threads of a process: schedstat counts nanoseconds where stat counts hundredths of a second."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
 
 
 def find(program: str, remedy: str) -> str:
@@ -212,26 +203,8 @@ class Bench:
         return json.loads(swept.stdout.splitlines()[-1])
 
 
-def build() -> dict[str, str]:
-    cargo = ["cargo", "build", "--quiet", "--profile", "dist", "--locked", "-p", "driver"]
-    subprocess.run(cargo, cwd=ROOT, check=True)
-    subprocess.run([*cargo, "--example", "founding"], cwd=ROOT, check=True)
-    metadata = subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    built = Path(json.loads(metadata.stdout)["target_directory"]) / "dist"
-    return {"driver": str(built / "driver"), "founding": str(built / "examples" / "founding")}
-
-
 def sustained(levels: dict[int, dict]) -> float | None:
     return max((level["rate"] for level in levels.values() if level["sustained"]), default=None)
-
-
-def median(values: list) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
-
-
-def shown(value: float | None, width: int, decimals: int) -> str:
-    return ("n/a" if value is None else f"{value:.{decimals}f}").rjust(width)
 
 
 def print_levels(side: str, rounds: list[dict[int, dict]]) -> None:
@@ -277,31 +250,28 @@ def parse_levels(text: str) -> list[int]:
 
 
 def main() -> None:
-    # So that what was started is ended then, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--seconds", type=int, default=5, help="of each level")
-    arguments.add_argument("--warmup", type=int, default=2, help="seconds of load at the highest level before the first one")
-    arguments.add_argument("--levels", type=parse_levels, default="1,2,4,8,12,16,20,32,48,64", help="connections, parted by commas")
-    arguments.add_argument("--generator", choices=["wrk", "driver"], default="wrk")
-    arguments.add_argument("--every", type=int, default=100, help="stamp 1 message in N, on both sides")
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
-    args = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5, help="of each level")
+    parser.add_argument("--warmup", type=int, default=2, help="seconds of load at the highest level before the first one")
+    parser.add_argument("--levels", type=parse_levels, default="1,2,4,8,12,16,20,32,48,64", help="connections, separated by commas")
+    parser.add_argument("--generator", choices=["wrk", "driver"], default="wrk")
+    parser.add_argument("--every", type=int, default=100, help="stamp 1 message in N, on both sides")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures of all rounds")
+    args = parser.parse_args()
     if min(args.rounds, args.seconds, args.warmup, args.every) < 1:
-        arguments.error("--rounds, --seconds, --warmup and --every are at least 1")
+        parser.error("--rounds, --seconds, --warmup and --every are at least 1")
     programs = {name: find(name, "run scripts/setup") for name in ("redis-server", "mosquitto")}
     if args.generator == "wrk":
         find("wrk", "run scripts/setup --with wrk, or give --generator driver")
     # Opened now, so that a bad path fails before the long run.
     out = args.json and args.json.open("w")
-    bench = Bench(args, programs | build())
+    built = build("-p", "driver", "--bin", "driver", "--example", "founding")
+    programs |= {"driver": str(built / "driver"), "founding": str(built / "examples" / "founding")}
+    bench = Bench(args, programs)
     results: dict[str, list[dict[int, dict]]] = {side: [] for side in SIDES}
-    for number in range(args.rounds):
-        for side in SIDES if number % 2 == 0 else reversed(SIDES):
-            print(f"round {number + 1} of {args.rounds}: {side}   ", end="\r", file=sys.stderr)
-            results[side].append(bench.measure(side))
-    print(" " * 40, end="\r", file=sys.stderr)
+    for side in in_turn(args.rounds, SIDES):
+        results[side].append(bench.measure(side))
     if out:
         settings = {name: value for name, value in vars(args).items() if name != "json"}
         with out:
@@ -309,6 +279,3 @@ def main() -> None:
     for side in SIDES:
         print_levels(side, results[side])
     print_comparison(results, args.levels)
-
-
-main()

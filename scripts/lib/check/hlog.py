@@ -1,16 +1,16 @@
-#!/usr/bin/env python3
-"""Reads report.hlog with HdrHistogram's own package for Python, as anybody's tools would, and prints what is in it: for each
+"""Can others read report.hlog? Reads it with HdrHistogram's own package for Python, and prints what is in it: for each
 tag the intervals, values, median, 99th percentile and maximum in ms. Fails where the file is no interval log, lacks a tag or holds
 no values. Needs the package hdrhistogram: pip install hdrhistogram
 
-  scripts/check-hlog reports/latest/report.hlog [--tags arrival,user]
+  scripts/check hlog reports/latest/report.hlog [--tags arrival,user]
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
+
+from shared import arguments
 
 LONGEST_US = 3_600_000_000
 
@@ -30,10 +30,10 @@ def read(file: Path) -> dict[str, tuple[int, HdrHistogram]]:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("file", type=Path)
-    arguments.add_argument("--tags", default="arrival,user", help="tags that must be there, parted by commas")
-    args = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--tags", default="arrival,user", help="tags that must be there, separated by commas")
+    args = parser.parse_args()
     # Only now, so that --help needs no package.
     global HdrHistogram, HistogramLogReader
     try:
@@ -54,6 +54,3 @@ def main() -> None:
     empty = [tag for tag, (_, histogram) in whole.items() if histogram.total_count == 0]
     if empty:
         sys.exit(f"check-hlog: {args.file}: no values under {', '.join(empty)}")
-
-
-main()

@@ -1,7 +1,14 @@
-#!/usr/bin/env python3
-"""Checks that a report's page works in a real browser. See --help."""
+"""Does a report's page work in a real browser? Opens FILE, the report.html of a sweep with two levels or more, in a headless Chromium, and
+fails and names each fault unless: it logs no error and asks for nothing but itself; a click on a heading sorts; a level that is
+switched off leaves the pictures; a spot of a picture tells its figures to mouse and keys; the dark mode is dark, on paper it is
+light; and at a width of 360 pixels nothing but tables and pictures scrolls sideways.
 
-import argparse
+  scripts/check html [--out DIR] [--print] FILE
+
+Needs Chromium (scripts/setup --with chromium; or name another browser of its kind in CHROMIUM). Without one it says so and
+checks nothing.
+"""
+
 import base64
 import contextlib
 import fcntl
@@ -15,23 +22,7 @@ import sys
 import tempfile
 import time
 
-USAGE = """\
-Usage: scripts/check-html [--out DIR] [--print] FILE
-
-Opens FILE, the report.html of a sweep with two levels or more, in a headless
-Chromium, and fails and names each fault unless: it logs no error and asks for
-nothing but itself; a click on a heading sorts; a level that is switched off
-leaves the pictures; a spot of a picture tells its figures to mouse and keys;
-the dark mode is dark, on paper it is light; and at a width of 360 pixels
-nothing but tables and pictures scrolls sideways.
-
-Needs Chromium (scripts/setup --with chromium; or name another browser of its
-kind in CHROMIUM). Without one it says so and checks nothing.
-
-  --out DIR   keep pictures there: wide.png, dark.png, phone.png
-  --print     and print.pdf
-  -h, --help  this text
-"""
+from shared import arguments
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"]
 
@@ -317,46 +308,35 @@ def fault_of(event, file):
 
 
 def main():
-    parser = argparse.ArgumentParser(add_help=False, usage=USAGE)
-    parser.add_argument("file", type=pathlib.Path, nargs="?")
-    parser.add_argument("--out", type=pathlib.Path)
-    parser.add_argument("--print", action="store_true", dest="with_print")
-    parser.add_argument("-h", "--help", action="store_true")
-    arguments = parser.parse_args()
-    if arguments.help:
-        print(USAGE, end="")
-        return 0
-    if arguments.file is None:
-        print(USAGE, end="", file=sys.stderr)
-        return 2
-    file = arguments.file.resolve()
+    parser = arguments(__doc__)
+    parser.add_argument("file", type=pathlib.Path)
+    parser.add_argument("--out", type=pathlib.Path, help="keep pictures there: wide.png, dark.png, phone.png")
+    parser.add_argument("--print", action="store_true", dest="with_print", help="and print.pdf")
+    args = parser.parse_args()
+    file = args.file.resolve()
     if not file.is_file():
-        print(f"check-html: no such file: {arguments.file}", file=sys.stderr)
-        return 1
+        sys.exit(f"check html: no such file: {args.file}")
     chosen = os.environ.get("CHROMIUM")
     program = next(filter(None, map(shutil.which, [chosen] if chosen else NAMES)), None)
     if program is None:
-        print("check-html: SKIPPED, nothing was checked: there is no Chromium (scripts/setup --with chromium)", file=sys.stderr)
+        print("check html: SKIPPED, nothing was checked: there is no Chromium (scripts/setup --with chromium)", file=sys.stderr)
         return 0
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stampede-html-", ignore_cleanup_errors=True) as folder:
         browser = None
         try:
             browser = Chromium(program, pathlib.Path(folder))
-            faults, levels = check(browser, file, arguments.out, arguments.with_print)
+            faults, levels = check(browser, file, args.out, args.with_print)
         except Fault as fault:
             faults = [str(fault)]
         finally:
             if browser:
                 browser.close()
     for fault in faults:
-        print(f"check-html: {arguments.file}: {fault}", file=sys.stderr)
+        print(f"check html: {args.file}: {fault}", file=sys.stderr)
     if faults:
         return 1
-    print(f"check-html: {arguments.file}: {levels} levels; sorting, switches, tooltips, dark, paper and phone work ({time.monotonic() - started:.0f} s)")
+    print(f"check html: {args.file}: {levels} levels; sorting, switches, tooltips, dark, paper and phone work ({time.monotonic() - started:.0f} s)")
     return 0
-
-
-sys.exit(main())

@@ -1,25 +1,23 @@
-#!/usr/bin/env python3
 """What do containers cost? Sweeps a private local pipeline (driver sweep) and the one of docker-compose.yml in turn, in one run on the
 same machine, and prints medians over the rounds and the ratio of containers to local. Both run the very same executable: the local one
 is taken out of the image (STAMPEDE_IMAGE, stampede:local), which is to be built before (scripts/compose build apiserver).
 
-  scripts/bench-compose [--rounds 5] [--levels 1,4,16] [--seconds 3]
+  scripts/bench compose [--rounds 5] [--levels 1,4,16] [--seconds 3]
 
 STAMPEDE_DRIVER names another local executable, where that of the image does not run. Prints how busy the machine was with other work
 before it began, as a busy one makes ratios noisy.
 """
 
-import argparse
 import csv
 import os
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from shared import ROOT, arguments, in_turn
+
 COMPOSE = str(ROOT / "scripts" / "compose")
 # A level that nobody else disturbs has enough samples for a p99 then.
 EVERY = "10"
@@ -39,7 +37,7 @@ class Containers:
     def compose(self, *arguments: str) -> None:
         done = subprocess.run([COMPOSE, *arguments], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
-            sys.exit(f"bench-compose: compose {arguments[0]} failed:\n{done.stdout}")
+            sys.exit(f"bench compose: compose {arguments[0]} failed:\n{done.stdout}")
 
     def sweep(self, arguments: list[str]) -> None:
         self.compose("run", "--rm", "-T", "driver", "sweep", *arguments)
@@ -54,7 +52,7 @@ def rows(reports: str) -> dict[str, dict[str, float]]:
         levels = list(csv.DictReader(table, delimiter="\t"))
     lost = sum(int(level["lost"]) for level in levels)
     if lost:
-        sys.exit(f"bench-compose: {lost} messages were lost in {reports}")
+        sys.exit(f"bench compose: {lost} messages were lost in {reports}")
     return {level["concurrency"]: {column: float(level[column]) for column in COLUMNS if level[column] != "n/a"} for level in levels}
 
 
@@ -70,13 +68,11 @@ def executable(folder: str) -> str:
 
 
 def main() -> None:
-    # So that what was started is ended then, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--levels", default="1,4,16")
-    arguments.add_argument("--seconds", type=int, default=3)
-    args = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--levels", default="1,4,16")
+    parser.add_argument("--seconds", type=int, default=3)
+    args = parser.parse_args()
     subprocess.run([COMPOSE, "--check"], check=True)
     shape = ["--levels", args.levels, "--duration", f"{args.seconds}s", "--warmup", "1s", "--every", EVERY]
     print(f"load average before: {os.getloadavg()[0]:.1f} of {os.cpu_count()} processors")
@@ -85,12 +81,13 @@ def main() -> None:
         driver = os.environ.get("STAMPEDE_DRIVER") or executable(local)
         containers = Containers(mounted)
         try:
-            for number in range(args.rounds):
-                subprocess.run([driver, "sweep", *shape, "--out", local], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-                results["local"].append(rows(local))
-                containers.sweep(shape)
-                results["containers"].append(rows(mounted))
-                print(f"round {number + 1} of {args.rounds}", end="\r", file=sys.stderr)
+            for side in in_turn(args.rounds, list(results)):
+                if side == "local":
+                    subprocess.run([driver, "sweep", *shape, "--out", local], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+                    results[side].append(rows(local))
+                else:
+                    containers.sweep(shape)
+                    results[side].append(rows(mounted))
         finally:
             containers.stop()
     print(f"{'connections':<13}{'':<16}{'local':>12}{'containers':>12}{'ratio':>8}")
@@ -104,6 +101,3 @@ def main() -> None:
             medians = [statistics.median(one) for one in values]
             spread = f"  ({min(ratios):.2f} to {max(ratios):.2f})"
             print(f"{level:<13}{column:<16}{medians[0]:>12.3f}{medians[1]:>12.3f}{statistics.median(ratios):>8.2f}{spread}")
-
-
-main()

@@ -1,0 +1,43 @@
+"""Does each crate import only what it may? Fails and names each edge when a crate of this workspace depends on another one that it
+may not import. Dependencies of tests (dev-dependencies) are free.
+
+  scripts/check imports
+"""
+
+import json
+import subprocess
+import sys
+
+from shared import ROOT, arguments
+
+# What each crate may import; the order is that of ARCHITECTURE.md.
+ALLOWED = {
+    "stamp": "",
+    "service": "stamp",
+    "apiserver": "stamp service",
+    "pushserver": "stamp service",
+    "mqttclient": "stamp service",
+    "load": "stamp",
+    "analysis": "stamp",
+    "reporter": "stamp analysis",
+    "stack": "stamp",
+    "experiment": "stamp service load analysis stack",
+    "prometheus": "stamp service load analysis experiment",
+    "driver": "stamp service apiserver pushserver mqttclient load analysis reporter stack experiment prometheus",
+}
+
+
+def main() -> None:
+    arguments(__doc__).parse_args()
+    command = ["cargo", "metadata", "--format-version", "1", "--no-deps", "--locked"]
+    packages = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)["packages"]
+    ours = {package["name"] for package in packages}
+    # On every platform, with every feature.
+    edges = [(package["name"], needed["name"]) for package in packages for needed in package["dependencies"] if needed["name"] in ours and needed["kind"] != "dev"]
+    faults = [f"{name} is unknown: add what it may import" for name in ours if name not in ALLOWED]
+    faults += [f"{crate} -> {needed} is not allowed; allowed: {ALLOWED[crate] or 'nothing of ours'}" for crate, needed in edges if crate in ALLOWED and needed not in ALLOWED[crate].split()]
+    for fault in faults:
+        print(f"check imports: {fault}", file=sys.stderr)
+    if faults or not edges:
+        sys.exit(1)
+    print(f"check imports: {len(ours)} crates, {len(edges)} imports among them, all allowed")
