@@ -28,6 +28,7 @@ COPY crates/apiserver/Cargo.toml crates/apiserver/
 COPY crates/pushserver/Cargo.toml crates/pushserver/
 COPY crates/mqttclient/Cargo.toml crates/mqttclient/
 COPY crates/load/Cargo.toml crates/load/
+COPY crates/plan/Cargo.toml crates/plan/
 COPY crates/analysis/Cargo.toml crates/analysis/
 COPY crates/reporter/Cargo.toml crates/reporter/
 COPY crates/stack/Cargo.toml crates/stack/

@@ -11,6 +11,7 @@ use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
 use command::load::LoadArgs;
+use command::plan_file::PlanFileArgs;
 use command::reporting::Reporting;
 use command::role::Role;
 use command::services::ServicesArgs;
@@ -35,6 +36,8 @@ enum Command {
     Sweep(SweepArgs),
     /// Load one HTTP API and report its latency; no tracing needed
     Load(LoadArgs),
+    /// Check a plan file: all that is wrong with it, with its place and what to do; nothing is sent
+    Check(PlanFileArgs),
     /// Run a private local pipeline in the foreground until Ctrl-C
     Stack(StackArgs),
     /// Kill and stop parts of a private local pipeline under load, and prove that nothing accepted is lost
@@ -87,6 +90,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Sweep(args) => Box::pin(command::sweep::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
+        Command::Check(args) => command::plan_file::check(&args),
         Command::Stack(args) => command::stack::run(args).await,
         Command::Chaos(args) => command::chaos::run(args).await,
         Command::Services(args) => command::services::run(args).await,

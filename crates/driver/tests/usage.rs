@@ -152,3 +152,37 @@ fn results_that_cannot_be_printed_are_an_error() {
         assert!(!told(&output).contains("panicked"), "{line}: {}", told(&output));
     }
 }
+
+#[test]
+fn a_plan_is_checked_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.yaml");
+    let check = |text: &str, more: &[&str]| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+        command.arg("check").arg(&file).args(more).env_remove("STAMPEDE_REDIS").output().unwrap()
+    };
+    let plan = "stampede: 1\nparams: { users: 5 }\ntarget: http://127.0.0.1:9\nusers:\n  u:\n    tasks: { t: { steps: [ { GET: / } ] } }\n";
+    let load = "load: { users: \"${users}\", duration: 1s }\n";
+    let output = check(&format!("{plan}{load}"), &["--set", "users=7"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(line.ends_with("1 kind of user, 1 task, 1 step (0 traced); 7 users for 1s; 0 thresholds\n"), "{line}");
+    let output = check(&format!("{plan}{load}thresholds: [ \"http.p95<1s\", \"lost==0\" ]\n"), &["--set", "usres=7"]);
+    assert_eq!(output.status.code(), Some(2));
+    for remedy in [
+        "p.yaml: the plan has no parameter `usres`",
+        "did you mean `users`?",
+        "p.yaml:8:15: \"p95\" is no figure of http",
+        "p.yaml:8:30: lost is a figure of traced messages",
+        "^^^^^^^",
+    ] {
+        assert!(told(&output).contains(remedy), "{remedy}: {}", told(&output));
+    }
+    let output = check(&format!("{plan}{load}thresholds: [ \"lost==0\" ]\n"), &["--redis", "redis://127.0.0.1:1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    std::fs::write(folder.path().join("params.yaml"), "users: none\n").unwrap();
+    let params = folder.path().join("params.yaml");
+    let output = check(&format!("{plan}{load}"), &["--params", params.to_str().unwrap()]);
+    assert!(told(&output).contains("\"none\" is not a whole number above 0"), "{}", told(&output));
+}

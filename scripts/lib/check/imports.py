@@ -18,12 +18,13 @@ ALLOWED = {
     "pushserver": "stamp service",
     "mqttclient": "stamp service",
     "load": "stamp",
+    "plan": "stamp",
     "analysis": "stamp",
     "reporter": "stamp analysis",
     "stack": "stamp",
     "experiment": "stamp service load analysis stack",
     "prometheus": "stamp service load analysis experiment",
-    "driver": "stamp service apiserver pushserver mqttclient load analysis reporter stack experiment prometheus",
+    "driver": "stamp service apiserver pushserver mqttclient load plan analysis reporter stack experiment prometheus",
 }
 
 

@@ -15,6 +15,7 @@ mod owner;
 pub(crate) mod parsing;
 mod pipeline_args;
 mod plan;
+pub(crate) mod plan_file;
 mod prometheus_args;
 pub(crate) mod reporting;
 pub(crate) mod role;

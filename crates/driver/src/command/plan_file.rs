@@ -1,0 +1,100 @@
+//! A plan file on the command line: `driver check`, and what every command takes that reads one.
+
+use crate::output;
+use analysis::Threshold;
+use anyhow::Context;
+use clap::Args;
+use plan::{Amount, Input, Levels, Plan};
+use stamp::UsageError;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Arguments of every command that reads a plan.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PlanFileArgs {
+    /// The plan: a YAML file (docs/plan.md)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Set a parameter of the plan; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair)]
+    set: Vec<(String, String)>,
+
+    /// Set parameters from a file: lines of `name: value`. What --set says counts more
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+
+    /// The Redis server that takes the stamps, where the plan names no pipeline
+    #[arg(long, value_name = "URL", env = "STAMPEDE_REDIS", hide_env_values = true)]
+    redis: Option<stamp::RedisUrl>,
+}
+
+impl PlanFileArgs {
+    /// Reads the plan, and checks all of it.
+    ///
+    /// # Errors
+    /// When a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let name = self.file.display().to_string();
+        let text = std::fs::read_to_string(&self.file).with_context(|| format!("cannot read the plan {name}"))?;
+        let mut set = match &self.params {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read --params {}", file.display()))?;
+                plan::params(&file.display().to_string(), &text).map_err(|problems| UsageError(problems.to_string()))?
+            }
+            None => Vec::new(),
+        };
+        set.extend(self.set.iter().cloned());
+        let folder = self.file.parent().map(PathBuf::from).unwrap_or_default();
+        let input = Input {
+            folder,
+            set,
+            traced: self.redis.is_some(),
+            environment: |name| std::env::var(name).ok(),
+            threshold: |text| text.parse::<Threshold>().err().map(|error| error.to_string()),
+            ..Input::new(&name, &text)
+        };
+        Plan::read(&input).map_err(|problems| UsageError(problems.to_string()).into())
+    }
+}
+
+/// `driver check`: says what a plan is, or all that is wrong with it. Nothing is sent.
+pub(crate) fn check(args: &PlanFileArgs) -> anyhow::Result<ExitCode> {
+    let plan = args.plan()?;
+    output::result(&format!("{}: {}", args.file.display(), told(&plan)));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A plan in one line.
+fn told(plan: &Plan) -> String {
+    let count = |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
+    let amount = match &plan.load.amount {
+        Amount::Users { users, .. } => count(*users as usize, "user", "users"),
+        Amount::Rate { rate, .. } => format!("{rate} rounds/s"),
+        Amount::Stages(stages) => count(stages.len(), "stage", "stages"),
+        Amount::Levels(Levels::Users(levels)) => count(levels.len(), "level", "levels"),
+        Amount::Levels(Levels::Rates(rates)) => count(rates.len(), "rate", "rates"),
+    };
+    let duration = plan.load.duration.map(|duration| format!(" for {}", humantime::format_duration(duration)));
+    let tasks = plan.users.iter().map(|kind| kind.tasks.len()).sum();
+    let traced = plan.steps().filter(|step| step.traced).count();
+    format!(
+        "{} of user, {}, {} ({} traced); {amount}{}; {}",
+        count(plan.users.len(), "kind", "kinds"),
+        count(tasks, "task", "tasks"),
+        count(plan.steps().count(), "step", "steps"),
+        traced,
+        duration.unwrap_or_default(),
+        count(plan.thresholds.len(), "threshold", "thresholds"),
+    )
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, as in users=350")?;
+    if name.is_empty() {
+        Err("the name is missing: write NAME=VALUE".to_owned())
+    } else {
+        Ok((name.to_owned(), value.to_owned()))
+    }
+}

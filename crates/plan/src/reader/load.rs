@@ -1,0 +1,133 @@
+//! How much load there is.
+
+use super::Reader;
+use super::table::list;
+use crate::model::{Amount, Arrivals, Levels, Load, Stage};
+use crate::yaml::{Key, Node};
+
+const KEYS: &[&str] = &[
+    "users",
+    "spawn",
+    "rate",
+    "max_users",
+    "arrivals",
+    "stages",
+    "levels",
+    "rates",
+    "warmup",
+    "duration",
+    "requests",
+    "repeat",
+    "timeout",
+    "seed",
+];
+
+/// What measures load out: there is one of them.
+const AMOUNTS: [&str; 5] = ["users", "rate", "stages", "levels", "rates"];
+
+impl Reader<'_> {
+    pub(super) fn load(&mut self, node: &Node) -> Load {
+        let Some(mut table) = self.table(node, "a load") else { return Load::default() };
+        let amounts: Vec<(&Key, &Node)> = AMOUNTS.iter().filter_map(|key| table.take_pair(key)).collect();
+        let [spawn, max_users, arrivals] = ["spawn", "max_users", "arrivals"].map(|key| table.take_pair(key));
+        let mut load = Load {
+            amount: Amount::default(),
+            warmup: table.take("warmup").and_then(|node| self.time(node)),
+            duration: table.take("duration").and_then(|node| self.lasting(node)),
+            requests: table.take("requests").and_then(|node| self.positive(node)),
+            repeat: table.take("repeat").and_then(|node| self.positive(node)).unwrap_or(1),
+            timeout: table.take("timeout").and_then(|node| self.lasting(node)),
+            seed: table.take("seed").and_then(|node| self.whole(node)),
+        };
+        self.finish(table, KEYS);
+        let Some(&(key, amount)) = amounts.first() else {
+            self.fault(
+                node.place,
+                format!("this does not say how much load there is: give one of {}", AMOUNTS.join(", ")),
+            );
+            return load;
+        };
+        if let Some((other, _)) = amounts.get(1) {
+            self.fault(
+                other.place,
+                format!("load is measured out by `{}` or by `{}`, not by both: leave one out", key.name, other.name),
+            );
+        }
+        for (option, fits) in [(spawn, &["users"][..]), (max_users, &["rate", "rates"]), (arrivals, &["rate", "rates"])]
+        {
+            if let Some((option, _)) = option
+                && !fits.contains(&key.name.as_str())
+            {
+                self.fault(
+                    option.place,
+                    format!(
+                        "`{}` does nothing beside `{}`: it belongs to {}",
+                        option.name,
+                        key.name,
+                        fits.join(" and ")
+                    ),
+                );
+            }
+        }
+        let amount = match key.name.as_str() {
+            "users" => {
+                let spawn = spawn.and_then(|(_, node)| self.rate(node));
+                self.positive(amount).map(|users| Amount::Users { users, spawn })
+            }
+            "rate" => {
+                let words = [("constant", Arrivals::Constant), ("poisson", Arrivals::Poisson)];
+                let arrivals = arrivals.and_then(|(_, node)| self.word(node, &words)).unwrap_or_default();
+                let max_users = max_users.and_then(|(_, node)| self.positive(node));
+                self.rate(amount).map(|rate| Amount::Rate { rate, max_users, arrivals })
+            }
+            "stages" => {
+                if load.duration.is_some() {
+                    self.fault(amount.place, "stages last as long as they say: leave `duration` out".to_owned());
+                }
+                Some(Amount::Stages(self.stages(amount)))
+            }
+            "levels" => Some(Amount::Levels(Levels::Users(self.levels(amount)))),
+            _ => Some(Amount::Levels(Levels::Rates(list(amount).iter().filter_map(|node| self.rate(node)).collect()))),
+        };
+        load.amount = amount.unwrap_or_default();
+        load
+    }
+
+    /// `[1, 2, 4]`, or a range `1..20`.
+    fn levels(&mut self, node: &Node) -> Vec<u32> {
+        let mut levels = Vec::new();
+        for node in list(node) {
+            let Some(text) = self.constant(node) else { continue };
+            let (first, last) = text.split_once("..").unwrap_or((&text, &text));
+            match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
+                (Ok(first @ 1..), Ok(last)) if first <= last && last - first < 10_000 => levels.extend(first..=last),
+                _ => self.fault(
+                    node.place,
+                    format!("{text:?} is no level: write numbers of users, as in [1, 5, 20] or 1..20"),
+                ),
+            }
+        }
+        levels
+    }
+
+    fn stages(&mut self, node: &Node) -> Vec<Stage> {
+        let mut stages = Vec::new();
+        for node in self.list_of(node, "stages") {
+            let Some(mut table) = self.table(node, "a stage") else { continue };
+            let (to, over) =
+                (table.take("to").map(|node| self.whole(node)), table.take("over").map(|node| self.lasting(node)));
+            self.finish(table, &["to", "over"]);
+            match (to, over) {
+                (Some(to), Some(over)) => stages.extend(to.zip(over).map(|(to, over)| Stage { to, over })),
+                _ => self.fault(
+                    node.place,
+                    "a stage says to how many users, and over how long: { to: 100, over: 30s }".to_owned(),
+                ),
+            }
+        }
+        if stages.is_empty() && list(node).is_empty() {
+            self.fault(node.place, "here are no stages: write { to: 100, over: 30s }".to_owned());
+        }
+        stages
+    }
+}

@@ -1,0 +1,201 @@
+//! From the tree to the plan: each key by what it expects. Faults are gathered, and reading goes on behind each.
+
+mod data;
+mod load;
+mod pipeline;
+mod request;
+mod scalar;
+mod step;
+mod table;
+mod texts;
+mod threshold;
+mod users;
+
+use crate::input::Input;
+use crate::model::{Data, Plan};
+use crate::names::Names;
+use crate::problem::{Place, Problem, Problems, like};
+use crate::yaml::{self, Node};
+use std::collections::BTreeMap;
+
+/// The version of the format.
+const VERSION: &str = "1";
+
+const KEYS: &[&str] = &[
+    "stampede",
+    "name",
+    "target",
+    "hosts",
+    "params",
+    "pipeline",
+    "data",
+    "setup",
+    "teardown",
+    "users",
+    "load",
+    "vary",
+    "repeat",
+    "search",
+    "thresholds",
+    "notify",
+];
+
+/// A larger file is no plan.
+const LARGEST: usize = 4 << 20;
+
+/// What is known of a plan while it is read.
+struct Reader<'a> {
+    input: &'a Input<'a>,
+    problems: Vec<Problem>,
+    params: BTreeMap<String, String>,
+    hosts: BTreeMap<String, String>,
+    names: Names,
+    data: Vec<Data>,
+    /// Where each table's rows come from.
+    data_places: Vec<Place>,
+}
+
+impl Plan {
+    /// Reads and checks a plan.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn read(input: &Input<'_>) -> Result<Self, Problems> {
+        let told = |problems| Problems::new(&input.name, input.text, problems);
+        let at = |message: &str| {
+            vec![Problem {
+                place: Place { line: 1, column: 1, length: 1 },
+                message: message.to_owned(),
+                hint: String::new(),
+            }]
+        };
+        if input.text.len() > LARGEST {
+            return Err(told(at(
+                "this file is larger than 4 MiB: no plan needs that; put data into files of its own (csv:)",
+            )));
+        }
+        let root = yaml::parse(input.text).map_err(told)?;
+        let Some(root) = root else { return Err(told(at("this file is empty: begin with `stampede: 1`"))) };
+        let mut reader = Reader::new(input, Names::of(&root));
+        let plan = reader.plan(&root);
+        if reader.problems.is_empty() { Ok(plan) } else { Err(told(reader.problems)) }
+    }
+}
+
+/// Reads a file of parameters: `name: value`, line by line.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn params(name: &str, text: &str) -> Result<Vec<(String, String)>, Problems> {
+    let told = |problems| Problems::new(name, text, problems);
+    let Some(root) = yaml::parse(text).map_err(told)? else { return Ok(Vec::new()) };
+    let input = Input::new(name, text);
+    let mut reader = Reader::new(&input, Names::default());
+    let pairs: Vec<(String, String)> = match reader.table(&root, "a file of parameters") {
+        Some(table) => {
+            table.rest().filter_map(|(key, value)| Some((key.name.clone(), reader.constant(value)?))).collect()
+        }
+        None => Vec::new(),
+    };
+    if reader.problems.is_empty() { Ok(pairs) } else { Err(told(reader.problems)) }
+}
+
+impl<'a> Reader<'a> {
+    fn new(input: &'a Input<'a>, names: Names) -> Self {
+        let (params, hosts) = (BTreeMap::new(), BTreeMap::new());
+        Self { input, problems: Vec::new(), params, hosts, names, data: Vec::new(), data_places: Vec::new() }
+    }
+}
+
+impl Reader<'_> {
+    fn plan(&mut self, root: &Node) -> Plan {
+        let mut plan = Plan::default();
+        let Some(mut table) = self.table(root, "a plan") else { return plan };
+        self.version(table.take("stampede"), root.place);
+        self.params(table.take("params"));
+        plan.name = table.take("name").and_then(|node| self.constant(node));
+        for key in ["vary", "search", "notify", "repeat"] {
+            if let Some((key, _)) = table.take_pair(key) {
+                self.fault(
+                    key.place,
+                    format!(
+                        "`{}` is not read yet: this version runs one load, or levels one after another (`load`)",
+                        key.name
+                    ),
+                );
+            }
+        }
+        self.read_hosts(table.take("hosts"));
+        let target = table.take("target");
+        plan.target = target.and_then(|node| self.address(node));
+        plan.pipeline = table.take("pipeline").and_then(|node| self.pipeline(node));
+        self.read_data(table.take("data"));
+        plan.setup = table.take("setup").map(|node| self.setup(node)).unwrap_or_default();
+        let users = table.take_pair("users");
+        plan.users = users.map(|(_, node)| self.users(node)).unwrap_or_default();
+        plan.teardown = table.take("teardown").map(|node| self.teardown(node)).unwrap_or_default();
+        plan.load = table.take("load").map(|node| self.load(node)).unwrap_or_default();
+        plan.thresholds = table.take("thresholds").map(|node| self.thresholds(node)).unwrap_or_default();
+        self.finish(table, KEYS);
+        (plan.data, plan.kept, plan.params) = (self.data.clone(), self.names.kept.clone(), self.params.clone());
+        self.check_whole(&plan, target.is_some());
+        plan
+    }
+
+    fn version(&mut self, node: Option<&Node>, place: Place) {
+        match node.map(|node| (node, self.constant(node))) {
+            None => self.fault(
+                Place { length: 1, ..place },
+                "the version of the format is missing: begin with `stampede: 1`".to_owned(),
+            ),
+            Some((node, Some(version))) if version != VERSION => {
+                self.fault(node.place, format!("{version:?} is no version that is read here: write `stampede: 1`"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Parameters of the file, then those set from outside.
+    fn params(&mut self, node: Option<&Node>) {
+        if let Some(table) = node.and_then(|node| self.table(node, "params")) {
+            for (key, value) in table.rest() {
+                if !crate::text::is_name(&key.name) {
+                    self.fault(
+                        key.place,
+                        format!("{:?} is no name: letters, digits, _ and -, a letter first", key.name),
+                    );
+                }
+                if let Some(value) = self.constant(value) {
+                    self.params.insert(key.name.clone(), value);
+                }
+            }
+        }
+        for (name, value) in &self.input.set {
+            if self.params.contains_key(name) {
+                self.params.insert(name.clone(), value.clone());
+                continue;
+            }
+            let near = like(name, self.params.keys().map(String::as_str));
+            let remedy = near.map_or_else(
+                || format!("it has {}", listed(self.params.keys().map(String::as_str))),
+                |near| format!("did you mean `{near}`?"),
+            );
+            let message = format!("the plan has no parameter `{name}` that could be set to {value:?}: {remedy}");
+            self.fault(Place::default(), message);
+        }
+    }
+
+    fn fault(&mut self, place: Place, message: String) {
+        self.problems.push(Problem { place, message, hint: String::new() });
+    }
+
+    fn fault_with(&mut self, place: Place, message: String, hint: String) {
+        self.problems.push(Problem { place, message, hint });
+    }
+}
+
+/// Names, for people.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

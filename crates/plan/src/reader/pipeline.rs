@@ -1,0 +1,102 @@
+//! Where requests go, and the pipeline behind it.
+
+use super::Reader;
+use super::table::list;
+use crate::model::{Hook, Pipeline, PipelinePlace};
+use crate::yaml::Node;
+use std::collections::BTreeMap;
+
+const KEYS: &[&str] = &["local", "redis", "log_store", "queue", "path", "before", "after"];
+const SERVICES: &[&str] = &["apiserver", "pushserver", "mqttclient"];
+
+impl Reader<'_> {
+    pub(super) fn read_hosts(&mut self, node: Option<&Node>) {
+        let Some(table) = node.and_then(|node| self.table(node, "hosts")) else { return };
+        for (key, node) in table.rest() {
+            self.check_name(&key.name, key.place);
+            let address = self.address(node);
+            // One that is wrong has been told, and is known nevertheless.
+            self.hosts.insert(key.name.clone(), address.unwrap_or_else(|| "http://invalid".to_owned()));
+        }
+    }
+
+    /// `http://host:port`, without a `/` at its end.
+    pub(super) fn address(&mut self, node: &Node) -> Option<String> {
+        let address = self.constant(node)?;
+        let lower = address.to_ascii_lowercase();
+        let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
+        let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+        match host {
+            Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+                Some(address.trim_end_matches('/').to_owned())
+            }
+            _ => {
+                self.fault(
+                    node.place,
+                    format!(
+                        "{:?} is no address of an API: write http://host:port or https://host",
+                        stamp::mask(&address)
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn pipeline(&mut self, node: &Node) -> Option<Pipeline> {
+        if let crate::yaml::Value::Scalar { text, .. } = &node.value
+            && text == "local"
+        {
+            let place = PipelinePlace::Local(BTreeMap::new());
+            return Some(Pipeline { place, before: Vec::new(), after: Vec::new() });
+        }
+        let mut table = self.table(node, "a pipeline")?;
+        let local = table.take_pair("local");
+        let redis = table.take_pair("redis");
+        let mut text = |reader: &mut Self, key| table.take(key).and_then(|node| reader.constant(node));
+        let [log_store, queue, path] = ["log_store", "queue", "path"].map(|key| text(self, key));
+        let [before, after] =
+            ["before", "after"].map(|key| table.take(key).map(|node| self.hooks(node)).unwrap_or_default());
+        self.finish(table, KEYS);
+        let place = match (local, redis) {
+            (Some((key, _)), Some(_)) => {
+                self.fault(key.place, "a pipeline is local, or has a redis: leave one out".to_owned());
+                return None;
+            }
+            (Some((_, node)), None) => PipelinePlace::Local(self.arguments(node)),
+            (None, Some((_, node))) => {
+                let redis = self.constant(node)?;
+                if let Err(error) = redis.parse::<stamp::RedisUrl>() {
+                    self.fault(node.place, error.to_string());
+                }
+                if let Some(path) = &path
+                    && let Err(error) = path.parse::<stamp::Path>()
+                {
+                    self.fault(node.place, error.to_string());
+                }
+                PipelinePlace::Remote { redis, log_store, queue, path }
+            }
+            (None, None) => {
+                self.fault(node.place, "a pipeline is `local`, or names the `redis` that its stamps are in".to_owned());
+                return None;
+            }
+        };
+        Some(Pipeline { place, before, after })
+    }
+
+    fn hooks(&mut self, node: &Node) -> Vec<Hook> {
+        list(node).iter().filter_map(|node| self.hook(node)).collect()
+    }
+
+    fn arguments(&mut self, node: &Node) -> BTreeMap<String, String> {
+        let Some(mut table) = self.table(node, "a local pipeline") else { return BTreeMap::new() };
+        let mut arguments = BTreeMap::new();
+        for service in SERVICES {
+            if let Some(given) = table.take(service).and_then(|node| self.constant(node)) {
+                arguments.insert((*service).to_owned(), given);
+            }
+        }
+        self.finish(table, SERVICES);
+        arguments
+    }
+}

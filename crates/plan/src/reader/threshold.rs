@@ -1,0 +1,156 @@
+//! What must hold, and what only shows in the plan as a whole.
+
+use super::{Reader, listed};
+use crate::model::{Amount, Plan, Rows, Share, Take, Threshold, UserKind};
+use crate::problem::like;
+use crate::yaml::Node;
+
+/// Steps of a load: as many as an id can tell apart.
+const MOST_STEPS: usize = 2048;
+
+/// Figures that only traced messages have.
+const OF_MESSAGES: &[&str] = &[
+    "arrival",
+    "user",
+    "lost",
+    "late",
+    "in_flight",
+    "duplicates",
+    "reordered",
+    "negative",
+    "stamps_dropped",
+    "backlog",
+    "unstable",
+    "delivered",
+    "capacity",
+    "shed",
+    "cpu",
+];
+const OF_STEPS: &[&str] = &["mean", "p50", "p90", "p95", "p99", "p999", "max", "errors", "rate", "arrival"];
+
+impl Reader<'_> {
+    pub(super) fn thresholds(&mut self, node: &Node) -> Vec<Threshold> {
+        let read = |node: &Node| Some(Threshold { text: self.constant(node)?, place: node.place });
+        match &node.value {
+            crate::yaml::Value::List(list) => list.iter().filter_map(read).collect(),
+            _ => Some(node).and_then(read).into_iter().collect(),
+        }
+    }
+
+    pub(super) fn check_whole(&mut self, plan: &Plan, has_target: bool) {
+        let steps: Vec<_> = plan.steps().collect();
+        if let Some(step) = steps.get(MOST_STEPS) {
+            self.fault(step.place, format!("this is the {}th step: an id tells {MOST_STEPS} apart", MOST_STEPS + 1));
+        }
+        let relative = steps.iter().find(
+            |step| matches!(step.url.parts.first(), Some(crate::model::Part::Literal(url)) if url.starts_with('/')),
+        );
+        if !has_target
+            && plan.pipeline.is_none()
+            && let Some(step) = relative
+        {
+            self.fault(
+                step.place,
+                "where this path is asked for is missing: give the plan a `target`, or the step a ${host.NAME}"
+                    .to_owned(),
+            );
+        }
+        self.check_rows(plan);
+        for threshold in &plan.thresholds {
+            self.check_threshold(threshold, plan);
+        }
+    }
+
+    /// A table whose rows users take each for themselves has one for each of them.
+    fn check_rows(&mut self, plan: &Plan) {
+        let users = match &plan.load.amount {
+            Amount::Users { users, .. } => *users,
+            Amount::Rate { max_users, .. } => max_users.unwrap_or(1),
+            Amount::Stages(stages) => stages.iter().map(|stage| stage.to).max().unwrap_or(0),
+            Amount::Levels(crate::model::Levels::Users(levels)) => levels.iter().copied().max().unwrap_or(0),
+            Amount::Levels(crate::model::Levels::Rates(_)) => 1,
+        };
+        for (number, data) in plan.data.iter().enumerate() {
+            let (Rows::Known { rows, .. }, Take::Unique) = (&data.rows, data.take) else { continue };
+            let takers: u64 = plan
+                .users
+                .iter()
+                .filter(|kind| kind.data.contains(&number))
+                .map(|kind| of_kind(kind, plan, users))
+                .sum();
+            if rows.len() as u64 >= takers {
+                continue;
+            }
+            let (place, source) = self.source_of(number);
+            let set = if plan.params.contains_key("users") {
+                format!("--set users={}", rows.len())
+            } else {
+                "fewer users".to_owned()
+            };
+            let remedy = format!("give more rows, {set}, or `take: circular`");
+            self.fault(place, format!("{source} has {} rows, but {takers} users each take one: {remedy}", rows.len()));
+        }
+    }
+
+    fn check_threshold(&mut self, threshold: &Threshold, plan: &Plan) {
+        let Threshold { text, place } = threshold;
+        let figure = text.split(['<', '>', '=', '!', '@']).next().unwrap_or_default().trim();
+        let (first, rest) = figure.split_once('.').map_or((figure, None), |(first, rest)| (first, Some(rest)));
+        if matches!(first, "steps" | "rounds") {
+            let Some((name, of)) = rest.and_then(|rest| rest.rsplit_once('.')) else {
+                return self
+                    .fault(*place, format!("{figure:?} names no figure: write steps.NAME.p99 or rounds.TASK.p99"));
+            };
+            let names: Vec<&str> = match first {
+                "steps" => plan.steps().map(|step| step.name.as_str()).collect(),
+                _ => plan.users.iter().flat_map(|kind| &kind.tasks).map(|task| task.name.as_str()).collect(),
+            };
+            let what = if first == "steps" { "step" } else { "task" };
+            // The arrival latency of a step has figures of its own: steps.add.arrival.p99.
+            let name = name.strip_suffix(".arrival").unwrap_or(name);
+            if !names.contains(&name) {
+                let near = like(name, names.iter().copied());
+                let remedy = near.map_or_else(
+                    || format!("there are {}", listed(names.into_iter())),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                return self.fault(*place, format!("there is no {what} `{name}`: {remedy}"));
+            }
+            if !OF_STEPS.contains(&of) {
+                self.fault(*place, format!("`{of}` is no figure of a {what}: write one of {}", OF_STEPS.join(", ")));
+            }
+        } else if !self.input.traced
+            && !plan.is_traced()
+            && (OF_MESSAGES.contains(&first) || rest.is_some() && first != "http")
+        {
+            let message = format!(
+                "{figure} is a figure of traced messages, and this plan loads an API alone: give it a `pipeline`, name its log store with --redis, or take http.p99 or steps.NAME.p99"
+            );
+            self.fault(*place, message);
+        }
+        let of_the_plan = matches!(first, "steps" | "rounds");
+        if let Some(why) = (self.input.threshold)(text).filter(|_| !of_the_plan) {
+            self.fault(*place, why);
+        } else if !text.contains(['<', '>', '=']) {
+            self.fault(*place, format!("{text:?} compares nothing: write a figure, one of < <= > >= == !=, and a value, as in arrival.p99<50ms"));
+        }
+    }
+}
+
+/// How many of all users are of this kind, at the most.
+fn of_kind(kind: &UserKind, plan: &Plan, users: u32) -> u64 {
+    let weight = |kind: &UserKind| match kind.share {
+        Share::Weight(weight) => weight,
+        Share::Count(_) => 0.0,
+    };
+    match kind.share {
+        Share::Count(count) => count.into(),
+        Share::Weight(own) => {
+            let all: f64 = plan.users.iter().map(weight).sum();
+            // Of a u32, it is below 2^53.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let users = (f64::from(users) * own / all).ceil() as u64;
+            users
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Plans that are right, and plans that are wrong in every way that was thought of: what is said of each.
+#![allow(clippy::unwrap_used)]
+
+use plan::{Input, Plan, Problems};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn files(kind: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(kind);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    files
+}
+
+fn read(file: &Path) -> Result<Plan, Problems> {
+    let text = fs::read_to_string(file).unwrap();
+    let name = file.file_name().unwrap().to_string_lossy();
+    Plan::read(&Input { folder: file.parent().unwrap().to_owned(), ..Input::new(&name, &text) })
+}
+
+fn told(kind: &str) -> String {
+    let mut all = String::new();
+    for file in files(kind) {
+        let problems = read(&file).unwrap_err();
+        writeln!(all, "{problems}\n").unwrap();
+    }
+    all
+}
+
+#[test]
+fn what_is_wrong_in_shape_is_told() {
+    insta::assert_snapshot!(told("shape"));
+}
+
+#[test]
+fn what_is_wrong_in_meaning_is_told() {
+    insta::assert_snapshot!(told("meaning"));
+}
+
+#[test]
+fn what_is_right_is_read() {
+    for file in files("good") {
+        read(&file).unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
