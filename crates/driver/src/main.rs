@@ -17,6 +17,7 @@ use command::role::Role;
 use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
+use command::try_plan::TryArgs;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -38,6 +39,8 @@ enum Command {
     Load(LoadArgs),
     /// Check a plan file: all that is wrong with it, with its place and what to do; nothing is sent
     Check(PlanFileArgs),
+    /// Try a plan file: one user, one round, each request and answer shown, secrets masked
+    Try(TryArgs),
     /// Run a private local pipeline in the foreground until Ctrl-C
     Stack(StackArgs),
     /// Kill and stop parts of a private local pipeline under load, and prove that nothing accepted is lost
@@ -90,6 +93,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Sweep(args) => Box::pin(command::sweep::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
+        Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,
         Command::Check(args) => command::plan_file::check(&args),
         Command::Stack(args) => command::stack::run(args).await,
         Command::Chaos(args) => command::chaos::run(args).await,

@@ -1,5 +1,6 @@
 //! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
 
+use crate::response::Response;
 use crate::tls::client_config;
 use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
 use std::io;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The longest answer that is read, bytes.
-const LONGEST_REPLY: usize = 64 * 1024;
+const LONGEST_REPLY: usize = 16 << 20;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,9 @@ pub struct Exchange<'a> {
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// Its beginning where it is long.
+    /// The headers, in their order.
+    pub headers: Vec<(String, String)>,
+    /// The body, as text.
     pub body: String,
 }
 
@@ -59,6 +62,9 @@ pub enum ExchangeError {
     /// What answers does not speak HTTP.
     #[error("{0} does not answer in HTTP")]
     Foreign(Target),
+    /// The answer is larger than anything that is kept of one.
+    #[error("the answer of {0} is larger than 16 MiB")]
+    Long(Target),
     /// Its name leads nowhere.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -73,26 +79,48 @@ impl Exchange<'_> {
     /// # Errors
     /// When nothing answers in time, or not in HTTP.
     pub async fn with(&self, target: &Target, within: Duration) -> Result<Reply, ExchangeError> {
-        let late = |_| ExchangeError::Late { target: target.clone(), within };
-        timeout(within, self.ask(target)).await.map_err(late)?
+        self.trusting(&Trust::System, target, within).await
     }
 
-    async fn ask(&self, target: &Target) -> Result<Reply, ExchangeError> {
-        let tls =
-            if target.is_tls() { Some(client_config(&Trust::System).map_err(EndpointError::from)?) } else { None };
+    /// The same with another trust in certificates.
+    ///
+    /// # Errors
+    /// As those of [`with`](Self::with).
+    pub async fn trusting(&self, trust: &Trust, target: &Target, within: Duration) -> Result<Reply, ExchangeError> {
+        let late = |_| ExchangeError::Late { target: target.clone(), within };
+        timeout(within, self.ask(trust, target)).await.map_err(late)?
+    }
+
+    async fn ask(&self, trust: &Trust, target: &Target) -> Result<Reply, ExchangeError> {
+        let tls = if target.is_tls() { Some(client_config(trust).map_err(EndpointError::from)?) } else { None };
         let refused = |source| ExchangeError::Refused { target: target.clone(), source };
         let broken = |source| ExchangeError::Broken { target: target.clone(), source };
         let endpoint = Endpoint::resolve(target, tls).await?;
         let mut stream = endpoint.connect().await.map_err(refused)?;
         stream.write_all(&self.bytes(target)).await.map_err(broken)?;
         let (mut reply, mut buffer) = (Vec::new(), [0; 4096]);
-        while reply.len() < LONGEST_REPLY {
-            match stream.read(&mut buffer).await.map_err(broken)? {
-                0 => break,
-                read => reply.extend_from_slice(&buffer[..read]),
+        let (mut response, mut passed) = (Response::new(self.method == "HEAD"), 0);
+        loop {
+            let read = stream.read(&mut buffer).await.map_err(broken)?;
+            reply.extend_from_slice(&buffer[..read]);
+            let foreign = |_| ExchangeError::Foreign(target.clone());
+            let (used, answer) = response.read(&reply[passed..]).map_err(foreign)?;
+            passed += used;
+            if answer.is_some() || read == 0 && response.end().is_some() {
+                return parse(&reply).ok_or_else(|| ExchangeError::Foreign(target.clone()));
+            }
+            if read == 0 {
+                let ended = || broken(io::ErrorKind::UnexpectedEof.into());
+                return Err(if reply.starts_with(b"HTTP/") || reply.is_empty() {
+                    ended()
+                } else {
+                    ExchangeError::Foreign(target.clone())
+                });
+            }
+            if reply.len() > LONGEST_REPLY {
+                return Err(ExchangeError::Long(target.clone()));
             }
         }
-        parse(&reply).ok_or_else(|| ExchangeError::Foreign(target.clone()))
     }
 
     fn bytes(&self, target: &Target) -> Vec<u8> {
@@ -105,15 +133,54 @@ impl Exchange<'_> {
     }
 }
 
+/// A whole answer, taken apart.
 fn parse(reply: &[u8]) -> Option<Reply> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
+    let mut fields = vec![httparse::EMPTY_HEADER; reply.len() / 4 + 1];
+    let mut response = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(head) = response.parse(reply).ok()? else { return None };
-    let body = String::from_utf8_lossy(&reply[head..]).trim().to_owned();
-    Some(Reply { status: response.code?, body })
+    let status = response.code?;
+    if (100..200).contains(&status) && status != 101 {
+        return parse(&reply[head..]);
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: Vec<(String, String)> =
+        response.headers.iter().map(|field| (field.name.to_owned(), text(field.value))).collect();
+    let is_chunked = |(name, value): &(String, String)| {
+        name.eq_ignore_ascii_case("transfer-encoding") && value.to_ascii_lowercase().contains("chunked")
+    };
+    let body = if headers.iter().any(is_chunked) { chunks(&reply[head..]) } else { reply[head..].to_vec() };
+    Some(Reply { status, headers, body: text(&body) })
+}
+
+/// The content of a chunked body that is known to be whole.
+fn chunks(mut body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(line) = body.iter().position(|&byte| byte == b'\n') {
+        let size = String::from_utf8_lossy(&body[..line]);
+        let size = size.split(';').next().unwrap_or_default().trim();
+        let begin = line + 1;
+        match usize::from_str_radix(size, 16).ok().filter(|size| (1..=body.len() - begin).contains(size)) {
+            Some(size) => {
+                content.extend_from_slice(&body[begin..begin + size]);
+                // Behind a chunk stands the end of its line.
+                let rest = &body[begin + size..];
+                body = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
+            }
+            None => break,
+        }
+    }
+    content
 }
 
 impl Reply {
+    /// Its body as people are told it: the beginning, where it is long.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        let body = self.body.trim();
+        let end = (0..=body.len().min(4096)).rev().find(|&end| body.is_char_boundary(end)).unwrap_or(0);
+        &body[..end]
+    }
+
     /// Whether it is one of 2xx.
     #[must_use]
     pub fn is_fine(&self) -> bool {
@@ -144,8 +211,15 @@ mod tests {
 
     #[test]
     fn what_comes_back() {
-        let reply = parse(b"HTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\nnot yet\n").unwrap();
-        assert_eq!(reply, Reply { status: 503, body: "not yet".to_owned() });
+        let reply =
+            parse(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\nnot yet\n").unwrap();
+        assert_eq!(
+            (reply.status, reply.told(), &reply.headers[..]),
+            (503, "not yet", &[("x".to_owned(), "y".to_owned())][..])
+        );
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n";
+        assert_eq!(parse(chunked).unwrap().body, "abc0123456789");
         assert!(!reply.is_fine());
         assert!(parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().is_fine());
         for wrong in [&b""[..], b"HTTP/1.1 200", b"SSH-2.0-x\r\n\r\n"] {

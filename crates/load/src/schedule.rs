@@ -79,6 +79,13 @@ impl SplitMix {
         z ^ (z >> 31)
     }
 
+    /// A whole number below this one; 0 where that is 0.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        // The high half of the product is below the bound, and even to 1 in 2^64 of it (D. Lemire, 2019).
+        let product = u128::from(self.next()) * u128::from(bound);
+        u64::try_from(product >> 64).unwrap_or(0)
+    }
+
     /// A number above 0 and up to 1.
     pub fn unit(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1u64 << 53) as f64

@@ -20,7 +20,7 @@ pub(crate) struct HealthArgs {
 
 pub(crate) async fn run(args: HealthArgs) -> anyhow::Result<ExitCode> {
     let reply = Exchange::GET.with(&args.target, args.within).await?;
-    anyhow::ensure!(reply.is_fine(), "{} answers {}: {}", args.target, reply.status, reply.body);
-    output::result(&reply.body);
+    anyhow::ensure!(reply.is_fine(), "{} answers {}: {}", args.target, reply.status, reply.told());
+    output::result(reply.told());
     Ok(ExitCode::SUCCESS)
 }

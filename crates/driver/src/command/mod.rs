@@ -23,6 +23,7 @@ mod sampling;
 pub(crate) mod services;
 pub(crate) mod stack;
 pub(crate) mod sweep;
+pub(crate) mod try_plan;
 
 use analysis::Report;
 use std::process::ExitCode;
