@@ -18,6 +18,7 @@ use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
 use command::try_plan::TryArgs;
+use command::watch::WatchArgs;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -37,6 +38,8 @@ enum Command {
     Sweep(SweepArgs),
     /// Load one HTTP API and report its latency; no tracing needed
     Load(LoadArgs),
+    /// Report arrival latency for a load that another program makes: Locust, k6, wrk
+    Watch(WatchArgs),
     /// Check a plan file: all that is wrong with it, with its place and what to do; nothing is sent
     Check(PlanFileArgs),
     /// Try a plan file: one user, one round, each request and answer shown, secrets masked
@@ -93,6 +96,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Sweep(args) => Box::pin(command::sweep::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
+        Command::Watch(args) => Box::pin(command::watch::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,
         Command::Check(args) => command::plan_file::check(&args),
         Command::Stack(args) => command::stack::run(args).await,

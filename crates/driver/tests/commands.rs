@@ -465,6 +465,60 @@ fn a_command_beside_the_stack_finds_it_and_gives_its_exit_code() {
 }
 
 #[test]
+fn a_load_of_another_program_is_watched_and_reported() {
+    let stack = RunningStack::start(&["--every", "10"]);
+    let out = tempfile::tempdir().unwrap();
+    let watch = driver(&[
+        "watch",
+        "--run",
+        "monday",
+        "--p99-limit",
+        "60s",
+        "--redis",
+        &stack.at.redis,
+        "--every",
+        "10",
+        "--quiet",
+        "1s",
+        "--json",
+        "--threshold",
+        "lost==0",
+        "--out",
+    ])
+    .arg(out.path())
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    // Any program will do, as long as its envelopes name the run.
+    let load = run(&["load", &stack.at.api, "-n", "5000", "-c", "4", "--run", "monday", "--json"]);
+    assert!(load.status.success(), "{}", String::from_utf8_lossy(&load.stderr));
+    let output = watch.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    let level: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&level["load"]["run"], &level["load"]["http"]), (&"monday".into(), &Value::Null));
+    assert_eq!(
+        (&level["books"]["accepted"], &level["books"]["arrived"], &level["books"]["lost"]),
+        (&5000.into(), &5000.into(), &0.into())
+    );
+    assert_eq!(level["arrival"]["count"], 500);
+    assert!(
+        level["load"]["usage"].as_array().unwrap().iter().any(|usage| usage["component"] == "pushserver"),
+        "{level}"
+    );
+    for said in [
+        "waiting for messages of run monday",
+        "The pipeline carried this load, which another program made: ",
+        "report: ",
+    ] {
+        assert!(told.contains(said), "{told}");
+    }
+    assert!(out.path().join("latest/report.html").exists());
+    stack.stop();
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_part_that_dies_ends_the_stack_with_its_name() {
     let mut child = driver(&["stack", "--json"])

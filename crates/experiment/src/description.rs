@@ -1,7 +1,7 @@
 //! What a report says of a sweep before anything is measured: its id and its settings.
 
 use crate::pipeline::Pipeline;
-use crate::plan::Plan;
+use crate::plan::{Generator, Plan};
 use stamp::{RunId, clock};
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -29,7 +29,13 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
     let time = |duration: Duration| humantime::format_duration(duration).to_string();
     let (shape, patience) = (&plan.shape, plan.patience);
     let rates = plan.levels.iter().any(|setting| setting.rate.is_some());
-    let generator = if rates { format!("open loop, {:?} arrivals", shape.arrivals) } else { "closed loop".to_owned() };
+    let generator = if let Generator::Other { .. } = plan.generator {
+        "another program".to_owned()
+    } else if rates {
+        format!("open loop, {:?} arrivals", shape.arrivals)
+    } else {
+        "closed loop".to_owned()
+    };
     let mut settings = BTreeMap::from(
         [
             ("duration", time(shape.duration)),
@@ -41,7 +47,6 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
             ("drain_limit", time(patience.whole)),
             ("p99_limit", time(plan.p99_limit)),
             ("pipeline", if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
-            ("target", pipeline.target.to_string()),
             ("clock", format!("{:?}", plan.clock).to_lowercase()),
             ("generator", generator),
             ("seed", shape.seed.to_string()),
@@ -50,6 +55,7 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     );
+    settings.extend(pipeline.target.iter().map(|target| ("target".to_owned(), target.to_string())));
     settings.extend(plan.notes.clone());
     for value in settings.values_mut() {
         *value = stamp::mask(value).into_owned();

@@ -10,9 +10,6 @@ use tokio::time::sleep;
 /// How often the counters are read.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// How long an intake must stand still to have ended: services write their counts every 100 ms.
-const STILL: Duration = Duration::from_millis(400);
-
 /// How a drain ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Drained {
@@ -69,25 +66,6 @@ pub(crate) async fn drain(
             return drained(now, End::Moving);
         }
         sleep(PERIOD).await;
-    }
-}
-
-/// Waits until the pipeline's intake has stood still for a while, and gives the messages that it has taken in: what a load of
-/// another program has accepted.
-///
-/// # Errors
-/// When the log store fails.
-pub(crate) async fn settled(pipeline: &Pipeline, run: &RunId, path: &Path) -> Result<u64, ExperimentError> {
-    let stages = path.stages();
-    let intake = stages.iter().find(|stage| **stage == Stage::ENQUEUE).unwrap_or(&stages[0]);
-    let mut last = 0;
-    loop {
-        sleep(STILL).await;
-        let now = pipeline.log.counts(run).await?.get(intake.as_str());
-        if now == last {
-            return Ok(now);
-        }
-        last = now;
     }
 }
 

@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod eviction;
 mod http;
+mod intake;
 mod monitor;
 mod pipeline;
 mod plan;

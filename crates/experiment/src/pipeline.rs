@@ -9,8 +9,8 @@ use stamp::{LogStore, RedisUrl, StoreError};
 /// A pipeline that answers.
 #[derive(Debug)]
 pub struct Pipeline {
-    /// The API under load.
-    pub target: Target,
+    /// The API under load; absent where another program loads it.
+    pub target: Option<Target>,
     /// The Redis server that takes the stamps.
     pub log_store: RedisUrl,
     /// For reading what the services write.
@@ -33,7 +33,7 @@ impl Pipeline {
                 let stack = Stack::start(options).await?;
                 let endpoints = stack.endpoints();
                 let redis: RedisUrl = endpoints.redis.parse()?;
-                (endpoints.api.parse()?, redis.clone(), redis, Some(stack))
+                (Some(endpoints.api.parse()?), redis.clone(), redis, Some(stack))
             }
         };
         let log = LogStore::connect(&log_store).await?;

@@ -55,8 +55,8 @@ pub enum Site {
     Local(StackOptions),
     /// It is already there.
     Remote {
-        /// The API under load.
-        target: Target,
+        /// The API under load; absent where another program loads it.
+        target: Option<Target>,
         /// The Redis server that holds the queue.
         redis: RedisUrl,
         /// The Redis server that takes the stamps.
@@ -71,6 +71,11 @@ pub enum Generator {
     Driver,
     /// wrk, with scripts/post.lua.
     Wrk,
+    /// Another program, which is waited for: its messages belong to the run that the experiment is called.
+    Other {
+        /// The load has ended when no message has come in for so long.
+        quiet: Duration,
+    },
 }
 
 /// How long a drain may take.

@@ -1,6 +1,6 @@
 //! Runs a plan: one load after another, each warmed up, drained and measured.
 
-use crate::drain::{Drained, End, drain, settled};
+use crate::drain::{Drained, End, drain};
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
 use crate::eviction::Eviction;
@@ -9,9 +9,9 @@ use crate::pipeline::Pipeline;
 use crate::plan::{Generator, Plan};
 use crate::services::check_services;
 use crate::setting::Setting;
-use crate::{description, http};
-use analysis::{Cutoff, Level, Load, Report, StampQuality, Sweep, check_hops, measure};
-use load::{Endpoint, LoadPlan, Template, Tracing, Wrk, watched};
+use crate::{description, http, intake};
+use analysis::{Cutoff, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure};
+use load::{Endpoint, LoadPlan, Target, Template, Tracing, Wrk, watched};
 use stamp::{RunId, Tracer, TracerOptions, clock, keys};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,12 @@ pub async fn run(
     let wrk = if plan.generator == Generator::Wrk { Some(Wrk::find().await?) } else { None };
     let opening = async {
         let pipeline = Pipeline::open(&plan.site, &plan.queue).await?;
-        let endpoint = Endpoint::open(&pipeline.target, &plan.trust).await?;
+        let endpoint = match &pipeline.target {
+            Some(target) if !matches!(plan.generator, Generator::Other { .. }) => {
+                Some((target.clone(), Endpoint::open(target, &plan.trust).await?))
+            }
+            _ => None,
+        };
         Ok::<_, ExperimentError>((pipeline, endpoint))
     };
     let opened = stop.run_until_cancelled(Box::pin(opening)).await;
@@ -58,7 +63,8 @@ pub async fn run(
 /// A plan under way.
 struct Running<'a> {
     plan: &'a Plan,
-    endpoint: Endpoint,
+    /// What is loaded; absent where another program does it.
+    endpoint: Option<(Target, Endpoint)>,
     wrk: Option<Wrk>,
     sweep: Sweep,
     report: Report,
@@ -67,11 +73,20 @@ struct Running<'a> {
     stop: &'a CancellationToken,
 }
 
+/// What is known of a load that was made.
+struct Made {
+    /// Absent where another program made it.
+    http: Option<Http>,
+    connections: Option<u16>,
+    limited_by: Option<String>,
+    interrupted_us: Option<u64>,
+}
+
 impl<'a> Running<'a> {
     async fn new(
         plan: &'a Plan,
         id: &RunId,
-        endpoint: Endpoint,
+        endpoint: Option<(Target, Endpoint)>,
         wrk: Option<Wrk>,
         pipeline: &Pipeline,
         stop: &'a CancellationToken,
@@ -129,7 +144,15 @@ impl<'a> Running<'a> {
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<(), ExperimentError> {
-        let run: RunId = format!("{}.{}", self.sweep.id, setting.name()).parse()?;
+        let run: RunId = match self.plan.generator {
+            Generator::Other { .. } => self.sweep.id.clone(),
+            _ => format!("{}.{}", self.sweep.id, setting.name()).parse()?,
+        };
+        if matches!(self.plan.generator, Generator::Other { .. })
+            && !intake::begins(pipeline, &run, &self.plan.path, self.stop).await?
+        {
+            return Ok(());
+        }
         if !self.plan.warmup.is_zero() {
             audience.tell(&Event::WarmUp(setting)).await;
             let stop = self.stop;
@@ -139,7 +162,7 @@ impl<'a> Running<'a> {
             warm?;
         }
         audience.tell(&Event::LevelBegun { run: &run, number, of: self.plan.levels.len(), setting }).await;
-        let load = self.load(&run, setting, self.load_plan(&run, setting, pipeline), pipeline, audience).await?;
+        let load = self.load(&run, setting, self.load_plan(&run, setting), pipeline, audience).await?;
         audience.tell(&Event::Drained).await;
         if load.interrupted_us.is_some() && load.http.as_ref().is_some_and(|http| http.requests == 0) {
             return Ok(());
@@ -170,17 +193,19 @@ impl<'a> Running<'a> {
         audience: &mut Audience<'_>,
     ) -> Result<(), ExperimentError> {
         let run: RunId = format!("{run}.warmup").parse()?;
-        let plan = self.load_plan(&run, setting, pipeline);
         let duration = self.plan.warmup;
-        let plan = LoadPlan { duration, ramp: plan.ramp.min(duration), requests: None, ..plan };
+        let warm = |plan: LoadPlan| LoadPlan { duration, ramp: plan.ramp.min(duration), requests: None, ..plan };
+        let plan = self.load_plan(&run, setting).map(warm);
         self.load(&run, setting, plan, pipeline, audience).await?;
         Ok(())
     }
 
-    fn load_plan(&self, run: &RunId, setting: &Setting, pipeline: &Pipeline) -> LoadPlan {
-        let template = Template::new(&pipeline.target, run, &self.plan.request);
-        let load = self.plan.shape.load(self.endpoint.clone(), template, setting.connections, setting.rate);
-        LoadPlan { requests: self.plan.requests, until: Some(self.stop.clone()), ..load }
+    /// Nothing where another program makes the load.
+    fn load_plan(&self, run: &RunId, setting: &Setting) -> Option<LoadPlan> {
+        let (target, endpoint) = self.endpoint.as_ref()?;
+        let template = Template::new(target, run, &self.plan.request);
+        let load = self.plan.shape.load(endpoint.clone(), template, setting.connections, setting.rate);
+        Some(LoadPlan { requests: self.plan.requests, until: Some(self.stop.clone()), ..load })
     }
 
     /// Loads the pipeline and waits until it is empty again.
@@ -188,57 +213,82 @@ impl<'a> Running<'a> {
         &mut self,
         run: &RunId,
         setting: &Setting,
-        load: LoadPlan,
+        load: Option<LoadPlan>,
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Load, ExperimentError> {
         let steps_before = pipeline.log.clock_steps(0).await?.len();
         let monitor = Monitor::start(pipeline).await;
         let begin_us = pipeline.log.time_us().await?;
-        let planned = load.duration;
-        let (mut http, connections, limited_by) = match &self.wrk {
-            None => {
-                let (tracing, totals) = (Tracing::new(&self.tracer, run), audience.wants_totals());
-                let tick = async |live: &load::Live| audience.tell(&Event::Tick(live)).await;
-                let tally = watched(load, Some(tracing), totals, tick).await?;
-                (http::of_tally(&tally), tally.connections, tally.limited_by())
-            }
-            Some(wrk) => {
-                let (target, bytes) = (&pipeline.target, self.plan.request.payload_bytes);
-                let result = wrk.run(target, run, load.connections, load.duration, bytes, self.stop).await?;
-                (http::of_wrk(result), load.connections, None)
-            }
-        };
-        let lasted = Duration::from_micros(http.duration_us);
-        let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
-        let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent;
+        let made = self.make(run, load, pipeline, audience).await?;
         let end_us = pipeline.log.time_us().await?;
         let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
-        if self.wrk.is_some() {
-            // wrk does not count the answers that come after its last second: accepted is what the pipeline has taken in.
-            http::accept(&mut http, settled(pipeline, run, &self.plan.path).await?);
-        }
+        let Made { mut http, connections, limited_by, interrupted_us } = made;
+        // Other programs do not count the answers that come after their last second: accepted is what the pipeline has taken in.
+        let accepted = match &mut http {
+            Some(http) if self.wrk.is_none() => http.accepted,
+            http => {
+                let accepted = intake::settled(pipeline, run, &self.plan.path, intake::STILL, None).await?;
+                if let Some(http) = http {
+                    http::accept(http, accepted);
+                }
+                accepted
+            }
+        };
         audience.tell(&Event::Draining(setting)).await;
-        let drained = drain(pipeline, run, &self.plan.path, http.accepted, self.plan.patience).await?;
+        let drained = drain(pipeline, run, &self.plan.path, accepted, self.plan.patience).await?;
         let cutoff = self.cutoff(run, &drained, pipeline, audience).await?;
         self.tracer.flush().await;
         Ok(Load {
             run: run.clone(),
-            concurrency: Some(u32::from(connections)),
+            concurrency: connections.map(u32::from),
             rate: setting.rate,
             repeat: setting.repeat,
             generator_limited: limited_by,
-            interrupted_us: interrupted.then_some(http.duration_us),
-            http: Some(http),
+            interrupted_us,
+            // Where another program made the load, nobody knows its first request: the stamps tell.
+            span_us: http.is_some().then_some((begin_us, end_us)),
+            http,
             backlog: Some(backlog),
             clock_steps: pipeline.log.clock_steps(steps_before).await?,
             drain_us: Some(u64::try_from(drained.took.as_micros()).unwrap_or(u64::MAX)),
-            span_us: Some((begin_us, end_us)),
             cutoff,
             usage: observed.usage,
             queue: observed.queue,
         })
+    }
+
+    /// Has the load made.
+    async fn make(
+        &mut self,
+        run: &RunId,
+        load: Option<LoadPlan>,
+        pipeline: &mut Pipeline,
+        audience: &mut Audience<'_>,
+    ) -> Result<Made, ExperimentError> {
+        let Some(load) = load else {
+            if let Generator::Other { quiet } = self.plan.generator {
+                intake::settled(pipeline, run, &self.plan.path, quiet, Some(self.stop)).await?;
+            }
+            return Ok(Made { http: None, connections: None, limited_by: None, interrupted_us: None });
+        };
+        let planned = load.duration;
+        let (http, connections, limited_by) = if let (Some(wrk), Some((target, _))) = (&self.wrk, &self.endpoint) {
+            let bytes = self.plan.request.payload_bytes;
+            let result = wrk.run(target, run, load.connections, load.duration, bytes, self.stop).await?;
+            (http::of_wrk(result), load.connections, None)
+        } else {
+            let (tracing, totals) = (Tracing::new(&self.tracer, run), audience.wants_totals());
+            let tick = async |live: &load::Live| audience.tell(&Event::Tick(live)).await;
+            let tally = watched(load, Some(tracing), totals, tick).await?;
+            (http::of_tally(&tally), tally.connections, tally.limited_by())
+        };
+        let lasted = Duration::from_micros(http.duration_us);
+        let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
+        let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent;
+        let interrupted_us = interrupted.then_some(http.duration_us);
+        Ok(Made { http: Some(http), connections: Some(connections), limited_by, interrupted_us })
     }
 
     /// How things stand when a drain has been given up; nothing where all has arrived.

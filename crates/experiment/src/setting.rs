@@ -6,7 +6,7 @@ use std::fmt;
 /// One level of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// Connections; in an open loop those at the start.
+    /// Connections; in an open loop those at the start. None where another program makes the load.
     pub connections: u16,
     /// Requests a second, in an open loop.
     pub rate: Option<f64>,
@@ -46,6 +46,7 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.rate {
             Some(rate) => write!(f, "{rate} requests/s"),
+            None if self.connections == 0 => f.write_str("another program's load"),
             None => write!(f, "{} connections", self.connections),
         }
     }

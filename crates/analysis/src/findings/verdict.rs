@@ -26,16 +26,26 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
 
 fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
     let limit = ms(report.p99_limit_us as f64);
-    match capacity {
-        None if report.levels.iter().all(|level| level.is_within(report.p99_limit_us).is_none()) => {
+    // A load of another program stands on no axis: it was carried, or not.
+    let is_other = |level: &&Level| level.load.position().is_none();
+    let other = report.levels.iter().filter(is_other).find(|level| level.is_within(report.p99_limit_us) == Some(true));
+    match (capacity, other) {
+        (None, Some(level)) => {
+            let rate = level.delivered_per_sec().map_or_else(String::new, thousands);
+            let p99 = level.arrival.p99_us.map_or_else(String::new, |us| ms(us as f64));
+            format!(
+                "The pipeline carried this load, which another program made: {rate} messages/s arrived, p99 of arrival latency is {p99} against a limit of {limit}, nothing is lost, and no queue grows."
+            )
+        }
+        (None, None) if report.levels.iter().all(|level| level.is_within(report.p99_limit_us).is_none()) => {
             format!(
                 "No level has enough sampled messages for a p99, which is held against {limit}: load for longer, or sample more (--every)."
             )
         }
-        None => format!(
+        (None, None) => format!(
             "The pipeline carried none of these loads with p99 of arrival latency within {limit}, nothing lost and no growing queue."
         ),
-        Some(capacity) => {
+        (Some(capacity), _) => {
             let at = level_name(report, capacity.position);
             let rate = thousands(capacity.delivered_per_sec);
             let beyond = if capacity.bounded {

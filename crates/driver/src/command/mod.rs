@@ -24,6 +24,7 @@ pub(crate) mod services;
 pub(crate) mod stack;
 pub(crate) mod sweep;
 pub(crate) mod try_plan;
+pub(crate) mod watch;
 
 use analysis::Report;
 use std::process::ExitCode;

@@ -78,6 +78,6 @@ impl RemoteArgs {
             return Ok(Site::Local(local.options(every)?));
         };
         let log_store = self.redis_args.reach(self.log_store.as_ref().unwrap_or(redis));
-        Ok(Site::Remote { target: target.clone(), redis: self.redis_args.reach(redis), log_store })
+        Ok(Site::Remote { target: Some(target.clone()), redis: self.redis_args.reach(redis), log_store })
     }
 }
