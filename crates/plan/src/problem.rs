@@ -36,10 +36,19 @@ pub struct Problems {
 /// A longer line is shown in part.
 const WIDEST: usize = 120;
 
+/// Faults that are told at a time: who has mended these will see the others.
+const MOST: usize = 100;
+
 impl Problems {
     pub(crate) fn new(name: &str, text: &str, mut all: Vec<Problem>) -> Self {
         all.sort();
         all.dedup();
+        if all.len() > MOST {
+            let place = all[MOST].place;
+            let message = format!("and {} more faults, from here on", all.len() - MOST);
+            all.truncate(MOST);
+            all.push(Problem { place, message, hint: String::new() });
+        }
         Self { name: name.to_owned(), lines: text.lines().map(str::to_owned).collect(), all }
     }
 
@@ -119,6 +128,18 @@ mod tests {
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(lines[1].find("wrong"), lines[2].find('^'), "{told}");
         assert!(lines[1].len() < 130);
+    }
+
+    #[test]
+    fn no_more_are_told_than_can_be_read() {
+        let problem = |line| Problem {
+            place: Place { line, column: 1, length: 1 },
+            message: "wrong".to_owned(),
+            hint: String::new(),
+        };
+        let problems = Problems::new("a.yaml", &"x\n".repeat(300), (1..=250).map(problem).collect());
+        assert_eq!(problems.all().len(), 101);
+        assert!(problems.to_string().contains("a.yaml:101:1: and 150 more faults, from here on"));
     }
 
     #[test]

@@ -110,9 +110,13 @@ impl<'a> Builder<'a> {
                 let Some(node) = self.anchors.get(&anchor) else {
                     return Err(fault(place, "this alias stands within its own anchor".to_owned()));
                 };
-                let node = node.clone();
-                self.nodes += count(&node);
-                return Ok(node);
+                // What an alias stands for is as deep as its anchor is, below the alias.
+                let (nodes, height) = (count(node), height(node));
+                if depth + height > DEEPEST || self.nodes + nodes > MOST {
+                    return Err(fault(place, "this is nested too deeply, or too much: no plan needs that".to_owned()));
+                }
+                self.nodes += nodes;
+                return Ok(node.clone());
             }
             Event::Scalar(text, style, anchor, tag) => {
                 (Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }, anchor, tag)
@@ -169,6 +173,15 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// How many levels there are below a node.
+fn height(node: &Node) -> usize {
+    match &node.value {
+        Value::Scalar { .. } => 0,
+        Value::List(list) => list.iter().map(height).max().map_or(0, |below| 1 + below),
+        Value::Map(map) => map.iter().map(|(_, value)| height(value)).max().map_or(0, |below| 1 + below),
+    }
+}
+
 fn count(node: &Node) -> usize {
     1 + match &node.value {
         Value::Scalar { .. } => 0,
@@ -185,4 +198,36 @@ fn place(span: Span) -> Place {
 
 fn fault(place: Place, message: String) -> Problem {
     Problem { place, message, hint: String::new() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    fn refusal(text: &str) -> String {
+        parse(text).unwrap_err().remove(0).message
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let deep = format!("a: {}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(parse(&deep).is_err());
+        // Each anchor holds the one before, 40 levels further down.
+        let mut chained = "a0: &a0 x\n".to_owned();
+        for number in 1..50 {
+            let (open, close) = ("[".repeat(40), "]".repeat(40));
+            writeln!(chained, "a{number}: &a{number} {open}*a{}{close}", number - 1).unwrap();
+        }
+        assert!(refusal(&chained).starts_with("this is nested too deeply"), "{}", refusal(&chained));
+        // Each anchor holds ten of the one before.
+        let mut many = "a0: &a0 x\n".to_owned();
+        for number in 1..20 {
+            let ten = vec![format!("*a{}", number - 1); 10].join(", ");
+            writeln!(many, "a{number}: &a{number} [{ten}]").unwrap();
+        }
+        assert!(refusal(&many).starts_with("this is nested too deeply"));
+        assert!(parse("a: &a [1, 2]\nb: [*a, *a]\n").is_ok());
+    }
 }
