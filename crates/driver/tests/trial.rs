@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use std::collections::BTreeSet;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 #[derive(Default)]
 struct Orders {
@@ -144,4 +145,48 @@ fn a_task_that_is_not_there_is_named() {
     let (output, orders) = tried(None, &["--task", "ordr"]);
     assert_eq!((output.status.code(), orders.taken.len()), (Some(2), 0));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no task `ordr`: it has `look`, `order`"));
+}
+
+#[test]
+fn secrets_in_commands_are_hidden_and_ctrl_c_still_tidies_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let plan = "stampede: 1
+target: http://127.0.0.1:9
+setup:
+  - command: echo ${env.ADMIN_KEY} FOLDER
+  - command: touch FOLDER/waits; sleep 600 & echo $! > FOLDER/pid; wait
+users: { u: { tasks: { t: { steps: [ { GET: / } ] } } } }
+teardown: [ { command: touch FOLDER/tidied } ]
+load: { users: 1, duration: 1s }
+";
+    std::fs::write(file("p.yaml"), plan.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_driver"))
+        .arg("try")
+        .arg(file("p.yaml"))
+        .env("ADMIN_KEY", "hush-hush")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !file("pid").exists() || std::fs::read(file("pid")).unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "the command never began");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(told.contains("$ echo *** ") && told.contains("FAILED: interrupted") && !told.contains("hush"), "{told}");
+    assert!(file("tidied").exists(), "{told}");
+    // What the command had started has ended with it.
+    let pid = std::fs::read_to_string(file("pid")).unwrap();
+    let gone =
+        || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z "));
+    while !gone() {
+        assert!(Instant::now() < deadline, "the command still runs");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -1,6 +1,6 @@
 //! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
 
-use crate::response::Response;
+use crate::response::{LONGEST_HEAD, Response};
 use crate::tls::client_config;
 use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
 use std::io;
@@ -135,7 +135,7 @@ impl Exchange<'_> {
 
 /// A whole answer, taken apart.
 fn parse(reply: &[u8]) -> Option<Reply> {
-    let mut fields = vec![httparse::EMPTY_HEADER; reply.len() / 4 + 1];
+    let mut fields = vec![httparse::EMPTY_HEADER; reply.len().min(LONGEST_HEAD) / 4 + 1];
     let mut response = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(head) = response.parse(reply).ok()? else { return None };
     let status = response.code?;

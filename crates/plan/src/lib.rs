@@ -9,6 +9,7 @@ mod model;
 mod names;
 mod problem;
 mod reader;
+pub mod rows;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod schema;
@@ -18,7 +19,7 @@ mod yaml;
 pub use input::Input;
 pub use model::{
     Amount, Arrivals, Body, Data, Expect, Function, Hook, Json, Keep, KeepFrom, Kept, Levels, Load, OnFailure, Part,
-    Pipeline, PipelinePlace, Plan, Retry, Rows, Scope, Share, Span, Stage, Step, StepOrHook, Take, Task, Text,
+    Pipeline, PipelinePlace, Plan, Retry, Rows, Scope, Secrets, Share, Span, Stage, Step, StepOrHook, Take, Task, Text,
     Threshold, UserKind, Value,
 };
 pub use problem::{Place, Problem, Problems};

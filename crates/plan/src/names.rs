@@ -13,8 +13,8 @@ pub(crate) struct Keeper {
     kind: Option<String>,
     /// The task; absent outside of tasks.
     task: Option<String>,
-    /// The step's name, or what else keeps it.
-    by: String,
+    /// The step's name; absent where it is kept of every answer.
+    by: Option<String>,
     place: Place,
     pub(crate) optional: bool,
     /// The number of the value: those of one name in one scope have the same.
@@ -41,11 +41,13 @@ pub(crate) enum Section {
     Teardown,
 }
 
-/// A name that nothing visible keeps: what to say, and what to say at the place.
+/// A name that cannot be seen from here.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Unseen {
-    pub(crate) message: String,
-    pub(crate) hint: String,
+pub(crate) enum Unseen {
+    /// Nothing keeps it; perhaps another was meant.
+    Nowhere(Option<String>),
+    /// It is kept where it cannot be seen: why.
+    Elsewhere(String),
 }
 
 /// Everything that is kept anywhere in a plan.
@@ -63,7 +65,7 @@ impl Names {
             names.step(step, Scope::Load, None, None);
         }
         for (kind, node) in map(get(root, "users")) {
-            names.keeps(get(node, "keep"), Scope::User, "every answer", (Some(kind), None));
+            names.keeps(get(node, "keep"), Scope::User, None, (Some(kind), None));
             for step in list(get(node, "on_start")) {
                 names.step(step, Scope::User, Some(kind), None);
             }
@@ -77,10 +79,16 @@ impl Names {
     }
 
     fn step(&mut self, step: &Node, scope: Scope, kind: Option<&str>, task: Option<&str>) {
-        self.keeps(get(step, "keep"), scope, &step_name(step), (kind, task));
+        self.keeps(get(step, "keep"), scope, Some(&step_name(step)), (kind, task));
     }
 
-    fn keeps(&mut self, node: Option<&Node>, scope: Scope, by: &str, (kind, task): (Option<&str>, Option<&str>)) {
+    fn keeps(
+        &mut self,
+        node: Option<&Node>,
+        scope: Scope,
+        by: Option<&str>,
+        (kind, task): (Option<&str>, Option<&str>),
+    ) {
         let Some(Node { value: Value::Map(map), .. }) = node else { return };
         for (key, value) in map {
             let (kind, task) = (kind.map(str::to_owned), task.map(str::to_owned));
@@ -93,7 +101,7 @@ impl Names {
                 self.kept.len() - 1
             });
             let optional = scalar(Some(value)).is_some_and(|text| text.trim_start().starts_with("optional "));
-            let (name, by, place) = (key.name.clone(), by.to_owned(), key.place);
+            let (name, by, place) = (key.name.clone(), by.map(str::to_owned), key.place);
             self.keepers.push(Keeper { name, scope, kind, task, by, place, optional, slot });
         }
     }
@@ -113,33 +121,27 @@ impl Names {
     }
 
     fn unseen(&self, name: &str, here: Here<'_>) -> Unseen {
-        let told = |message: String| Unseen { message, hint: String::new() };
         let Some(keeper) = self.keepers.iter().find(|keeper| keeper.name == name) else {
             let near = like(name, self.keepers.iter().map(|keeper| keeper.name.as_str()));
             let keeper = near.and_then(|near| self.keepers.iter().find(|keeper| keeper.name == near));
-            let hint = keeper.map(|keeper| {
+            return Unseen::Nowhere(keeper.map(|keeper| {
                 format!("did you mean `{}`, kept by {} (line {})?", keeper.name, keeper.by(), keeper.place.line)
-            });
-            return Unseen { message: format!("nothing keeps `{name}`"), hint: hint.unwrap_or_default() };
+            }));
         };
-        let kind = keeper.kind.as_deref();
-        match (&keeper.task, here.task) {
-            _ if kind.is_some() && here.kind.is_none() => told(format!(
-                "`{name}` is kept by users, and this belongs to none: only what set-up keeps can be seen here"
-            )),
-            _ if kind.is_some() && here.kind != kind => told(format!(
-                "`{name}` is kept by users `{}`, and these are `{}`: each has its own",
-                kind.unwrap_or_default(),
-                here.kind.unwrap_or_default()
-            )),
-            (Some(task), Some(other)) if task != other => told(format!(
-                "`{name}` is kept in task `{task}`, and this is task `{other}`: kept values end with their round"
-            )),
-            (Some(task), None) => told(format!(
-                "`{name}` is kept in task `{task}`, and this is outside of it: kept values end with their round"
-            )),
-            _ => told(format!("`{name}` is kept only later, by {} (line {})", keeper.by(), keeper.place.line)),
-        }
+        let ends = "kept values end with their round";
+        Unseen::Elsewhere(match (keeper.kind.as_deref(), here.kind, &keeper.task, here.task) {
+            (Some(_), None, ..) => {
+                format!("`{name}` is kept by users, and this belongs to none: only what set-up keeps can be seen here")
+            }
+            (Some(kind), Some(other), ..) if kind != other => {
+                format!("`{name}` is kept by users `{kind}`, and these are `{other}`: each has its own")
+            }
+            (.., Some(task), Some(other)) if task != other => {
+                format!("`{name}` is kept in task `{task}`, and this is task `{other}`: {ends}")
+            }
+            (.., Some(task), None) => format!("`{name}` is kept in task `{task}`, and this is outside of it: {ends}"),
+            _ => format!("`{name}` is kept only later, by {} (line {})", keeper.by(), keeper.place.line),
+        })
     }
 }
 
@@ -150,13 +152,13 @@ impl Keeper {
             Scope::Load => here.section != Section::Setup || earlier,
             Scope::User if self.kind.as_deref() != here.kind => false,
             // What is kept of every answer is there from the second one on.
-            Scope::User => self.by == "every answer" || here.section != Section::OnStart || earlier,
+            Scope::User => self.by.is_none() || here.section != Section::OnStart || earlier,
             Scope::Round => self.kind.as_deref() == here.kind && self.task.as_deref() == here.task && earlier,
         }
     }
 
     fn by(&self) -> String {
-        if self.by == "every answer" { self.by.clone() } else { format!("step `{}`", self.by) }
+        self.by.as_ref().map_or_else(|| "every answer".to_owned(), |step| format!("step `{step}`"))
     }
 }
 

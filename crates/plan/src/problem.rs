@@ -1,5 +1,6 @@
 //! What is wrong with a plan, and where.
 
+use crate::model::Secrets;
 use std::fmt;
 
 /// A place in the file. Lines and columns count from 1, columns in characters.
@@ -40,7 +41,11 @@ const WIDEST: usize = 120;
 const MOST: usize = 100;
 
 impl Problems {
-    pub(crate) fn new(name: &str, text: &str, mut all: Vec<Problem>) -> Self {
+    pub(crate) fn new(name: &str, text: &str, mut all: Vec<Problem>, secrets: &Secrets) -> Self {
+        // A fault may quote what came from the environment.
+        for problem in &mut all {
+            problem.message = secrets.mask(&problem.message);
+        }
         all.sort();
         all.dedup();
         if all.len() > MOST {
@@ -106,7 +111,7 @@ mod tests {
     fn shown(text: &str, line: usize, column: usize, length: usize, hint: &str) -> String {
         let place = Place { line, column, length };
         let problem = Problem { place, message: "wrong".to_owned(), hint: hint.to_owned() };
-        Problems::new("a.yaml", text, vec![problem]).to_string()
+        Problems::new("a.yaml", text, vec![problem], &Secrets::default()).to_string()
     }
 
     #[test]
@@ -137,7 +142,8 @@ mod tests {
             message: "wrong".to_owned(),
             hint: String::new(),
         };
-        let problems = Problems::new("a.yaml", &"x\n".repeat(300), (1..=250).map(problem).collect());
+        let problems =
+            Problems::new("a.yaml", &"x\n".repeat(300), (1..=250).map(problem).collect(), &Secrets::default());
         assert_eq!(problems.all().len(), 101);
         assert!(problems.to_string().contains("a.yaml:101:1: and 150 more faults, from here on"));
     }

@@ -45,3 +45,16 @@ fn what_is_right_is_read() {
         read(&file).unwrap_or_else(|problems| panic!("{problems}"));
     }
 }
+
+#[test]
+fn what_comes_from_the_environment_is_shown_nowhere() {
+    let environment = |_: &str| Some("hush-hush".to_owned());
+    let wrong = "stampede: 1\ntarget: http://a\nload: { users: \"${env.KEY}\" }\n";
+    let problems = Plan::read(&Input { environment, ..Input::new("p.yaml", wrong) }).unwrap_err();
+    assert!(problems.to_string().contains("\"***\" is not a whole number"), "{problems}");
+    assert!(!format!("{problems} {problems:?}").contains("hush"));
+    let right = "stampede: 1\ntarget: \"http://${env.KEY}\"\n";
+    let plan = Plan::read(&Input { environment, ..Input::new("p.yaml", right) }).unwrap();
+    assert!(!format!("{plan:?}").contains("hush"), "{plan:?}");
+    assert_eq!(plan.secrets.mask("http://hush-hush/"), "http://***/");
+}

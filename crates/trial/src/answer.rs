@@ -1,27 +1,10 @@
 //! What an answer must be, and what is kept of it. Pure.
 
 use load::Reply;
+use plan::rows::Datum;
 use plan::{Expect, Keep, KeepFrom};
 use serde_json::Value;
 use std::time::Duration;
-
-/// A value of an answer: as text, and as JSON where it was that.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) text: String,
-    pub(super) json: Option<String>,
-}
-
-impl Found {
-    pub(super) fn text(text: &str) -> Self {
-        Self { text: text.to_owned(), json: None }
-    }
-
-    fn json(value: &Value) -> Self {
-        let json = value.to_string();
-        Self { text: value.as_str().map_or_else(|| json.clone(), str::to_owned), json: Some(json) }
-    }
-}
 
 /// Why an answer is not what it must be; nothing where it is. The first fault names it.
 pub(super) fn fault(expect: &[Expect], reply: &Reply, took: Duration) -> Option<String> {
@@ -58,18 +41,18 @@ pub(super) fn fault(expect: &[Expect], reply: &Reply, took: Duration) -> Option<
 ///
 /// # Errors
 /// What is missing, where it may not be.
-pub(super) fn kept(keep: &Keep, reply: &Reply) -> Result<Option<Found>, String> {
+pub(super) fn kept(keep: &Keep, reply: &Reply) -> Result<Option<Datum>, String> {
     let (found, missing) = match &keep.from {
-        KeepFrom::Status => (Some(Found::json(&reply.status.into())), String::new()),
-        KeepFrom::Header(name) => (header(reply, name).map(Found::text), format!("no header {name} in the answer")),
+        KeepFrom::Status => (Some(Datum::json(&reply.status.into())), String::new()),
+        KeepFrom::Header(name) => (header(reply, name).map(Datum::text), format!("no header {name} in the answer")),
         KeepFrom::Json(path) => (at(reply, path), format!("no {path} in the answer")),
         KeepFrom::Cookie(name) => {
             let cookie = cookies(reply).find(|(known, _)| known == name);
-            (cookie.map(|(_, value)| Found::text(value)), format!("no cookie {name} in the answer"))
+            (cookie.map(|(_, value)| Datum::text(value)), format!("no cookie {name} in the answer"))
         }
         KeepFrom::Text(expression) => {
             let regex = regex_lite::Regex::new(expression).ok();
-            let group = regex.and_then(|regex| Some(Found::text(regex.captures(&reply.body)?.get(1)?.as_str())));
+            let group = regex.and_then(|regex| Some(Datum::text(regex.captures(&reply.body)?.get(1)?.as_str())));
             (group, format!("the answer does not match /{expression}/"))
         }
     };
@@ -88,7 +71,7 @@ fn header<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
 }
 
 /// The value at `$.a[0].b`.
-fn at(reply: &Reply, path: &str) -> Option<Found> {
+fn at(reply: &Reply, path: &str) -> Option<Datum> {
     let whole: Value = serde_json::from_str(&reply.body).ok()?;
     let mut value = &whole;
     for step in path.strip_prefix('$')?.split_inclusive(['.', ']']).flat_map(|part| part.split('[')) {
@@ -99,7 +82,7 @@ fn at(reply: &Reply, path: &str) -> Option<Found> {
             None => value.get(step)?,
         };
     }
-    Some(Found::json(value))
+    Some(Datum::json(value))
 }
 
 #[cfg(test)]
@@ -119,15 +102,15 @@ mod tests {
     #[test]
     fn values_are_found_wherever_they_stand() {
         let reply = reply(201, r#"{"order":{"id":17,"items":[{"n":"a b"},[1,2]]}}"#);
-        let found = |from| kept(&keep(from), &reply).map(|found| found.map(|found| (found.text, found.json)));
-        let is = |text: &str, json: Option<&str>| Ok(Some((text.to_owned(), json.map(str::to_owned))));
-        assert_eq!(found(KeepFrom::Json("$.order.id".to_owned())), is("17", Some("17")));
-        assert_eq!(found(KeepFrom::Json("$.order.items[0].n".to_owned())), is("a b", Some("\"a b\"")));
-        assert_eq!(found(KeepFrom::Json("$.order.items[1][0]".to_owned())), is("1", Some("1")));
-        assert_eq!(found(KeepFrom::Header("x-next".to_owned())), is("abc", None));
-        assert_eq!(found(KeepFrom::Cookie("session".to_owned())), is("s1", None));
-        assert_eq!(found(KeepFrom::Text("id\":([0-9]+)".to_owned())), is("17", None));
-        assert_eq!(found(KeepFrom::Status), is("201", Some("201")));
+        let found = |from| kept(&keep(from), &reply).map(|found| found.map(|found| (found.as_json(), found.text)));
+        let is = |text: &str, json: &str| Ok(Some((json.to_owned(), text.to_owned())));
+        assert_eq!(found(KeepFrom::Json("$.order.id".to_owned())), is("17", "17"));
+        assert_eq!(found(KeepFrom::Json("$.order.items[0].n".to_owned())), is("a b", "\"a b\""));
+        assert_eq!(found(KeepFrom::Json("$.order.items[1][0]".to_owned())), is("1", "1"));
+        assert_eq!(found(KeepFrom::Header("x-next".to_owned())), is("abc", "\"abc\""));
+        assert_eq!(found(KeepFrom::Cookie("session".to_owned())), is("s1", "\"s1\""));
+        assert_eq!(found(KeepFrom::Text("id\":([0-9]+)".to_owned())), is("17", "\"17\""));
+        assert_eq!(found(KeepFrom::Status), is("201", "201"));
         assert_eq!(found(KeepFrom::Json("$.order.none".to_owned())), Err("no $.order.none in the answer".to_owned()));
         let optional = Keep { optional: true, ..keep(KeepFrom::Header("X-Other".to_owned())) };
         assert_eq!(kept(&optional, &reply), Ok(None));

@@ -5,6 +5,7 @@ use crate::{hook, rows};
 use load::Trust;
 use plan::{Hook, OnFailure, Plan, Step, StepOrHook, UserKind};
 use stamp::RunId;
+use tokio_util::sync::CancellationToken;
 
 /// What has happened.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ pub enum TrialError {
 }
 
 /// Tries a plan: one user, one round of `task`, or of the first one. Paths are asked for at `target`, or at the plan's own. Everything is told as it happens.
+/// `stop` ends the step under way and leaves out what follows, but not what tidies up: `on_stop` and tear-down.
 ///
 /// # Errors
 /// When there is no such task.
@@ -75,15 +77,18 @@ pub async fn run(
     target: Option<&str>,
     trust: &Trust,
     id: &RunId,
+    stop: &CancellationToken,
     tell: &mut dyn FnMut(&Told<'_>),
 ) -> Result<Outcome, TrialError> {
     let (kind, steps) = chosen(plan, task)?;
-    let mut trial = Trial { user: User::new(plan, target, trust, id), outcome: Outcome::default(), tell };
+    let mut trial =
+        Trial { user: User::new(plan, target, trust, id), outcome: Outcome::default(), stop: Some(stop), tell };
     let ready = trial.once("set-up", &plan.setup).await;
     if ready {
         trial.user(kind, task, steps, plan).await;
     }
     trial.user.kind = None;
+    trial.stop = None;
     // Also after a set-up that failed: for what it has kept.
     trial.teardown(&plan.teardown).await;
     Ok(trial.outcome)
@@ -105,6 +110,8 @@ fn chosen<'p>(plan: &'p Plan, task: Option<&str>) -> Result<(&'p UserKind, &'p p
 struct Trial<'a, 't> {
     user: User<'a>,
     outcome: Outcome,
+    /// Absent while it tidies up.
+    stop: Option<&'t CancellationToken>,
     tell: &'t mut dyn FnMut(&Told<'_>),
 }
 
@@ -148,7 +155,8 @@ impl<'a> Trial<'a, '_> {
 
     async fn user(&mut self, kind: &'a UserKind, task: Option<&str>, steps: &'a plan::Task, plan: &'a Plan) {
         for (number, data) in plan.data.iter().enumerate() {
-            match rows::first(data, &self.user.kept).await {
+            let row = or_stopped(self.stop, rows::first(data, &self.user.kept)).await;
+            match row.unwrap_or_else(|| Err(INTERRUPTED.to_owned())) {
                 Ok(row) => self.user.rows[number] = Some(row),
                 Err(why) => {
                     self.outcome.failed += 1;
@@ -169,18 +177,22 @@ impl<'a> Trial<'a, '_> {
             (self.tell)(&Told::Phase(&format!("user {}, task {}{drawn}", kind.name, steps.name)));
             self.round(kind, &steps.steps).await;
         }
+        let stop = self.stop.take();
         if !kind.on_stop.is_empty() {
             (self.tell)(&Told::Phase(&format!("user {}, on_stop", kind.name)));
         }
         for step in &kind.on_stop {
             self.step(step).await;
         }
+        self.stop = stop;
     }
 
     async fn round(&mut self, kind: &UserKind, steps: &'a [Step]) {
         let mut failed = false;
         for step in steps {
-            let why = if step.when.is_some_and(|slot| self.user.kept[slot].is_none()) {
+            let why = if self.is_stopped() {
+                Some("the trial was interrupted")
+            } else if step.when.is_some_and(|slot| self.user.kept[slot].is_none()) {
                 Some("what it waits for was not kept")
             } else if failed && !step.always {
                 Some("the round has failed")
@@ -194,6 +206,9 @@ impl<'a> Trial<'a, '_> {
                 continue;
             }
             for _ in 0..step.repeat {
+                if self.is_stopped() {
+                    break;
+                }
                 failed |= !self.step(step).await && kind.on_failure != OnFailure::Next;
             }
         }
@@ -201,21 +216,40 @@ impl<'a> Trial<'a, '_> {
     }
 
     async fn step(&mut self, step: &Step) -> bool {
-        let (attempts, kept, failure) = self.user.send(step).await;
+        let (attempts, kept, failure) = or_stopped(self.stop, self.user.send(step))
+            .await
+            .unwrap_or_else(|| (Vec::new(), Vec::new(), Some(INTERRUPTED.to_owned())));
         (self.tell)(&Told::Step { name: &step.name, attempts: &attempts, kept: &kept, failure: failure.as_deref() });
         self.done(failure.is_none())
     }
 
     async fn hook(&mut self, hook: &Hook) -> bool {
-        let result = hook::run(hook).await;
-        let told = result.as_ref().map(String::as_str).map_err(String::as_str);
-        (self.tell)(&Told::Hook { command: &hook.command, result: told });
+        let result = or_stopped(self.stop, hook::run(hook)).await.unwrap_or_else(|| Err(INTERRUPTED.to_owned()));
+        // Commands may hold what came from the environment, and so may what they print.
+        let mask = |text: &str| self.user.plan.secrets.mask(text);
+        let (command, masked) = (mask(&hook.command), result.as_ref().map(|text| mask(text)).map_err(|why| mask(why)));
+        (self.tell)(&Told::Hook { command: &command, result: masked.as_deref().map_err(String::as_str) });
         self.done(result.is_ok())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_some_and(CancellationToken::is_cancelled)
     }
 
     fn done(&mut self, well: bool) -> bool {
         self.outcome.done += 1;
         self.outcome.failed += u32::from(!well);
         well
+    }
+}
+
+/// What became of a step that was stopped.
+const INTERRUPTED: &str = "interrupted";
+
+/// What work gives; nothing where it was stopped before its end.
+async fn or_stopped<T>(stop: Option<&CancellationToken>, work: impl Future<Output = T>) -> Option<T> {
+    match stop {
+        Some(stop) => stop.run_until_cancelled(work).await,
+        None => Some(work.await),
     }
 }

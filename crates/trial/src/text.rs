@@ -1,7 +1,7 @@
 //! From texts to what is sent: each value escaped as its place needs it. Pure.
 
-use crate::answer::Found;
 use load::SplitMix;
+use plan::rows::Datum;
 use plan::{Function, Json, Part, Text, Value};
 use std::fmt::Write;
 
@@ -18,9 +18,9 @@ pub(crate) enum Place {
 
 /// What values stand for.
 pub(crate) struct Values<'a> {
-    pub(crate) kept: &'a [Option<Found>],
+    pub(crate) kept: &'a [Option<Datum>],
     /// The user's row of each table.
-    pub(crate) rows: &'a [Option<Vec<String>>],
+    pub(crate) rows: &'a [Option<Vec<Datum>>],
     pub(crate) run: &'a str,
     pub(crate) id: u64,
     pub(crate) now_ms: u64,
@@ -42,7 +42,7 @@ impl Values<'_> {
         let mut whole = String::new();
         for part in &text.parts {
             match part {
-                Part::Literal(literal) | Part::Secret(literal) => whole.push_str(literal),
+                Part::Literal(literal) => whole.push_str(literal),
                 Part::Value { value, or, raw } => {
                     let found = self.found(value, or.as_deref())?;
                     if place == Place::Address && !raw {
@@ -70,11 +70,7 @@ impl Values<'_> {
             Json::Value(text) => match &text.parts[..] {
                 [Part::Value { value, or, raw }] => {
                     let found = self.found(value, or.as_deref())?;
-                    match found.json {
-                        Some(json) => json,
-                        None if *raw => found.text,
-                        None => quoted(&found.text),
-                    }
+                    if *raw { found.text } else { found.as_json() }
                 }
                 _ => quoted(&self.text(text, Place::Plain)?),
             },
@@ -107,44 +103,44 @@ impl Values<'_> {
         Ok(form)
     }
 
-    fn found(&mut self, value: &Value, or: Option<&str>) -> Result<Found, String> {
-        let number = |number: u64| Found { text: number.to_string(), json: Some(number.to_string()) };
+    fn found(&mut self, value: &Value, or: Option<&str>) -> Result<Datum, String> {
+        let number = |number: u64| Datum::json(&number.into());
         Ok(match value {
             Value::Id => number(self.id),
             Value::Now => number(self.now_ms),
             Value::User => number(0),
             Value::Users => number(self.users.into()),
-            Value::Run => Found::text(self.run),
-            Value::Payload => Found::text(&"x".repeat(PAYLOAD_BYTES)),
+            Value::Run => Datum::text(self.run),
+            Value::Payload => Datum::text(&"x".repeat(PAYLOAD_BYTES)),
             Value::Column(table, column) => {
                 let row = self.rows.get(*table).and_then(Option::as_ref).and_then(|row| row.get(*column));
-                Found::text(row.ok_or("a row of this user has no such value")?)
+                row.cloned().ok_or("a row of this user has no such value")?
             }
             Value::Kept(slot) => match (self.kept.get(*slot).and_then(Option::as_ref), or) {
                 (Some(found), _) => found.clone(),
-                (None, Some(or)) => Found::text(or),
+                (None, Some(or)) => Datum::text(or),
                 (None, None) => return Err("a value that it needs was not kept".to_owned()),
             },
             Value::Call(function) => self.made(function)?,
         })
     }
 
-    fn made(&mut self, function: &Function) -> Result<Found, String> {
+    fn made(&mut self, function: &Function) -> Result<Datum, String> {
         Ok(match function {
-            Function::Uuid => Found::text(&self.uuid()),
-            Function::Hex(digits) => Found::text(&self.hex(*digits)),
+            Function::Uuid => Datum::text(&self.uuid()),
+            Function::Hex(digits) => Datum::text(&self.hex(*digits)),
             Function::Int(least, most) => {
                 let span = most.abs_diff(*least).saturating_add(1);
                 let number = least.saturating_add_unsigned(self.random.below(span));
-                Found { text: number.to_string(), json: Some(number.to_string()) }
+                Datum::json(&number.into())
             }
             Function::Pick(choices) => {
                 let at = self.random.below(choices.len() as u64);
-                Found::text(choices.get(usize::try_from(at).unwrap_or(0)).map_or("", String::as_str))
+                Datum::text(choices.get(usize::try_from(at).unwrap_or(0)).map_or("", String::as_str))
             }
             Function::Dpop(nonce) => {
                 let nonce = nonce.and_then(|slot| self.kept.get(slot)?.as_ref()).map(|found| found.text.as_str());
-                Found::text(&(self.proof)(nonce).ok_or("no proof can be made: the system has no random numbers")?)
+                Datum::text(&(self.proof)(nonce).ok_or("no proof can be made: the system has no random numbers")?)
             }
         })
     }
@@ -182,9 +178,8 @@ mod tests {
     use super::*;
 
     fn with<T>(work: impl FnOnce(&mut Values<'_>) -> T) -> T {
-        let kept =
-            [Some(Found::text("a/b \"c\"")), None, Some(Found { text: "5".to_owned(), json: Some("5".to_owned()) })];
-        let rows = [Some(vec!["ü".to_owned()])];
+        let kept = [Some(Datum::text("a/b \"c\"")), None, Some(Datum::json(&5.into()))];
+        let rows = [Some(vec![Datum::text("ü")])];
         let mut random = SplitMix::new(1);
         let proof = |nonce: Option<&str>| Some(format!("proof of {nonce:?}"));
         let (kept, rows) = (&kept[..], &rows[..]);
@@ -233,7 +228,7 @@ mod tests {
         );
         let or = text(&[Part::Value { value: Value::Kept(1), or: Some("none".to_owned()), raw: false }]);
         assert_eq!(with(|values| values.text(&or, Place::Plain)), Ok("none".to_owned()));
-        let broken = text(&[Part::Secret("a\nb".to_owned())]);
+        let broken = text(&[Part::Literal("a\nb".to_owned())]);
         assert!(with(|values| values.text(&broken, Place::Header)).is_err());
     }
 

@@ -1,10 +1,11 @@
 //! A user: what it keeps, and how it sends a step.
 
-use crate::answer::{self, Found};
+use crate::answer;
 use crate::dpop::{Claims, ProofKey};
 use crate::text::{Place, Values};
 use load::{Exchange, Reply, SplitMix, Target, Trust};
-use plan::{Body, Keep, Part, Plan, Retry, Step, Text, UserKind};
+use plan::rows::Datum;
+use plan::{Body, Keep, Part, Plan, Retry, Step, UserKind};
 use stamp::{MsgId, RunId, clock};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,19 +34,18 @@ pub struct Attempt {
 
 /// Who sends: the state of one user.
 pub(crate) struct User<'a> {
-    plan: &'a Plan,
+    pub(crate) plan: &'a Plan,
     /// Absent in set-up and tear-down.
     pub(crate) kind: Option<&'a UserKind>,
     target: Option<&'a str>,
     trust: &'a Trust,
     run: &'a RunId,
-    pub(crate) kept: Vec<Option<Found>>,
-    pub(crate) rows: Vec<Option<Vec<String>>>,
+    pub(crate) kept: Vec<Option<Datum>>,
+    pub(crate) rows: Vec<Option<Vec<Datum>>>,
     cookies: BTreeMap<String, String>,
     key: Option<ProofKey>,
     random: SplitMix,
     sequence: u32,
-    secrets: Vec<String>,
 }
 
 /// How long an answer may take unless the plan says otherwise.
@@ -69,7 +69,6 @@ impl<'a> User<'a> {
             key: ProofKey::new(),
             random: SplitMix::new(seed),
             sequence: 0,
-            secrets: secrets(plan),
         }
     }
 
@@ -120,10 +119,7 @@ impl<'a> User<'a> {
 
     /// Whether all is kept that a step uses.
     pub(crate) fn has_what_it_needs(&self, step: &Step) -> bool {
-        let mut texts: Vec<&Text> = step.headers.iter().map(|(_, text)| text).chain([&step.url]).collect();
-        if let Some(Body::Text(text)) = &step.body {
-            texts.push(text);
-        }
+        let texts = step.texts();
         texts.iter().flat_map(|text| &text.parts).all(|part| match part {
             Part::Value { value: plan::Value::Kept(slot), or: None, .. } => self.kept[*slot].is_some(),
             _ => true,
@@ -144,7 +140,7 @@ impl<'a> User<'a> {
         for one in keep {
             match answer::kept(one, reply) {
                 Ok(Some(found)) => {
-                    kept.push((self.plan.kept[one.kept].name.clone(), self.mask(&found.text)));
+                    kept.push((self.plan.kept[one.kept].name.clone(), self.plan.secrets.mask(&found.text)));
                     self.kept[one.kept] = Some(found);
                 }
                 Ok(None) => {}
@@ -228,69 +224,26 @@ impl<'a> User<'a> {
         let Sent { method, url, headers, body } = sent;
         Sent {
             method,
-            url: self.mask(&stamp::mask(&url)),
+            url: self.plan.secrets.mask(&stamp::mask(&url)),
             headers: self.masked_headers(&headers),
-            body: self.mask(&body),
+            body: self.plan.secrets.mask(&body),
         }
     }
 
     fn masked_reply(&self, reply: &Reply) -> Reply {
-        Reply { status: reply.status, headers: self.masked_headers(&reply.headers), body: self.mask(&reply.body) }
+        Reply {
+            status: reply.status,
+            headers: self.masked_headers(&reply.headers),
+            body: self.plan.secrets.mask(&reply.body),
+        }
     }
 
     fn masked_headers(&self, headers: &[(String, String)]) -> Vec<(String, String)> {
         let masked = |(name, value): &(String, String)| {
-            let shown = if stamp::is_secret_name(name) { stamp::MASKED.to_owned() } else { self.mask(value) };
+            let shown =
+                if stamp::is_secret_name(name) { stamp::MASKED.to_owned() } else { self.plan.secrets.mask(value) };
             (name.clone(), shown)
         };
         headers.iter().map(masked).collect()
     }
-
-    /// Hides what came from the environment.
-    fn mask(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, stamp::MASKED))
-    }
-}
-
-/// What comes from the environment, wherever it stands in the plan.
-fn secrets(plan: &Plan) -> Vec<String> {
-    let steps = plan.setup.iter().chain(&plan.teardown).filter_map(|one| match one {
-        plan::StepOrHook::Step(step) => Some(step),
-        plan::StepOrHook::Hook(_) => None,
-    });
-    let texts = steps.chain(plan.steps()).flat_map(|step| {
-        let headers = step.headers.iter().map(|(_, text)| text).chain([&step.url]);
-        headers.chain(step.body.iter().flat_map(texts_of)).collect::<Vec<_>>()
-    });
-    let of_kinds = plan.users.iter().flat_map(|kind| kind.headers.iter().map(|(_, text)| text));
-    let parts = texts.chain(of_kinds).flat_map(|text| &text.parts);
-    let mut secrets: Vec<String> = parts
-        .filter_map(|part| match part {
-            Part::Secret(secret) if !secret.is_empty() => Some(secret.clone()),
-            _ => None,
-        })
-        .collect();
-    // The longest first: one may be a part of another.
-    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-    secrets.dedup();
-    secrets
-}
-
-fn texts_of(body: &Body) -> Vec<&Text> {
-    fn of<'j>(json: &'j plan::Json, texts: &mut Vec<&'j Text>) {
-        match json {
-            plan::Json::Constant(_) => {}
-            plan::Json::Text(text) | plan::Json::Value(text) => texts.push(text),
-            plan::Json::List(list) => list.iter().for_each(|json| of(json, texts)),
-            plan::Json::Map(map) => map.iter().for_each(|(_, json)| of(json, texts)),
-        }
-    }
-    let mut texts = Vec::new();
-    match body {
-        Body::Json(json) => of(json, &mut texts),
-        Body::Form(fields) => texts.extend(fields.iter().map(|(_, text)| text)),
-        Body::Text(text) => texts.push(text),
-        Body::File(_) => {}
-    }
-    texts
 }

@@ -78,7 +78,7 @@ fn told(plan: &Plan) -> String {
     };
     let duration = plan.load.duration.map(|duration| format!(" for {}", humantime::format_duration(duration)));
     let tasks = plan.users.iter().map(|kind| kind.tasks.len()).sum();
-    let traced = plan.steps().filter(|step| step.traced).count();
+    let traced = plan.steps().filter(|step| step.is_traced()).count();
     format!(
         "{} of user, {}, {} ({} traced); {amount}{}; {}",
         count(plan.users.len(), "kind", "kinds"),

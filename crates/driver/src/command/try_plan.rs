@@ -6,6 +6,7 @@ use crate::output;
 use clap::Args;
 use load::{Reply, Trust};
 use plan::PipelinePlace;
+use service::shutdown_on_signal;
 use stack::Stack;
 use stamp::SampleEvery;
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub(crate) struct TryArgs {
 
 pub(crate) async fn run(args: &TryArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan.plan()?;
+    let stop = shutdown_on_signal()?;
     let stack = match plan.pipeline.as_ref().map(|pipeline| &pipeline.place) {
         Some(PipelinePlace::Local(arguments)) => Some(local(arguments).await?),
         _ => None,
@@ -40,12 +42,15 @@ pub(crate) async fn run(args: &TryArgs) -> anyhow::Result<ExitCode> {
     let trust = if args.insecure { Trust::Anybody } else { Trust::System };
     let mut tell = |told: &Told<'_>| output::result(shown(told).trim_end());
     let run = experiment::new_id();
-    let tried = trial::run(&plan, args.task.as_deref(), target.as_deref(), &trust, &run, &mut tell).await;
+    let tried = trial::run(&plan, args.task.as_deref(), target.as_deref(), &trust, &run, &stop, &mut tell).await;
     if let Some(stack) = stack {
         stack.stop().await;
     }
     let outcome = tried.map_err(|error| stamp::UsageError(error.to_string()))?;
     output::result(&format!("\n{} done, {} failed", outcome.done, outcome.failed));
+    if stop.is_cancelled() {
+        return Ok(ExitCode::from(super::INTERRUPTED));
+    }
     Ok(if outcome.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

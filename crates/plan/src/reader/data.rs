@@ -4,6 +4,7 @@ use super::Reader;
 use crate::model::{Data, Hook, Rows, Take};
 use crate::names::{Here, Section};
 use crate::problem::Place;
+use crate::rows::{self, Table};
 use crate::yaml::Node;
 use std::time::Duration;
 
@@ -13,8 +14,6 @@ const TAKE: [(&str, Take); 4] =
 
 /// A larger file of data is refused: it would have to fit into memory.
 const LARGEST: u64 = 1 << 30;
-
-type Table = (Vec<String>, Vec<Vec<String>>);
 
 impl Reader<'_> {
     pub(super) fn read_data(&mut self, node: Option<&Node>) {
@@ -86,11 +85,11 @@ impl Reader<'_> {
                 };
                 let table = read.map_err(|error| format!("{name} cannot be read: {error}")).and_then(|text| {
                     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-                    let table = if source == "csv" { csv(text) } else { json(text) };
+                    let table = if source == "csv" { rows::csv(text) } else { rows::json(text) };
                     table.map_err(|error| format!("{name}: {error}"))
                 });
                 match table {
-                    Ok((columns, rows)) => Some(Rows::Known { columns, rows }),
+                    Ok(Table { columns, rows }) => Some(Rows::Known { columns, rows }),
                     Err(error) => {
                         self.fault(node.place, error);
                         None
@@ -106,87 +105,5 @@ impl Reader<'_> {
         let line = self.input.text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         let written: String = line.chars().skip(place.column.saturating_sub(1)).take(place.length).collect();
         (place, written.trim_matches(['"', '\'']).to_owned())
-    }
-}
-
-/// The first line names the columns. Quotes, commas within them and line breaks are as RFC 4180 has them.
-fn csv(text: &str) -> Result<Table, String> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(text.as_bytes());
-    let columns: Vec<String> = reader.headers().map_err(|error| told(&error))?.iter().map(str::to_owned).collect();
-    if columns.iter().all(String::is_empty) {
-        return Err("it is empty: the first line names the columns, and each after it is a row".to_owned());
-    }
-    if let Some(twice) = columns.iter().enumerate().find_map(|(at, name)| columns[..at].contains(name).then_some(name))
-    {
-        return Err(format!("two columns are called `{twice}`"));
-    }
-    let rows = reader.records().map(|row| row.map(|row| row.iter().map(str::to_owned).collect()));
-    let rows: Vec<Vec<String>> = rows.collect::<Result<_, _>>().map_err(|error| told(&error))?;
-    if rows.is_empty() { Err("it has no rows behind the names of its columns".to_owned()) } else { Ok((columns, rows)) }
-}
-
-fn told(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(0, csv::Position::line);
-            format!("line {line} has {len} values, and the first line names {expected_len} columns")
-        }
-        _ => error.to_string(),
-    }
-}
-
-/// A list of objects whose members are the columns, or of plain values: the column `value`.
-fn json(text: &str) -> Result<Table, String> {
-    let wrong = "a list of objects is expected, as in [{\"uid\": 1}, {\"uid\": 2}], or of plain values";
-    let list: Vec<serde_json::Value> = serde_json::from_str(text).map_err(|error| format!("{error}: {wrong}"))?;
-    let columns: Vec<String> = match list.first() {
-        None => return Err("it has no rows".to_owned()),
-        Some(serde_json::Value::Object(first)) => first.keys().cloned().collect(),
-        Some(_) => vec!["value".to_owned()],
-    };
-    let mut rows = Vec::with_capacity(list.len());
-    for (number, value) in list.iter().enumerate() {
-        let row = match value {
-            serde_json::Value::Object(object) => columns.iter().map(|column| object.get(column).map(plain)).collect(),
-            value if columns == ["value"] => Some(vec![plain(value)]),
-            _ => None,
-        };
-        rows.push(
-            row.ok_or_else(|| format!("row {} has not the members of the first, {}", number + 1, columns.join(", ")))?,
-        );
-    }
-    Ok((columns, rows))
-}
-
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables() {
-        let (columns, rows) = csv("uid, token\r\n1,\"a,\"\"b\"\"\"\r\n2,c\r\n").unwrap();
-        assert_eq!(
-            (columns.join("|"), rows),
-            (
-                "uid|token".to_owned(),
-                vec![vec!["1".to_owned(), "a,\"b\"".to_owned()], vec!["2".to_owned(), "c".to_owned()]]
-            )
-        );
-        insta::assert_snapshot!(csv("").unwrap_err(), @"it is empty: the first line names the columns, and each after it is a row");
-        insta::assert_snapshot!(csv("uid\n").unwrap_err(), @"it has no rows behind the names of its columns");
-        insta::assert_snapshot!(csv("a,b\n1\n").unwrap_err(), @"line 2 has 1 values, and the first line names 2 columns");
-        insta::assert_snapshot!(csv("a,a\n1,2\n").unwrap_err(), @"two columns are called `a`");
-        assert_eq!(
-            json(r#"[{"uid": 7, "x": "y"}]"#).unwrap(),
-            (vec!["uid".to_owned(), "x".to_owned()], vec![vec!["7".to_owned(), "y".to_owned()]])
-        );
-        assert_eq!(json("[1, \"b\"]").unwrap().1, [["1"], ["b"]]);
-        insta::assert_snapshot!(json("[]").unwrap_err(), @"it has no rows");
-        insta::assert_snapshot!(json(r#"[{"a": 1}, {"b": 2}]"#).unwrap_err(), @"row 2 has not the members of the first, a");
-        assert!(json("{}").unwrap_err().contains("a list of objects is expected"));
     }
 }

@@ -12,7 +12,7 @@ mod threshold;
 mod users;
 
 use crate::input::Input;
-use crate::model::{Data, Plan};
+use crate::model::{Data, Plan, Secrets};
 use crate::names::Names;
 use crate::problem::{Place, Problem, Problems, like};
 use crate::yaml::{self, Node};
@@ -53,6 +53,7 @@ struct Reader<'a> {
     data: Vec<Data>,
     /// Where each table's rows come from.
     data_places: Vec<Place>,
+    secrets: Secrets,
 }
 
 impl Plan {
@@ -61,7 +62,7 @@ impl Plan {
     /// # Errors
     /// All that is wrong with it.
     pub fn read(input: &Input<'_>) -> Result<Self, Problems> {
-        let told = |problems| Problems::new(&input.name, input.text, problems);
+        let told = |problems| Problems::new(&input.name, input.text, problems, &Secrets::default());
         let at = |message: &str| {
             vec![Problem {
                 place: Place { line: 1, column: 1, length: 1 },
@@ -78,7 +79,7 @@ impl Plan {
         let Some(root) = root else { return Err(told(at("this file is empty: begin with `stampede: 1`"))) };
         let mut reader = Reader::new(input, Names::of(&root));
         let plan = reader.plan(&root);
-        if reader.problems.is_empty() { Ok(plan) } else { Err(told(reader.problems)) }
+        if reader.problems.is_empty() { Ok(plan) } else { Err(reader.told()) }
     }
 }
 
@@ -87,7 +88,7 @@ impl Plan {
 /// # Errors
 /// All that is wrong with it.
 pub fn params(name: &str, text: &str) -> Result<Vec<(String, String)>, Problems> {
-    let told = |problems| Problems::new(name, text, problems);
+    let told = |problems| Problems::new(name, text, problems, &Secrets::default());
     let Some(root) = yaml::parse(text).map_err(told)? else { return Ok(Vec::new()) };
     let input = Input::new(name, text);
     let mut reader = Reader::new(&input, Names::default());
@@ -97,13 +98,22 @@ pub fn params(name: &str, text: &str) -> Result<Vec<(String, String)>, Problems>
         }
         None => Vec::new(),
     };
-    if reader.problems.is_empty() { Ok(pairs) } else { Err(told(reader.problems)) }
+    if reader.problems.is_empty() { Ok(pairs) } else { Err(reader.told()) }
 }
 
 impl<'a> Reader<'a> {
     fn new(input: &'a Input<'a>, names: Names) -> Self {
         let (params, hosts) = (BTreeMap::new(), BTreeMap::new());
-        Self { input, problems: Vec::new(), params, hosts, names, data: Vec::new(), data_places: Vec::new() }
+        Self {
+            input,
+            problems: Vec::new(),
+            params,
+            hosts,
+            names,
+            data: Vec::new(),
+            data_places: Vec::new(),
+            secrets: Secrets::default(),
+        }
     }
 }
 
@@ -138,6 +148,7 @@ impl Reader<'_> {
         plan.thresholds = table.take("thresholds").map(|node| self.thresholds(node)).unwrap_or_default();
         self.finish(table, KEYS);
         (plan.data, plan.kept, plan.params) = (self.data.clone(), self.names.kept.clone(), self.params.clone());
+        plan.secrets = self.secrets.clone();
         self.check_whole(&plan, target.is_some());
         plan
     }
@@ -183,6 +194,11 @@ impl Reader<'_> {
             let message = format!("the plan has no parameter `{name}` that could be set to {value:?}: {remedy}");
             self.fault(Place::default(), message);
         }
+    }
+
+    /// Everything that was found.
+    fn told(self) -> Problems {
+        Problems::new(&self.input.name, self.input.text, self.problems, &self.secrets)
     }
 
     fn fault(&mut self, place: Place, message: String) {

@@ -1,7 +1,7 @@
 //! What a request carries: its address, its headers, its body.
 
 use super::Reader;
-use crate::model::{Body, Json, Part, Text, Value};
+use crate::model::{Body, Json, Part, Text};
 use crate::names::{Here, METHODS};
 use crate::problem::like;
 use crate::yaml::{self, Key, Node};
@@ -45,7 +45,7 @@ impl Reader<'_> {
                 continue;
             }
             let Some(text) = self.request_text(value, here) else { continue };
-            let broken = |part: &Part| matches!(part, Part::Literal(text) | Part::Secret(text) if text.contains(char::is_control));
+            let broken = |part: &Part| matches!(part, Part::Literal(text) if text.contains(char::is_control));
             if text.parts.iter().any(broken) {
                 self.fault(value.place, "a header is one line, without control characters".to_owned());
                 continue;
@@ -157,25 +157,4 @@ impl Reader<'_> {
 /// Whether a text without quotes is JSON's own: null, true, false or a number.
 fn is_constant(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "true" | "false") || serde_json::from_str::<serde_json::Number>(text).is_ok()
-}
-
-/// Whether a body holds the id of a message.
-pub(super) fn is_traced(body: &Body) -> bool {
-    let has_id = |text: &Text| text.values().any(|value| *value == Value::Id);
-    match body {
-        Body::Json(json) => any(json, &has_id),
-        Body::Form(fields) => fields.iter().any(|(_, text)| has_id(text)),
-        Body::Text(text) => has_id(text),
-        Body::File(_) => false,
-    }
-}
-
-/// Whether any text of a document is such a one.
-fn any(json: &Json, is: &impl Fn(&Text) -> bool) -> bool {
-    match json {
-        Json::Constant(_) => false,
-        Json::Text(text) | Json::Value(text) => is(text),
-        Json::List(list) => list.iter().any(|json| any(json, is)),
-        Json::Map(map) => map.iter().any(|(_, json)| any(json, is)),
-    }
 }

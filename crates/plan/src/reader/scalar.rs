@@ -4,7 +4,7 @@ use super::Reader;
 use super::table::list;
 use crate::model::Span;
 use crate::problem::like;
-use crate::text::{Expression, Piece, pieces};
+use crate::text::{Expression, Piece};
 use crate::yaml::{Node, Value};
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,14 +22,7 @@ impl Reader<'_> {
     /// A text that is known before the load: parameters and the environment may stand in it.
     pub(super) fn constant(&mut self, node: &Node) -> Option<String> {
         let text = self.text_of(node)?;
-        let pieces = match pieces(text) {
-            Ok(pieces) => pieces,
-            Err(malformed) => {
-                let place = self.place_of(node, malformed.written);
-                self.fault(place, malformed.why);
-                return None;
-            }
-        };
+        let pieces = self.pieces(text, node)?;
         let mut constant = String::new();
         for piece in pieces {
             match piece {
@@ -63,11 +56,14 @@ impl Reader<'_> {
 
     /// A variable of the environment.
     pub(super) fn variable(&mut self, variable: &str, or: Option<&str>, node: &Node) -> Option<String> {
-        let value = (self.input.environment)(variable).or_else(|| or.map(str::to_owned));
-        if value.is_none() {
+        if let Some(value) = (self.input.environment)(variable) {
+            self.secrets.add(&value);
+            return Some(value);
+        }
+        if or.is_none() {
             self.fault(node.place, format!("the environment has no {variable}: set it"));
         }
-        value
+        or.map(str::to_owned)
     }
 
     /// A value in one of the ways in which it is written; `form` says how, as in `a whole number such as 5`.

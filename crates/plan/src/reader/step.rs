@@ -1,7 +1,6 @@
 //! Steps: a request, what its answer must be, and what is kept of it.
 
 use super::Reader;
-use super::request::is_traced;
 use super::table::list;
 use crate::model::{Expect, Keep, KeepFrom, Retry, Step};
 use crate::names::{Here, METHODS, step_name};
@@ -42,7 +41,6 @@ impl Reader<'_> {
             method: method.map_or_else(String::new, |(method, _)| method.to_owned()),
             url: url.clone().unwrap_or_default(),
             headers: table.take("headers").map(|node| self.headers(node, here)).unwrap_or_default(),
-            traced: body.as_ref().is_some_and(is_traced),
             body,
             expect: table.take("expect").map(|node| self.expect(node)).unwrap_or_default(),
             keep: table.take("keep").map(|node| self.keep(node)).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use super::{Reader, listed};
 use crate::model::{Function, Part, Rows, Text, Value};
-use crate::names::Here;
+use crate::names::{Here, Unseen};
 use crate::problem::{Place, like};
 use crate::text::{Expression, Piece, Placeholder, pieces};
 use crate::yaml::{self, Node};
@@ -20,19 +20,7 @@ impl Reader<'_> {
     /// A text of a request.
     pub(super) fn request_text(&mut self, node: &Node, here: Here<'_>) -> Option<Text> {
         let written = self.text_of(node)?;
-        self.request_text_of(written, node, here)
-    }
-
-    /// A text that is a part of a scalar.
-    pub(super) fn request_text_of(&mut self, written: &str, node: &Node, here: Here<'_>) -> Option<Text> {
-        let pieces = match pieces(written) {
-            Ok(pieces) => pieces,
-            Err(malformed) => {
-                let place = self.place_of(node, malformed.written);
-                self.fault(place, malformed.why);
-                return None;
-            }
-        };
+        let pieces = self.pieces(written, node)?;
         let mut text = Text::default();
         let mut whole = true;
         for piece in pieces {
@@ -59,7 +47,7 @@ impl Reader<'_> {
         let part = |value| Part::Value { value, or: or.clone(), raw: false };
         match &placeholder.expression {
             Expression::Name("env", Some(variable)) => {
-                Ok(self.variable(variable, placeholder.or, node).map(Part::Secret))
+                Ok(self.variable(variable, placeholder.or, node).map(Part::Literal))
             }
             Expression::Name("load", Some("users")) => Ok(Some(part(Value::Users))),
             Expression::Name("host", Some(name)) => match self.hosts.get(*name) {
@@ -89,7 +77,7 @@ impl Reader<'_> {
                 let inner = self.part(&Placeholder { written, expression, or: placeholder.or }, node, here)?;
                 Ok(inner.map(|inner| match inner {
                     Part::Value { value, or, .. } => Part::Value { value, or, raw: true },
-                    known => known,
+                    literal @ Part::Literal(_) => literal,
                 }))
             }
             Expression::Call(name, arguments) => {
@@ -134,27 +122,35 @@ impl Reader<'_> {
         }
     }
 
+    /// The pieces of a text; nothing where its fault has been told.
+    pub(super) fn pieces<'t>(&mut self, written: &'t str, node: &Node) -> Option<Vec<Piece<'t>>> {
+        pieces(written)
+            .inspect_err(|malformed| {
+                let place = self.place_of(node, malformed.written);
+                self.fault(place, malformed.why.clone());
+            })
+            .ok()
+    }
+
     /// The number of a kept value, and whether it may be missing.
     pub(super) fn kept(&self, name: &str, here: Here<'_>) -> Result<(usize, bool), Told> {
-        match self.names.find(name, here) {
-            Ok(keeper) => Ok((keeper.slot, keeper.optional)),
-            Err(unseen) if unseen.hint.is_empty() && unseen.message.starts_with("nothing keeps") => {
-                let own = OWN.iter().map(|(own, _)| *own);
-                let known = self
-                    .params
-                    .keys()
-                    .map(String::as_str)
-                    .chain(own)
-                    .chain(self.data.iter().map(|data| data.name.as_str()));
-                let hint = if self.data.iter().any(|data| data.name == name) {
-                    format!("this is a table: name a column of it, as in ${{{name}.id}}")
-                } else {
-                    like(name, known).map(|near| format!("did you mean `{near}`?")).unwrap_or_default()
-                };
-                Err((unseen.message, hint))
+        self.names.find(name, here).map(|keeper| (keeper.slot, keeper.optional)).map_err(|unseen| match unseen {
+            Unseen::Elsewhere(message) => (message, String::new()),
+            Unseen::Nowhere(hint) => {
+                let hint = hint.unwrap_or_else(|| self.other_than_kept(name));
+                (format!("nothing keeps `{name}`"), hint)
             }
-            Err(unseen) => Err((unseen.message, unseen.hint)),
+        })
+    }
+
+    /// What may have been meant by a name that nothing keeps.
+    fn other_than_kept(&self, name: &str) -> String {
+        let tables = || self.data.iter().map(|data| data.name.as_str());
+        if tables().any(|table| table == name) {
+            return format!("this is a table: name a column of it, as in ${{{name}.id}}");
         }
+        let known = self.params.keys().map(String::as_str).chain(OWN.iter().map(|(own, _)| *own)).chain(tables());
+        like(name, known).map(|near| format!("did you mean `{near}`?")).unwrap_or_default()
     }
 
     /// The numbers of a table and of its column.

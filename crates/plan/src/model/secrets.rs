@@ -1,0 +1,31 @@
+//! What is not to be shown.
+
+use std::fmt;
+
+/// Values that came from the environment.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// The longest first: one may be a part of another.
+    values: Vec<String>,
+}
+
+impl Secrets {
+    pub(crate) fn add(&mut self, value: &str) {
+        if !value.is_empty() && !self.values.iter().any(|known| known == value) {
+            self.values.push(value.to_owned());
+            self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        }
+    }
+
+    /// A text without them.
+    #[must_use]
+    pub fn mask(&self, text: &str) -> String {
+        self.values.iter().fold(text.to_owned(), |text, secret| text.replace(secret, stamp::MASKED))
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.values.len())
+    }
+}
