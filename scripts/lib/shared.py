@@ -36,18 +36,25 @@ class Stack:
 
     def __init__(self, driver: str, *options: str) -> None:
         self.driver = driver
-        self.process = subprocess.Popen([driver, "stack", "--json", *options], stdout=subprocess.PIPE)
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{sys.argv[0]}: driver stack did not start")
-        self.at = json.loads(line)
+        # In a process group of its own, so that Ctrl-C ends what loads it first. Not in a session of its own: Linux may give each of those
+        # its own share of the processors (autogroup).
+        self.process = subprocess.Popen([driver, "stack", "--json", *options], stdout=subprocess.PIPE, preexec_fn=os.setpgrp)
+        try:
+            line = self.process.stdout.readline()
+            if not line:
+                sys.exit(f"{sys.argv[0]}: driver stack did not start")
+            self.at = json.loads(line)
+        except BaseException:
+            self.__exit__(True)
+            raise
 
     def __enter__(self) -> "Stack":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object = None, *_: object) -> None:
         self.process.terminate()
-        self.process.wait()
+        if self.process.wait() and not failed:
+            sys.exit(f"{sys.argv[0]}: driver stack ended with {self.process.returncode}")
 
     def load(self, *options: str) -> dict:
         """The result of driver load."""

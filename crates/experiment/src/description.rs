@@ -26,39 +26,43 @@ pub fn new_id() -> RunId {
 
 /// Every setting that matters, for the report.
 pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, String> {
-    let time = |duration: Duration| humantime::format_duration(duration).to_string();
-    let (shape, patience) = (&plan.shape, plan.patience);
-    let rates = plan.levels.iter().any(|setting| setting.rate.is_some());
-    let generator = if let Generator::Other { .. } = plan.generator {
-        "another program".to_owned()
-    } else if rates {
-        format!("open loop, {:?} arrivals", shape.arrivals)
-    } else {
-        "closed loop".to_owned()
-    };
-    let mut settings = BTreeMap::from(
-        [
-            ("duration", time(shape.duration)),
-            ("warmup", time(plan.warmup)),
-            ("every", plan.every.to_string()),
-            ("payload_bytes", plan.request.payload_bytes.to_string()),
-            ("timeout", time(shape.timeout)),
-            ("drain_timeout", time(patience.still)),
-            ("drain_limit", time(patience.whole)),
-            ("p99_limit", time(plan.p99_limit)),
-            ("pipeline", if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
-            ("clock", format!("{:?}", plan.clock).to_lowercase()),
-            ("generator", generator),
-            ("seed", shape.seed.to_string()),
-            ("ramp", time(shape.ramp)),
-            ("generator_tcp_nodelay", "true".to_owned()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value)),
-    );
-    settings.extend(pipeline.target.iter().map(|target| ("target".to_owned(), target.to_string())));
-    settings.extend(plan.notes.clone());
-    for value in settings.values_mut() {
-        *value = stamp::mask(value).into_owned();
+    let patience = plan.patience;
+    let mut settings = vec![
+        ("every", plan.every.to_string()),
+        ("drain_timeout", time(patience.still)),
+        ("drain_limit", time(patience.whole)),
+        ("p99_limit", time(plan.p99_limit)),
+        ("pipeline", if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
+        ("clock", format!("{:?}", plan.clock).to_lowercase()),
+    ];
+    settings.extend(pipeline.target.iter().map(|target| ("target", target.to_string())));
+    match plan.generator {
+        Generator::Other { quiet } => {
+            settings.extend([("generator", "another program".to_owned()), ("quiet", time(quiet))]);
+        }
+        Generator::Driver | Generator::Wrk => settings.extend(of_load(plan)),
     }
-    settings
+    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(plan.notes.clone());
+    settings.map(|(name, value)| (name, stamp::mask(&value).into_owned())).collect()
+}
+
+/// How load is made here.
+fn of_load(plan: &Plan) -> [(&'static str, String); 8] {
+    let shape = &plan.shape;
+    let rates = plan.levels.iter().any(|setting| setting.rate.is_some());
+    let generator = if rates { format!("open loop, {:?} arrivals", shape.arrivals) } else { "closed loop".to_owned() };
+    [
+        ("duration", time(shape.duration)),
+        ("warmup", time(plan.warmup)),
+        ("payload_bytes", plan.request.payload_bytes.to_string()),
+        ("timeout", time(shape.timeout)),
+        ("generator", generator),
+        ("seed", shape.seed.to_string()),
+        ("ramp", time(shape.ramp)),
+        ("generator_tcp_nodelay", "true".to_owned()),
+    ]
+}
+
+fn time(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
 }

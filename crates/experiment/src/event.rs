@@ -75,6 +75,13 @@ pub trait Listener {
     }
 }
 
+/// Nobody.
+impl Listener for () {
+    fn hear<'a>(&'a mut self, _: &'a Event<'_>) -> Telling<'a> {
+        Box::pin(async {})
+    }
+}
+
 /// All listeners, in the order in which they hear.
 #[derive(Default)]
 pub struct Audience<'a>(Vec<&'a mut dyn Listener>);

@@ -144,15 +144,15 @@ impl<'a> Running<'a> {
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<(), ExperimentError> {
-        let run: RunId = match self.plan.generator {
-            Generator::Other { .. } => self.sweep.id.clone(),
-            _ => format!("{}.{}", self.sweep.id, setting.name()).parse()?,
+        let run: RunId = if let Generator::Other { .. } = self.plan.generator {
+            // The run is the experiment's own, and begins when somebody loads it.
+            if !intake::begins(pipeline, &self.sweep.id, &self.plan.path, self.stop).await? {
+                return Ok(());
+            }
+            self.sweep.id.clone()
+        } else {
+            format!("{}.{}", self.sweep.id, setting.name()).parse()?
         };
-        if matches!(self.plan.generator, Generator::Other { .. })
-            && !intake::begins(pipeline, &run, &self.plan.path, self.stop).await?
-        {
-            return Ok(());
-        }
         if !self.plan.warmup.is_zero() {
             audience.tell(&Event::WarmUp(setting)).await;
             let stop = self.stop;

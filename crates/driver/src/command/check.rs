@@ -39,7 +39,7 @@ impl SweepArgs {
 
     /// The private stack stamps what it stamps: another stage would never come.
     fn check_stages(&self) -> Result<(), UsageError> {
-        if self.remote.target.is_some() || self.skip_service_check {
+        if self.remote.target.is_some() || self.measuring.skip_service_check {
             return Ok(());
         }
         let known = stamp::Path::default();

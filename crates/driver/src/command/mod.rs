@@ -1,5 +1,6 @@
 //! One module for each subcommand: its arguments, and what it does.
 
+mod beside;
 pub(crate) mod chaos;
 mod check;
 pub(crate) mod clock;
@@ -11,6 +12,7 @@ pub(crate) mod idle;
 pub(crate) mod load;
 mod load_result;
 mod manual;
+mod measuring;
 mod owner;
 pub(crate) mod parsing;
 mod pipeline_args;

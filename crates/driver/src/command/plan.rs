@@ -3,7 +3,7 @@
 use super::command_line::command_line;
 use super::sampling;
 use super::sweep::{Generator, SweepArgs};
-use experiment::{Patience, Plan, Setting};
+use experiment::{Plan, Setting};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl SweepArgs {
@@ -29,10 +29,10 @@ impl SweepArgs {
             every,
             path: if is_wrk { self.path.clone().without_send() } else { self.path.clone() },
             clock: self.clock.into(),
-            skip_service_check: self.skip_service_check,
-            patience: Patience { still: self.drain_timeout, whole: self.drain_limit },
-            p99_limit: self.p99_limit,
-            thresholds: self.thresholds.thresholds.clone(),
+            skip_service_check: self.measuring.skip_service_check,
+            patience: self.measuring.patience(),
+            p99_limit: self.measuring.p99_limit,
+            thresholds: self.measuring.thresholds.thresholds.clone(),
             notes: self.notes(),
         })
     }

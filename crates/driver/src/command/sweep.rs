@@ -1,17 +1,13 @@
 //! `driver sweep`: its arguments; what they mean is a plan, which `experiment` runs.
 
 use super::load::{ShapeArgs, parse_duration, parse_rate};
+use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
-use super::prometheus_args::PrometheusArgs;
 use super::sampling::Every;
-use crate::listening::{Files, Screen};
 use crate::output;
 use clap::Args;
-use experiment::Audience;
-use reporter::{Output, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{MsgId, Path};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,39 +84,8 @@ pub(crate) struct SweepArgs {
     #[arg(long, value_enum, default_value = "disciplined")]
     pub(super) clock: service::Clock,
 
-    /// Start even if a stage of the path is missing or samples with another N
-    #[arg(long)]
-    pub(super) skip_service_check: bool,
-
-    /// After a level: give up on missing messages once nothing has moved for this long
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    pub(super) drain_timeout: Duration,
-
-    /// After a level: go on after this long even if messages still arrive; they are reported as in flight
-    #[arg(long, default_value = "2m", value_parser = parse_duration)]
-    pub(super) drain_limit: Duration,
-
-    /// A level counts as carried when its arrival p99 is at most this, nothing is lost or refused, and no queue grows
-    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
-    pub(super) p99_limit: Duration,
-
-    /// The folder for reports
-    #[arg(long, value_name = "DIR", default_value = "reports")]
-    out: PathBuf,
-
-    /// Print each finished level as one line of JSON
-    #[arg(long)]
-    json: bool,
-
-    /// Show the quality of each stage's stamps at the end
-    #[arg(short, long)]
-    verbose: bool,
-
     #[command(flatten)]
-    prometheus: PrometheusArgs,
-
-    #[command(flatten)]
-    pub(super) thresholds: ThresholdArgs,
+    pub(super) measuring: MeasuringArgs,
 
     #[command(flatten)]
     pub(super) remote: RemoteArgs,
@@ -138,37 +103,16 @@ pub(super) enum Generator {
 
 pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
-    let shutdown = shutdown_on_signal()?;
-    let id = experiment::new_id();
-    // What cannot be written or listened on is known before the load.
-    let judge = args.thresholds.open(plan.path.stages())?;
-    let mut files = Files::new(Output::open(&args.out, &id)?, judge);
-    let mut screen = Screen::new(&plan, args.json, args.verbose);
-    let mut prometheus = args.prometheus.open().await?;
-    let told = shutdown.clone();
+    let stop = shutdown_on_signal()?;
+    let told = stop.clone();
     let telling = tokio::spawn(async move {
         told.cancelled().await;
         output::note("stopping: waiting for what was accepted to arrive; a second Ctrl-C ends at once");
     });
-    // Who sees a level on the screen finds it in the files.
-    let mut audience = Audience::new(vec![&mut prometheus, &mut files, &mut screen]);
-    let ran = Box::pin(experiment::run(&plan, &id, &mut audience, &shutdown)).await;
+    let report = args.measuring.run(&plan, &experiment::new_id(), &mut (), &stop).await;
     telling.abort();
-    drop(screen);
-    let outcome = match ran {
-        Ok(Some(outcome)) => outcome,
-        nothing => {
-            files.discard_empty();
-            return nothing.map(|_| ExitCode::from(super::INTERRUPTED)).map_err(Into::into);
-        }
-    };
-    let failed = outcome.failed.map(anyhow::Error::from).or(files.failed());
-    match failed {
-        Some(error) if !shutdown.is_cancelled() => Err(error),
-        failed => {
-            failed.inspect(output::error);
-            let interrupted = shutdown.is_cancelled();
-            Ok(if interrupted { ExitCode::from(super::INTERRUPTED) } else { super::reported(&outcome.report) })
-        }
-    }
+    Ok(match report? {
+        Some(report) if !stop.is_cancelled() => super::reported(&report),
+        _ => ExitCode::from(super::INTERRUPTED),
+    })
 }

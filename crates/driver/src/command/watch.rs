@@ -1,18 +1,15 @@
 //! `driver watch`: drain, join and report for a load that another program makes: Locust, k6, wrk, or real users.
 
 use super::load::parse_duration;
+use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
-use super::prometheus_args::PrometheusArgs;
-use crate::listening::{Files, Screen};
 use crate::output;
 use clap::Args;
-use experiment::{Audience, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling};
+use experiment::{Event, Generator, Listener, Plan, Setting, Shape, Site, Telling};
 use load::{Arrivals, RequestOptions, Trust};
-use reporter::{Output, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::{ClockMode, Path, RunId, SampleEvery};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,35 +31,8 @@ pub(crate) struct WatchArgs {
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path, default_value = "apiserver,enqueue,pushserver,publish,mqttclient")]
     path: Path,
 
-    /// Start even if a stage of the path is missing or samples with another N
-    #[arg(long)]
-    skip_service_check: bool,
-
-    /// Give up on missing messages once nothing has moved for this long
-    #[arg(long, default_value = "10s", value_parser = parse_duration)]
-    drain_timeout: Duration,
-
-    /// Stop waiting after this long even if messages still arrive; they are reported as in flight
-    #[arg(long, default_value = "2m", value_parser = parse_duration)]
-    drain_limit: Duration,
-
-    /// The load counts as carried when its arrival p99 is at most this, nothing is lost, and no queue grows
-    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
-    p99_limit: Duration,
-
-    /// The folder for reports
-    #[arg(long, value_name = "DIR", default_value = "reports")]
-    out: PathBuf,
-
-    /// Print the result as one line of JSON
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    prometheus: PrometheusArgs,
-
-    #[command(flatten)]
-    thresholds: ThresholdArgs,
+    measuring: MeasuringArgs,
 
     #[command(flatten)]
     remote: RemoteArgs,
@@ -110,11 +80,11 @@ impl WatchArgs {
             every: self.every,
             path: self.path.clone(),
             clock: ClockMode::Disciplined,
-            skip_service_check: self.skip_service_check,
-            patience: Patience { still: self.drain_timeout, whole: self.drain_limit },
-            p99_limit: self.p99_limit,
-            thresholds: self.thresholds.thresholds.clone(),
-            notes: BTreeMap::from([("quiet".to_owned(), humantime::format_duration(self.quiet).to_string())]),
+            skip_service_check: self.measuring.skip_service_check,
+            patience: self.measuring.patience(),
+            p99_limit: self.measuring.p99_limit,
+            thresholds: self.measuring.thresholds.thresholds.clone(),
+            notes: BTreeMap::new(),
         })
     }
 }
@@ -122,27 +92,11 @@ impl WatchArgs {
 pub(crate) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
     let stop = shutdown_on_signal()?;
-    let judge = args.thresholds.open(plan.path.stages())?;
-    let mut files = Files::new(Output::open(&args.out, &args.run)?, judge);
-    let mut screen = Screen::new(&plan, args.json, false);
-    let mut prometheus = args.prometheus.open().await?;
     let mut guide = Guide { run: &args.run, quiet: args.quiet };
-    let mut audience = Audience::new(vec![&mut guide, &mut prometheus, &mut files, &mut screen]);
-    let watched = Box::pin(experiment::run(&plan, &args.run, &mut audience, &stop)).await;
-    drop(screen);
-    let outcome = match watched {
-        Ok(Some(outcome)) => outcome,
-        nothing => {
-            files.discard_empty();
-            return nothing.map(|_| ExitCode::from(super::INTERRUPTED)).map_err(Into::into);
-        }
-    };
-    match outcome.failed.map(anyhow::Error::from).or(files.failed()) {
-        Some(error) => Err(error),
-        // Nothing has come in: there is nothing to be judged.
-        None if outcome.report.levels.is_empty() => Ok(ExitCode::from(super::INTERRUPTED)),
-        None => Ok(super::reported(&outcome.report)),
-    }
+    let report = args.measuring.run(&plan, &args.run, &mut guide, &stop).await?;
+    // Ctrl-C is one of the ways in which a load that was watched ends; but where nothing came in, there is nothing to be judged.
+    let judged = report.filter(|report| !report.levels.is_empty());
+    Ok(judged.map_or(ExitCode::from(super::INTERRUPTED), |report| super::reported(&report)))
 }
 
 /// Tells people what to load, and what is waited for.

@@ -1,0 +1,93 @@
+//! What sweeps and watched loads share: how a load is drained and measured, who shows it, and where the report goes.
+
+use super::load::parse_duration;
+use super::prometheus_args::PrometheusArgs;
+use crate::listening::{Files, Screen};
+use crate::output;
+use analysis::Report;
+use clap::Args;
+use experiment::{Audience, Listener, Patience, Plan};
+use reporter::{Output, ThresholdArgs};
+use stamp::RunId;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct MeasuringArgs {
+    /// Start even if a stage of the path is missing or samples with another N
+    #[arg(long)]
+    pub(super) skip_service_check: bool,
+
+    /// After a load: give up on missing messages once nothing has moved for this long
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    drain_timeout: Duration,
+
+    /// After a load: go on after this long even if messages still arrive; they are reported as in flight
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = parse_duration)]
+    drain_limit: Duration,
+
+    /// A load counts as carried when its arrival p99 is at most this, nothing is lost or refused, and no queue grows
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = parse_duration)]
+    pub(super) p99_limit: Duration,
+
+    /// The folder for reports
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    out: PathBuf,
+
+    /// Print each finished level as one line of JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Show the quality of each stage's stamps at the end
+    #[arg(short, long)]
+    verbose: bool,
+
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
+
+    #[command(flatten)]
+    pub(super) thresholds: ThresholdArgs,
+}
+
+impl MeasuringArgs {
+    pub(super) fn patience(&self) -> Patience {
+        Patience { still: self.drain_timeout, whole: self.drain_limit }
+    }
+
+    /// Runs a plan under this id, shows it, and keeps its report; `guide` hears of everything first. Nothing where `stop` came before anything began.
+    ///
+    /// # Errors
+    /// When it could not begin, or not go on, or what was measured could not be written; with `stop` that is told, and the rest is kept.
+    pub(super) async fn run(
+        &self,
+        plan: &Plan,
+        id: &RunId,
+        guide: &mut dyn Listener,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Report>> {
+        // What cannot be written or listened on is known before the load.
+        let judge = self.thresholds.open(plan.path.stages())?;
+        let mut files = Files::new(Output::open(&self.out, id)?, judge);
+        let mut screen = Screen::new(plan, self.json, self.verbose);
+        let mut prometheus = self.prometheus.open().await?;
+        // Who sees a level on the screen finds it in the files.
+        let mut audience = Audience::new(vec![guide, &mut prometheus, &mut files, &mut screen]);
+        let ran = Box::pin(experiment::run(plan, id, &mut audience, stop)).await;
+        drop(screen);
+        let outcome = match ran {
+            Ok(Some(outcome)) => outcome,
+            nothing => {
+                files.discard_empty();
+                return nothing.map(|_| None).map_err(Into::into);
+            }
+        };
+        match outcome.failed.map(anyhow::Error::from).or(files.failed()) {
+            Some(error) if !stop.is_cancelled() => Err(error),
+            failed => {
+                failed.inspect(output::error);
+                Ok(Some(outcome.report))
+            }
+        }
+    }
+}
