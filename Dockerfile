@@ -29,7 +29,7 @@ COPY crates/pushserver/Cargo.toml crates/pushserver/
 COPY crates/mqttclient/Cargo.toml crates/mqttclient/
 COPY crates/load/Cargo.toml crates/load/
 COPY crates/plan/Cargo.toml crates/plan/
-COPY crates/trial/Cargo.toml crates/trial/
+COPY crates/scenario/Cargo.toml crates/scenario/
 COPY crates/analysis/Cargo.toml crates/analysis/
 COPY crates/reporter/Cargo.toml crates/reporter/
 COPY crates/stack/Cargo.toml crates/stack/

@@ -36,7 +36,7 @@ impl Accounting {
     pub fn new(load: &Load, path: &[Stage], counts: &Counts) -> Self {
         let passed: Vec<(Stage, u64)> = path.iter().map(|stage| (stage.clone(), counts.get(stage.as_str()))).collect();
         let duplicates = counts.get("duplicates");
-        let accepted = load.http.as_ref().map_or_else(|| accepted_elsewhere(path, counts), |http| http.accepted);
+        let accepted = load.accepted_messages().unwrap_or_else(|| accepted_elsewhere(path, counts));
         let unanswered = counts.get(Stage::ENQUEUE.as_str()).saturating_sub(accepted);
         let arrived_by_now = passed.last().map_or(0, |(_, count)| count.saturating_sub(duplicates));
         let taken_in = accepted + unanswered;

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, clippy::must_use_candidate, reason = "it is for tests")]
 
+use crate::StepArrival;
 use crate::findings::Findings;
+use crate::scenario::{Around, Failure, Rounds, Scenario, StepLoad, Times};
 use crate::{
     Accounting, CurvePoint, Distribution, Histograms, Hop, Http, Interval, Intervals, Level, LittleLaw, Load,
     QueueDepth, Report, Slice, Stability, Tail, TailHop, Timeline, Traces, Usage,
@@ -28,6 +30,62 @@ pub fn report_of(levels: &[u32]) -> Report {
         thresholds: Vec::new(),
         path,
     };
+    report.conclude(Vec::new());
+    report
+}
+
+/// The same report of users who go through two steps, the first of which is traced.
+pub fn with_steps(mut report: Report) -> Report {
+    for level in &mut report.levels {
+        let http = level.load.http.clone().unwrap();
+        let users = level.load.concurrency.unwrap_or(1);
+        let step = |name: &str, number: u16| StepLoad {
+            name: name.to_owned(),
+            number,
+            traced: number == 0,
+            requests: http.requests / 2,
+            accepted: http.accepted / 2,
+            response: http.times(),
+            ..StepLoad::default()
+        };
+        let mut look = step("GET /orders", 1);
+        (look.requests, look.retries) = (look.accepted + 3, 2);
+        look.errors = BTreeMap::from([("status 409".to_owned(), 3)]);
+        let rounds = |task: &str| Rounds {
+            task: task.to_owned(),
+            begun: http.requests / 2,
+            ended: http.requests / 2,
+            failed: 3,
+            whole: Times {
+                mean_us: Some(1e6),
+                p50_us: Some(990_000),
+                p99_us: Some(1_900_000),
+                max_us: Some(2_500_000),
+            },
+            waiting: http.times(),
+            pauses_us: 950_000.0,
+        };
+        level.steps = vec![StepArrival {
+            name: "add".to_owned(),
+            number: 0,
+            sampled: level.traces.sampled,
+            arrival: level.arrival.clone(),
+        }];
+        level.load.scenario = Some(Scenario {
+            users,
+            closed: true,
+            steps: vec![step("add", 0), look],
+            rounds: vec![rounds("order")],
+            all_rounds: rounds(""),
+            failures: vec![Failure {
+                kind: "GET /orders: status 409".to_owned(),
+                count: 3,
+                answer: Some("HTTP/1.1 409 Conflict\r\n\r\n<b>sold out</b>".to_owned()),
+            }],
+            around: Around { spawn_us: 2_000_000, steps: vec![step("log in", 2)] },
+            ..Scenario::default()
+        });
+    }
     report.conclude(Vec::new());
     report
 }
@@ -71,6 +129,7 @@ pub fn level(path: &[Stage], concurrency: u32) -> Level {
         }],
         tail: Some(tail(path, requests, arrival)),
         curve: curve(arrival),
+        steps: Vec::new(),
         timeline: timeline(requests / 100, arrival),
         histograms: histograms(&hops),
     }

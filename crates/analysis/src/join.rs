@@ -2,7 +2,7 @@
 //!
 //! A column of event times for each stage, and a row for each message: a hop's latencies are the differences of two columns.
 
-use stamp::Stamp;
+use stamp::{MsgId, Stamp};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -125,6 +125,11 @@ impl Join {
     pub(crate) fn error(&self, from: usize, to: usize, row: usize) -> Option<i64> {
         let error = |stage: usize| self.columns[stage].errors.get(row).copied().filter(|&error| error != UNKNOWN);
         Some(i64::from(error(from)?) + i64::from(error(to)?))
+    }
+
+    /// The id of a row's message; none where it is out of range.
+    pub(crate) fn id(&self, row: usize) -> Option<MsgId> {
+        MsgId::new(self.ids[row]).ok()
     }
 
     /// Whether the message was on its way while the log store's clock was set: its stamps are told in different time

@@ -13,6 +13,7 @@ mod join;
 mod measure;
 mod model;
 pub mod number;
+pub mod scenario;
 mod source;
 mod stamping;
 mod statistics;
@@ -24,10 +25,11 @@ pub use compare::{
     Certainty, Change, ChangeInterval, CompareError, Comparison, Difference, Figure, FigureChange, Measure, Method,
     Point, Series, find_report, percent as percent_of_change,
 };
-pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Spread, Usl, Weakest};
-pub use measure::{arrival_begins, make_report, measure};
+pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Spread, Usl, Weakest, Withheld};
+pub use measure::{arrival_begins, make_report, measure, untraced};
 pub use model::{
-    Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, Tail, TailHop, Timeline, Traces,
+    Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, StepArrival, Tail, TailHop,
+    Timeline, Traces,
 };
 pub use source::{RawError, RawFile, RawHeader, RawRun, RawWriter, Stamps, StampsError};
 pub use stamping::{Margin, StampQuality, Stamping};

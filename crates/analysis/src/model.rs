@@ -51,6 +51,9 @@ pub struct Level {
     /// Answers beside the path, in path order; empty where none was stamped.
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// Arrival latency of each traced step; empty where the load had none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepArrival>,
     /// What became of every message, sampled or not.
     pub books: Accounting,
     /// From the beginning of the load until its end or the last arrival by the cut-off, whichever came later, µs.
@@ -112,6 +115,19 @@ pub struct Answer {
     pub stage: Stage,
     /// From the one to the other; in no sum of the path.
     pub latency: Distribution,
+}
+
+/// Arrival latency of the messages of one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepArrival {
+    /// The step.
+    pub name: String,
+    /// Its number: the bits of message ids above the sequence.
+    pub number: u16,
+    /// Sampled messages of it that were taken in.
+    pub sampled: u64,
+    /// From the API server's stamp to the last stage's.
+    pub arrival: Distribution,
 }
 
 /// What the sampled messages and their stamps suffered.
@@ -341,6 +357,21 @@ impl Report {
     #[must_use]
     pub fn accepted_nothing(&self) -> bool {
         !self.levels.is_empty() && self.levels.iter().all(Level::accepted_nothing)
+    }
+
+    /// Whether loads were made by users who go through steps.
+    #[must_use]
+    pub fn has_users(&self) -> bool {
+        self.levels.iter().any(|level| level.load.scenario.is_some())
+    }
+
+    /// Whether users loaded an API alone: there are no traced messages.
+    #[must_use]
+    pub fn is_untraced(&self) -> bool {
+        let is_traced = |level: &Level| {
+            level.load.scenario.as_ref().is_none_or(|scenario| scenario.steps.iter().any(|step| step.traced))
+        };
+        !self.levels.is_empty() && !self.levels.iter().any(is_traced)
     }
 
     /// Whether the levels are rates, in requests a second, and not numbers of connections.

@@ -1,5 +1,6 @@
 //! What the load generator did: kept in the log store beside the stamps.
 
+use crate::scenario::{Scenario, Times};
 use serde::{Deserialize, Serialize};
 use stamp::{ClockStep, LogStore, RunId, Stage, StoreError, keys};
 use std::collections::BTreeMap;
@@ -49,6 +50,9 @@ pub struct Load {
     pub interrupted_us: Option<u64>,
     /// What the load generator measured; absent where another program made the load.
     pub http: Option<Http>,
+    /// The steps and rounds of its users; absent where the load was of a single request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<Scenario>,
     /// Messages waiting in the Redis queue when the load ended.
     pub backlog: Option<u64>,
     /// The times that the log store's clock was set while the load ran and drained.
@@ -170,6 +174,12 @@ impl Http {
         (self.accepted > 0).then(|| self.requests_per_sec())
     }
 
+    /// Its response times.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times { mean_us: self.mean_us, p50_us: self.p50_us, p99_us: self.p99_us, max_us: self.max_us }
+    }
+
     /// Requests that were not accepted.
     #[must_use]
     pub fn failed(&self) -> u64 {
@@ -219,6 +229,7 @@ impl Load {
             generator_limited: None,
             interrupted_us: None,
             http: None,
+            scenario: None,
             backlog: None,
             clock_steps: Vec::new(),
             drain_us: None,
@@ -227,6 +238,14 @@ impl Load {
             usage: Vec::new(),
             queue: Vec::new(),
         }
+    }
+
+    /// Messages that were accepted; unknown where another program made the load.
+    #[must_use]
+    pub fn accepted_messages(&self) -> Option<u64> {
+        let traced =
+            |scenario: &Scenario| scenario.steps.iter().filter(|step| step.traced).map(|step| step.accepted).sum();
+        self.scenario.as_ref().map(traced).or(self.http.as_ref().map(|http| http.accepted))
     }
 
     /// `interrupted after 3.0 s`, where it was.

@@ -6,7 +6,7 @@ mod listening;
 mod output;
 mod progress;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
@@ -14,6 +14,7 @@ use command::load::LoadArgs;
 use command::plan_file::PlanFileArgs;
 use command::reporting::Reporting;
 use command::role::Role;
+use command::run_plan::RunArgs;
 use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
@@ -36,6 +37,8 @@ struct Arguments {
 enum Command {
     /// Load the pipeline at one concurrency after another and report arrival latency
     Sweep(SweepArgs),
+    /// Run a plan file: users and their steps, as it says, with a report
+    Run(RunArgs),
     /// Load one HTTP API and report its latency; no tracing needed
     Load(LoadArgs),
     /// Report arrival latency for a load that another program makes: Locust, k6, wrk
@@ -76,7 +79,7 @@ async fn main() -> ExitCode {
         Err(error) => return command::parsing::refuse(error),
     };
     let done = match command::idle::refuse(&matches) {
-        Ok(()) => Box::pin(run(arguments.command)).await,
+        Ok(()) => Box::pin(run(arguments.command, &matches)).await,
         Err(error) => Err(error.into()),
     };
     let done = done.unwrap_or_else(|error| {
@@ -92,9 +95,11 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
     match command {
-        Command::Sweep(args) => Box::pin(command::sweep::run(args)).await,
+        Command::Sweep(args) => Box::pin(command::sweep::run(args, matches)).await,
+        Command::Run(args) => Box::pin(command::run_plan::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Watch(args) => Box::pin(command::watch::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,

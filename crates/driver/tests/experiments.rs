@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "it is a test")]
 
-use experiment::{Audience, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling};
+use experiment::{Audience, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who, Work};
 use load::{Arrivals, RequestOptions, Trust};
 use stack::StackOptions;
 use stamp::{ClockMode, Path, SampleEvery};
@@ -38,7 +38,7 @@ impl Listener for Record {
     }
 }
 
-fn plan(levels: &[u16]) -> Plan {
+fn plan(levels: &[u32]) -> Plan {
     let levels: Vec<_> = levels.iter().map(|&connections| (connections, None)).collect();
     let every = SampleEvery::new(10).unwrap();
     Plan {
@@ -52,13 +52,13 @@ fn plan(levels: &[u16]) -> Plan {
         }),
         queue: stamp::keys::DEFAULT_QUEUE.to_owned(),
         generator: Generator::Driver,
-        request: RequestOptions {
+        work: Work::Requests(RequestOptions {
             method: "POST".parse().unwrap(),
             path: None,
             headers: Vec::new(),
             body: None,
             payload_bytes: 64,
-        },
+        }),
         trust: Trust::System,
         shape: Shape {
             duration: Duration::from_secs(1),
@@ -71,7 +71,7 @@ fn plan(levels: &[u16]) -> Plan {
             seed: 1,
         },
         requests: None,
-        levels: Setting::all(&levels, 1, 1),
+        levels: Setting::all(&levels, Who::Connections, 1, 1),
         warmup: Duration::from_millis(300),
         every,
         path: Path::default(),
@@ -80,13 +80,14 @@ fn plan(levels: &[u16]) -> Plan {
         patience: Patience { still: Duration::from_secs(10), whole: Duration::from_secs(60) },
         p99_limit: Duration::from_secs(60),
         thresholds: vec!["lost==0".parse().unwrap()],
+        text: None,
         notes: BTreeMap::new(),
     }
 }
 
 #[tokio::test]
 async fn two_at_a_time_in_one_process() {
-    let run = async |id: &str, levels: &[u16]| {
+    let run = async |id: &str, levels: &[u32]| {
         let (plan, stop, mut record) = (plan(levels), CancellationToken::new(), Record::default());
         let outcome = experiment::run(&plan, &id.parse().unwrap(), &mut Audience::new(vec![&mut record]), &stop).await;
         let outcome = outcome.unwrap().unwrap();
@@ -163,7 +164,7 @@ impl Listener for Killer {
     fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
         Box::pin(async move {
             match event {
-                Event::Begun { pipeline, .. } => self.redis = Some(pipeline.log_store.clone()),
+                Event::Begun { pipeline, .. } => self.redis = pipeline.store.as_ref().map(|store| store.url.clone()),
                 Event::LevelBegun { number: 2, .. } => self.ticks = 1,
                 Event::Tick(_) if self.ticks > 0 => {
                     self.ticks += 1;
@@ -215,7 +216,7 @@ impl Listener for Cramped {
                 }
             }
             if let Event::Begun { pipeline, .. } = event {
-                self.1 = Some(pipeline.log_store.clone());
+                self.1 = pipeline.store.as_ref().map(|store| store.url.clone());
             }
         })
     }

@@ -1,7 +1,7 @@
 //! What a report says of a sweep before anything is measured: its id and its settings.
 
 use crate::pipeline::Pipeline;
-use crate::plan::{Generator, Plan};
+use crate::plan::{Generator, Plan, Site, Work};
 use stamp::{RunId, clock};
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,12 +27,17 @@ pub fn new_id() -> RunId {
 /// Every setting that matters, for the report.
 pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, String> {
     let patience = plan.patience;
+    let site = match plan.site {
+        Site::Local(_) => "local stack",
+        Site::Remote { .. } => "remote",
+        Site::Alone => "none: an API alone, nothing is traced",
+    };
     let mut settings = vec![
         ("every", plan.every.to_string()),
         ("drain_timeout", time(patience.still)),
         ("drain_limit", time(patience.whole)),
         ("p99_limit", time(plan.p99_limit)),
-        ("pipeline", if pipeline.is_local() { "local stack" } else { "remote" }.to_owned()),
+        ("pipeline", site.to_owned()),
         ("clock", format!("{:?}", plan.clock).to_lowercase()),
     ];
     settings.extend(pipeline.target.iter().map(|target| ("target", target.to_string())));
@@ -47,20 +52,29 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
 }
 
 /// How load is made here.
-fn of_load(plan: &Plan) -> [(&'static str, String); 8] {
+fn of_load(plan: &Plan) -> Vec<(&'static str, String)> {
     let shape = &plan.shape;
     let rates = plan.levels.iter().any(|setting| setting.rate.is_some());
     let generator = if rates { format!("open loop, {:?} arrivals", shape.arrivals) } else { "closed loop".to_owned() };
-    [
+    let mut settings = match &plan.work {
+        Work::Requests(request) => vec![("payload_bytes", request.payload_bytes.to_string())],
+        Work::Users(users) => {
+            let spawn = users.spawn.map_or_else(|| "all at once".to_owned(), |spawn| format!("{spawn}/s"));
+            let mut settings = vec![("spawn", spawn), ("stop_timeout", time(users.stop_within))];
+            settings.extend(users.plan.name.iter().map(|name| ("plan", name.clone())));
+            settings
+        }
+    };
+    settings.extend([
         ("duration", time(shape.duration)),
         ("warmup", time(plan.warmup)),
-        ("payload_bytes", plan.request.payload_bytes.to_string()),
         ("timeout", time(shape.timeout)),
         ("generator", generator),
         ("seed", shape.seed.to_string()),
         ("ramp", time(shape.ramp)),
         ("generator_tcp_nodelay", "true".to_owned()),
-    ]
+    ]);
+    settings
 }
 
 fn time(duration: Duration) -> String {

@@ -48,7 +48,7 @@ pub(crate) async fn drain(
     let mut last = Counts::default();
     loop {
         pipeline.ended()?;
-        let counts = pipeline.log.counts(run).await?;
+        let counts = pipeline.counts(run).await?;
         let now = clock::now();
         let arrived = arrived(&counts, path);
         let drained = |until: Instant, end| Ok(Drained { took: until.duration_since(begin), end, arrived });

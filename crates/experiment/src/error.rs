@@ -3,6 +3,7 @@
 use crate::services::ServicesError;
 use analysis::{NoHop, StampsError};
 use load::{EndpointError, InvalidTarget, LoadError, WrkError};
+use scenario::ScenarioError;
 use stack::StackError;
 use stamp::{InvalidRunId, StoreError};
 
@@ -36,6 +37,17 @@ pub enum ExperimentError {
     /// The load of wrk failed.
     #[error(transparent)]
     Wrk(#[from] WrkError),
+    /// The plan's users cannot do what it says.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A command beside the load failed.
+    #[error("command failed: {command}: {why}")]
+    Hook {
+        /// For the shell.
+        command: String,
+        /// Why.
+        why: String,
+    },
     /// The stamps of a level cannot be read.
     #[error(transparent)]
     Stamps(#[from] StampsError),

@@ -17,8 +17,8 @@ pub enum Event<'a> {
         sweep: &'a Sweep,
         /// What is loaded.
         pipeline: &'a Pipeline,
-        /// What the generator stamps with.
-        tracer: &'a Tracer,
+        /// What the generator stamps with; absent where nothing is traced.
+        tracer: Option<&'a Tracer>,
     },
     /// Something that makes figures doubtful, and what to do.
     Warning(&'a str),

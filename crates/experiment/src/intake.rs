@@ -61,5 +61,5 @@ pub(crate) async fn settled(
 async fn taken_in(pipeline: &Pipeline, run: &RunId, path: &Path) -> Result<u64, StoreError> {
     let stages = path.stages();
     let intake = stages.iter().find(|stage| **stage == Stage::ENQUEUE).unwrap_or(&stages[0]);
-    Ok(pipeline.log.counts(run).await?.get(intake.as_str()))
+    Ok(pipeline.counts(run).await?.get(intake.as_str()))
 }

@@ -4,21 +4,30 @@ use crate::error::ExperimentError;
 use crate::plan::Site;
 use load::Target;
 use stack::{Part, Stack, StackError};
-use stamp::{LogStore, RedisUrl, StoreError};
+use stamp::{ClockStep, Counts, LogStore, RedisUrl, RunId, StoreError, clock};
 
 /// A pipeline that answers.
 #[derive(Debug)]
 pub struct Pipeline {
     /// The API under load; absent where another program loads it.
     pub target: Option<Target>,
-    /// The Redis server that takes the stamps.
-    pub log_store: RedisUrl,
-    /// For reading what the services write.
-    pub log: LogStore,
-    pub(crate) queue_redis: LogStore,
+    /// Where its messages are traced; absent where an API is loaded alone.
+    pub store: Option<Store>,
     pub(crate) queue: String,
-    shares_redis: bool,
     stack: Option<Stack>,
+}
+
+/// The Redis servers of a pipeline.
+#[derive(Debug)]
+pub struct Store {
+    /// The one that takes the stamps.
+    pub url: RedisUrl,
+    /// For reading what the services write there.
+    pub log: LogStore,
+    /// The one that holds the queue.
+    pub(crate) queue: LogStore,
+    /// Both are one.
+    pub(crate) is_shared: bool,
 }
 
 impl Pipeline {
@@ -27,7 +36,8 @@ impl Pipeline {
     /// # Errors
     /// When a part does not start, or does not answer.
     pub(crate) async fn open(site: &Site, queue: &str) -> Result<Self, ExperimentError> {
-        let (target, redis, log_store, stack) = match site {
+        let (target, redis, url, stack) = match site {
+            Site::Alone => return Ok(Self { target: None, store: None, queue: String::new(), stack: None }),
             Site::Remote { target, redis, log_store } => (target.clone(), redis.clone(), log_store.clone(), None),
             Site::Local(options) => {
                 let stack = Stack::start(options).await?;
@@ -36,20 +46,41 @@ impl Pipeline {
                 (Some(endpoints.api.parse()?), redis.clone(), redis, Some(stack))
             }
         };
-        let log = LogStore::connect(&log_store).await?;
-        let queue_redis = LogStore::connect(&redis).await?;
-        let shares_redis = log_store.to_string() == redis.to_string();
-        Ok(Self { target, log_store, log, queue_redis, queue: queue.to_owned(), shares_redis, stack })
+        let (log, is_shared) = (LogStore::connect(&url).await?, url.to_string() == redis.to_string());
+        let store = Some(Store { url, log, queue: LogStore::connect(&redis).await?, is_shared });
+        Ok(Self { target, store, queue: queue.to_owned(), stack })
     }
 
-    /// Messages that wait in the Redis queue right now.
-    pub(crate) async fn backlog(&self) -> Result<u64, StoreError> {
-        self.queue_redis.length(&self.queue).await
+    /// Messages that wait in the Redis queue right now; absent where there is none.
+    pub(crate) async fn backlog(&self) -> Result<Option<u64>, StoreError> {
+        match &self.store {
+            Some(store) => Ok(Some(store.queue.length(&self.queue).await?)),
+            None => Ok(None),
+        }
     }
 
-    /// Whether the Redis server of the queue is the log store, too.
-    pub(crate) fn shares_redis(&self) -> bool {
-        self.shares_redis
+    /// The log store's time, µs since 1970-01-01 UTC; this machine's, where there is none.
+    pub(crate) async fn time_us(&self) -> Result<i64, StoreError> {
+        match &self.store {
+            Some(store) => store.log.time_us().await,
+            None => Ok(i64::try_from(clock::unix_now().as_micros()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// What a run's messages have been counted at.
+    pub(crate) async fn counts(&self, run: &RunId) -> Result<Counts, StoreError> {
+        match &self.store {
+            Some(store) => store.log.counts(run).await,
+            None => Ok(Counts::default()),
+        }
+    }
+
+    /// The times that the log store's clock was set, but for the first so many.
+    pub(crate) async fn clock_steps(&self, after: usize) -> Result<Vec<ClockStep>, StoreError> {
+        match &self.store {
+            Some(store) => store.log.clock_steps(after).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The processes of this pipeline that run on this host as children of this one, and this one: names and ids.
@@ -74,11 +105,6 @@ impl Pipeline {
             Some(stack) => stack.ended(),
             None => Ok(()),
         }
-    }
-
-    /// Whether it is the local stack.
-    pub(crate) fn is_local(&self) -> bool {
-        self.stack.is_some()
     }
 
     /// Ends the local stack in the order of the stream.

@@ -2,10 +2,11 @@
 
 use crate::setting::Setting;
 use analysis::Threshold;
-use load::{Arrivals, Endpoint, LoadPlan, Pacing, RequestOptions, StatusSet, Target, Template, Trust};
+use load::{Arrivals, Endpoint, LoadPlan, Pacing, Program, RequestOptions, StatusSet, Target, Template, Trust};
 use stack::StackOptions;
 use stamp::{ClockMode, Path, RedisUrl, SampleEvery};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A sweep as data: what is loaded, how, at which levels, and what must hold.
@@ -18,7 +19,7 @@ pub struct Plan {
     /// What makes the load.
     pub generator: Generator,
     /// What is sent.
-    pub request: RequestOptions,
+    pub work: Work,
     /// Whom an https target must prove itself to.
     pub trust: Trust,
     /// What all loads have in common.
@@ -43,6 +44,8 @@ pub struct Plan {
     pub p99_limit: Duration,
     /// What must hold.
     pub thresholds: Vec<Threshold>,
+    /// The plan file that means all this, for the report; absent where another program loads.
+    pub text: Option<String>,
     /// What else the report says of the settings, such as the command line.
     pub notes: BTreeMap<String, String>,
 }
@@ -62,6 +65,53 @@ pub enum Site {
         /// The Redis server that takes the stamps.
         log_store: RedisUrl,
     },
+    /// There is none: an API is loaded alone, and nothing is traced.
+    Alone,
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it in a plan")]
+pub enum Work {
+    /// The same request again and again.
+    Requests(RequestOptions),
+    /// What the users of a plan file do.
+    Users(Users),
+}
+
+/// Users who go through steps.
+#[derive(Debug, Clone)]
+pub struct Users {
+    /// Who they are, and what stands around the load.
+    pub plan: plan::Plan,
+    /// How many begin a second; absent: all at once.
+    pub spawn: Option<f64>,
+    /// One level, in which their number changes to each of these over the time beside it.
+    pub stages: Vec<(u32, Duration)>,
+    /// Users at the most, where rounds are due by a rate; absent: [`plan::Load::MAX_USERS`], or as many as there are rows for.
+    pub max_users: Option<u32>,
+    /// How long rounds under way, and stops of users, may take at the end.
+    pub stop_within: Duration,
+}
+
+impl Work {
+    /// The single request, where there is one.
+    #[must_use]
+    pub fn request(&self) -> Option<&RequestOptions> {
+        match self {
+            Self::Requests(request) => Some(request),
+            Self::Users(_) => None,
+        }
+    }
+
+    /// The users, where there are some.
+    #[must_use]
+    pub fn users(&self) -> Option<&Users> {
+        match self {
+            Self::Users(users) => Some(users),
+            Self::Requests(_) => None,
+        }
+    }
 }
 
 /// What makes the load.
@@ -111,26 +161,31 @@ pub struct Shape {
 impl Shape {
     /// One load of this shape, in an open loop where there is a rate.
     #[must_use]
-    pub fn load(&self, endpoint: Endpoint, template: Template, connections: u16, rate: Option<f64>) -> LoadPlan {
+    pub fn load(&self, endpoint: Endpoint, template: Template, connections: u32, rate: Option<f64>) -> LoadPlan {
         let pacing = match rate {
-            Some(rate) => {
-                Pacing::Open { rate, arrivals: self.arrivals, max_connections: self.max_connections.max(connections) }
-            }
-            None => Pacing::Closed { think: self.think },
+            Some(rate) => Pacing::Open {
+                rate,
+                arrivals: self.arrivals,
+                max_users: u32::from(self.max_connections).max(connections),
+            },
+            None => Pacing::Closed,
         };
+        let think = self.think.filter(|_| rate.is_none());
+        let program = Program::single(endpoint, template, self.accept.clone(), self.timeout, think);
         LoadPlan {
-            endpoint,
-            template,
+            program: Arc::new(program),
+            run: String::new(),
             pacing,
-            connections,
+            users: connections,
             duration: self.duration,
-            requests: None,
+            limit: None,
             until: None,
             keep_ids: false,
             ramp: self.ramp,
-            timeout: self.timeout,
-            accept: self.accept.clone(),
+            around: None,
+            stop_within: None,
             seed: self.seed,
+            show: None,
         }
     }
 }

@@ -6,15 +6,20 @@ use crate::event::{Audience, Event};
 use crate::eviction::Eviction;
 use crate::monitor::{Monitor, environment};
 use crate::pipeline::Pipeline;
-use crate::plan::{Generator, Plan};
+use crate::plan::{Generator, Plan, Users, Work};
 use crate::services::check_services;
-use crate::setting::Setting;
-use crate::{description, http, intake};
-use analysis::{Cutoff, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure};
-use load::{Endpoint, LoadPlan, Target, Template, Tracing, Wrk, watched};
+use crate::setting::{Setting, Who};
+use crate::{description, figures, http, intake};
+use analysis::{Cutoff, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure, untraced};
+use load::{Around, Endpoint, Limit, LoadPlan, Pacing, Target, Template, Tracing, Wrk, watched};
+use scenario::{Scenario, Told};
 use stamp::{RunId, Tracer, TracerOptions, clock, keys};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// Users who begin before the load of a rate, at the most.
+const MOST_AT_FIRST: u32 = 100;
 
 /// How an experiment went.
 #[derive(Debug)]
@@ -37,47 +42,90 @@ pub async fn run(
 ) -> Result<Option<Outcome>, ExperimentError> {
     check_hops(&plan.thresholds, plan.path.stages())?;
     let wrk = if plan.generator == Generator::Wrk { Some(Wrk::find().await?) } else { None };
-    let opening = async {
-        let pipeline = Pipeline::open(&plan.site, &plan.queue).await?;
-        let endpoint = match &pipeline.target {
-            Some(target) if !matches!(plan.generator, Generator::Other { .. }) => {
-                Some((target.clone(), Endpoint::open(target, &plan.trust).await?))
-            }
-            _ => None,
-        };
-        Ok::<_, ExperimentError>((pipeline, endpoint))
-    };
-    let opened = stop.run_until_cancelled(Box::pin(opening)).await;
-    let Some((mut pipeline, endpoint)) = opened.transpose()? else { return Ok(None) };
-    let mut running = Running::new(plan, id, endpoint, wrk, &pipeline, stop).await;
-    let failed = running.all(&mut pipeline, audience).await.err();
+    let opened = stop.run_until_cancelled(Box::pin(open(plan))).await;
+    let Some((mut pipeline, target)) = opened.transpose()? else { return Ok(None) };
+    let mut running = Running::new(plan, id, target, wrk, &pipeline, stop).await;
+    let failed = Box::pin(running.all(&mut pipeline, audience)).await.err();
+    Box::pin(running.tidy_up(audience)).await;
     let Running { mut report, tracer, .. } = running;
-    report.thresholds = plan.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
-    audience.tell(&Event::Verdict(&report)).await;
+    let begun = !report.levels.is_empty();
+    if begun || failed.is_none() {
+        report.thresholds = plan.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
+        audience.tell(&Event::Verdict(&report)).await;
+    }
     audience.tell(&Event::Ended).await;
-    service::close(&tracer).await;
+    if let Some(tracer) = tracer {
+        service::close(&tracer).await;
+    }
     pipeline.close().await;
-    Ok(Some(Outcome { report, failed }))
+    match failed {
+        // Where set-up fails, nothing has been loaded.
+        Some(error @ ExperimentError::Scenario(_)) if !begun => Err(error),
+        failed => Ok(Some(Outcome { report, failed })),
+    }
+}
+
+/// Has the pipeline made ready, and sees that it and what is loaded answer.
+async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentError> {
+    let users = plan.work.users();
+    for hook in users.and_then(|users| users.plan.pipeline.as_ref()).iter().flat_map(|pipeline| &pipeline.before) {
+        hooked(users, hook).await?;
+    }
+    let pipeline = Pipeline::open(&plan.site, &plan.queue).await?;
+    let loaded = match (users, &pipeline.target) {
+        (Some(users), target) => {
+            let target = target.as_ref().map(Target::origin);
+            Loaded::Users(Box::new(Scenario::open(users.plan.clone(), target.as_deref(), &plan.trust).await?))
+        }
+        (None, Some(target)) if !matches!(plan.generator, Generator::Other { .. }) => {
+            Loaded::Target(target.clone(), Endpoint::open(target, &plan.trust).await?)
+        }
+        _ => Loaded::Elsewhere,
+    };
+    Ok((pipeline, loaded))
+}
+
+/// Runs a command beside the load.
+async fn hooked(users: Option<&Users>, hook: &plan::Hook) -> Result<(), ExperimentError> {
+    let mask = |text: &str| users.map_or_else(|| text.to_owned(), |users| users.plan.secrets.mask(text));
+    let ran = scenario::run_hook(hook).await;
+    ran.map(|_| ()).map_err(|why| ExperimentError::Hook { command: mask(&hook.command), why: mask(&why) })
+}
+
+/// What is loaded.
+enum Loaded {
+    /// The same request goes there again and again.
+    Target(Target, Endpoint),
+    /// Users go through steps.
+    Users(Box<Scenario>),
+    /// Another program loads.
+    Elsewhere,
 }
 
 /// A plan under way.
 struct Running<'a> {
     plan: &'a Plan,
-    /// What is loaded; absent where another program does it.
-    endpoint: Option<(Target, Endpoint)>,
+    loaded: Loaded,
     wrk: Option<Wrk>,
     sweep: Sweep,
     report: Report,
     quality: StampQuality,
-    tracer: Tracer,
+    /// Absent where nothing is traced.
+    tracer: Option<Tracer>,
     stop: &'a CancellationToken,
 }
 
 /// What is known of a load that was made.
+#[derive(Default)]
 struct Made {
     /// Absent where another program made it.
     http: Option<Http>,
-    connections: Option<u16>,
+    connections: Option<u32>,
+    /// Traced messages that were accepted; unknown where another program made it.
+    messages: Option<u64>,
+    scenario: Option<analysis::scenario::Scenario>,
+    /// From the beginning to the measured time, and how long that was; absent where all was measured.
+    measured: Option<(Duration, Duration)>,
     limited_by: Option<String>,
     interrupted_us: Option<u64>,
 }
@@ -86,7 +134,7 @@ impl<'a> Running<'a> {
     async fn new(
         plan: &'a Plan,
         id: &RunId,
-        endpoint: Option<(Target, Endpoint)>,
+        loaded: Loaded,
         wrk: Option<Wrk>,
         pipeline: &Pipeline,
         stop: &'a CancellationToken,
@@ -107,26 +155,41 @@ impl<'a> Running<'a> {
             service: "driver".to_owned(),
             ..TracerOptions::default()
         };
-        let tracer = Tracer::start(&pipeline.log_store, options);
+        let tracer = pipeline.store.as_ref().map(|store| Tracer::start(&store.url, options));
         let quality = StampQuality::new(&sweep.path);
-        Self { plan, endpoint, wrk, report: Report::new(&sweep), sweep, quality, tracer, stop }
+        Self { plan, loaded, wrk, report: Report::new(&sweep), sweep, quality, tracer, stop }
     }
 
     async fn all(&mut self, pipeline: &mut Pipeline, audience: &mut Audience<'_>) -> Result<(), ExperimentError> {
         let plan = self.plan;
-        if !plan.skip_service_check {
-            let checked = check_services(&pipeline.log, &plan.path, plan.every);
+        if let Some(store) = pipeline.store.as_ref().filter(|_| !plan.skip_service_check) {
+            let checked = check_services(&store.log, &plan.path, plan.every);
             let Some(checked) = self.stop.run_until_cancelled(checked).await else { return Ok(()) };
             checked?;
         }
-        audience.tell(&Event::Begun { plan, sweep: &self.sweep, pipeline, tracer: &self.tracer }).await;
-        let mut eviction = Eviction::of(&pipeline.log, &pipeline.log_store).await;
-        if let Some(warning) = eviction.threatens().await {
+        if let Loaded::Users(scenario) = &mut self.loaded {
+            let set_up = scenario.set_up(&self.sweep.id, self.stop, &mut |_| {}).await;
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
+            set_up?;
+            scenario.check().await?;
+        }
+        audience.tell(&Event::Begun { plan, sweep: &self.sweep, pipeline, tracer: self.tracer.as_ref() }).await;
+        let mut eviction = match &pipeline.store {
+            Some(store) => Some(Eviction::of(&store.log, &store.url).await),
+            None => None,
+        };
+        if let Some(eviction) = &eviction
+            && let Some(warning) = eviction.threatens().await
+        {
             audience.tell(&Event::Warning(&warning)).await;
         }
         for (index, setting) in plan.levels.iter().enumerate() {
             self.level(index + 1, setting, pipeline, audience).await?;
-            if let Some(warning) = eviction.happened().await {
+            if let Some(eviction) = &mut eviction
+                && let Some(warning) = eviction.happened().await
+            {
                 audience.tell(&Event::Warning(&warning)).await;
             }
             if self.stop.is_cancelled() {
@@ -153,7 +216,9 @@ impl<'a> Running<'a> {
         } else {
             format!("{}.{}", self.sweep.id, setting.name()).parse()?
         };
-        if !self.plan.warmup.is_zero() {
+        let plan = self.load_plan(&run, setting)?;
+        // Users begin once: their warm-up is a part of their load.
+        if !self.plan.warmup.is_zero() && self.plan.work.request().is_some() {
             audience.tell(&Event::WarmUp(setting)).await;
             let stop = self.stop;
             // It counts nowhere: where it is ended, there is nothing to be kept.
@@ -162,14 +227,20 @@ impl<'a> Running<'a> {
             warm?;
         }
         audience.tell(&Event::LevelBegun { run: &run, number, of: self.plan.levels.len(), setting }).await;
-        let load = self.load(&run, setting, self.load_plan(&run, setting), pipeline, audience).await?;
+        let load = self.load(&run, setting, plan, pipeline, audience).await?;
         audience.tell(&Event::Drained).await;
         if load.interrupted_us.is_some() && load.http.as_ref().is_some_and(|http| http.requests == 0) {
             return Ok(());
         }
-        let level = measure(&mut pipeline.log.clone().into(), &load, &self.sweep, &mut self.quality).await?;
+        let level = match &pipeline.store {
+            Some(store) => measure(&mut store.log.clone().into(), &load, &self.sweep, &mut self.quality).await?,
+            None => untraced(&load, &self.sweep),
+        };
         self.keep(load, level.clone());
-        let saved = self.sweep.save(&pipeline.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await;
+        let saved = match &pipeline.store {
+            Some(store) => self.sweep.save(&store.log, Duration::from_secs(keys::DEFAULT_TTL_SECONDS)).await,
+            None => Ok(()),
+        };
         audience.tell(&Event::LevelEnded { level: &level, report: &self.report }).await;
         if let Err(error) = saved {
             let warning = format!("the report cannot be made again from the log store: {error}");
@@ -194,18 +265,92 @@ impl<'a> Running<'a> {
     ) -> Result<(), ExperimentError> {
         let run: RunId = format!("{run}.warmup").parse()?;
         let duration = self.plan.warmup;
-        let warm = |plan: LoadPlan| LoadPlan { duration, ramp: plan.ramp.min(duration), requests: None, ..plan };
-        let plan = self.load_plan(&run, setting).map(warm);
+        let warm = |plan: LoadPlan| LoadPlan { duration, ramp: plan.ramp.min(duration), limit: None, ..plan };
+        let plan = self.load_plan(&run, setting)?.map(warm);
         self.load(&run, setting, plan, pipeline, audience).await?;
         Ok(())
     }
 
     /// Nothing where another program makes the load.
-    fn load_plan(&self, run: &RunId, setting: &Setting) -> Option<LoadPlan> {
-        let (target, endpoint) = self.endpoint.as_ref()?;
-        let template = Template::new(target, run, &self.plan.request);
-        let load = self.plan.shape.load(endpoint.clone(), template, setting.connections, setting.rate);
-        Some(LoadPlan { requests: self.plan.requests, until: Some(self.stop.clone()), ..load })
+    fn load_plan(&self, run: &RunId, setting: &Setting) -> Result<Option<LoadPlan>, ExperimentError> {
+        let load = match (&self.loaded, &self.plan.work) {
+            (Loaded::Target(target, endpoint), Work::Requests(request)) => {
+                let template = Template::single(target, run, request);
+                self.plan.shape.load(endpoint.clone(), template, setting.connections, setting.rate)
+            }
+            (Loaded::Users(scenario), Work::Users(users)) => self.load_of_users(run, setting, scenario, users)?,
+            _ => return Ok(None),
+        };
+        let (limit, until) = (self.plan.requests.map(Limit::Requests), Some(self.stop.clone()));
+        Ok(Some(LoadPlan { limit, until, ..load }))
+    }
+
+    fn load_of_users(
+        &self,
+        run: &RunId,
+        setting: &Setting,
+        scenario: &Scenario,
+        users: &Users,
+    ) -> Result<LoadPlan, ExperimentError> {
+        let shape = &self.plan.shape;
+        let max_users = users
+            .max_users
+            .unwrap_or_else(|| scenario.rows_at_most().unwrap_or(plan::Load::MAX_USERS).min(plan::Load::MAX_USERS));
+        let (pacing, first, most) = match (setting.rate, setting.who) {
+            (Some(rate), _) => {
+                // As many as begin a round in a second; more come where these are busy.
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+                let first = (rate.ceil() as u32).clamp(1, MOST_AT_FIRST).min(max_users);
+                (Pacing::Open { rate, arrivals: shape.arrivals, max_users }, first, max_users)
+            }
+            (None, Who::Stages) => {
+                let most = users.stages.iter().map(|(to, _)| *to).max().unwrap_or(0);
+                (Pacing::Stages(users.stages.clone()), 0, most)
+            }
+            (None, _) => (Pacing::Closed, setting.connections, setting.connections),
+        };
+        let run_around: RunId = format!("{run}.around").parse()?;
+        let tracing = self.tracer.as_ref().map(|tracer| Tracing::new(tracer, &run_around));
+        let around = Around { run: run_around.to_string(), tracing, spawn: users.spawn, warmup: self.plan.warmup };
+        let mut program = scenario.program(most)?;
+        if self.tracer.is_none() {
+            // Nobody follows its messages.
+            program.steps.iter_mut().for_each(|step| step.traced = false);
+        }
+        Ok(LoadPlan {
+            program: Arc::new(program),
+            run: run.to_string(),
+            pacing,
+            users: first,
+            duration: shape.duration,
+            limit: None,
+            until: None,
+            keep_ids: false,
+            ramp: shape.ramp,
+            around: Some(around),
+            stop_within: Some(users.stop_within),
+            seed: shape.seed,
+            show: None,
+        })
+    }
+
+    /// What stands behind the load: tear-down, and the commands of the pipeline.
+    async fn tidy_up(&mut self, audience: &mut Audience<'_>) {
+        let (Loaded::Users(scenario), Some(users)) = (&mut self.loaded, self.plan.work.users()) else { return };
+        let mut failed = Vec::new();
+        let mut tell = |told: &Told<'_>| match told {
+            Told::Step { name, failure: Some(why), .. } | Told::Hook { command: name, result: Err(why) } => {
+                failed.push(format!("{name}: {why}"));
+            }
+            _ => {}
+        };
+        scenario.tear_down(&self.sweep.id, &mut tell).await;
+        for hook in users.plan.pipeline.iter().flat_map(|pipeline| &pipeline.after) {
+            failed.extend(hooked(Some(users), hook).await.err().map(|error| error.to_string()));
+        }
+        for failed in failed {
+            audience.tell(&Event::Warning(&format!("tear-down failed: {failed}"))).await;
+        }
     }
 
     /// Loads the pipeline and waits until it is empty again.
@@ -217,18 +362,22 @@ impl<'a> Running<'a> {
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Load, ExperimentError> {
-        let steps_before = pipeline.log.clock_steps(0).await?.len();
+        let steps_before = pipeline.clock_steps(0).await?.len();
         let monitor = Monitor::start(pipeline).await;
-        let begin_us = pipeline.log.time_us().await?;
+        let begin_us = pipeline.time_us().await?;
         let made = self.make(run, load, pipeline, audience).await?;
-        let end_us = pipeline.log.time_us().await?;
+        let end_us = pipeline.time_us().await?;
         let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
-        let Made { mut http, connections, limited_by, interrupted_us } = made;
+        let Made { mut http, connections, messages, scenario, measured, limited_by, interrupted_us } = made;
+        let span_us = measured.map_or((begin_us, end_us), |(before, lasted)| {
+            let begin_us = begin_us + micros(before);
+            (begin_us, begin_us + micros(lasted))
+        });
         // Other programs do not count the answers that come after their last second: accepted is what the pipeline has taken in.
-        let accepted = match &mut http {
-            Some(http) if self.wrk.is_none() => http.accepted,
-            http => {
+        let accepted = match (messages, &mut http) {
+            (Some(messages), _) => messages,
+            (None, http) => {
                 let accepted = intake::settled(pipeline, run, &self.plan.path, intake::STILL, None).await?;
                 if let Some(http) = http {
                     http::accept(http, accepted);
@@ -239,19 +388,22 @@ impl<'a> Running<'a> {
         audience.tell(&Event::Draining(setting)).await;
         let drained = drain(pipeline, run, &self.plan.path, accepted, self.plan.patience).await?;
         let cutoff = self.cutoff(run, &drained, pipeline, audience).await?;
-        self.tracer.flush().await;
+        if let Some(tracer) = &self.tracer {
+            tracer.flush().await;
+        }
         Ok(Load {
             run: run.clone(),
-            concurrency: connections.map(u32::from),
+            concurrency: connections,
             rate: setting.rate,
             repeat: setting.repeat,
             generator_limited: limited_by,
             interrupted_us,
             // Where another program made the load, nobody knows its first request: the stamps tell.
-            span_us: http.is_some().then_some((begin_us, end_us)),
+            span_us: http.is_some().then_some(span_us),
             http,
-            backlog: Some(backlog),
-            clock_steps: pipeline.log.clock_steps(steps_before).await?,
+            scenario,
+            backlog,
+            clock_steps: pipeline.clock_steps(steps_before).await?,
             drain_us: Some(u64::try_from(drained.took.as_micros()).unwrap_or(u64::MAX)),
             cutoff,
             usage: observed.usage,
@@ -271,24 +423,46 @@ impl<'a> Running<'a> {
             if let Generator::Other { quiet } = self.plan.generator {
                 intake::settled(pipeline, run, &self.plan.path, quiet, Some(self.stop)).await?;
             }
-            return Ok(Made { http: None, connections: None, limited_by: None, interrupted_us: None });
+            return Ok(Made::default());
         };
         let planned = load.duration;
-        let (http, connections, limited_by) = if let (Some(wrk), Some((target, _))) = (&self.wrk, &self.endpoint) {
-            let bytes = self.plan.request.payload_bytes;
-            let result = wrk.run(target, run, load.connections, load.duration, bytes, self.stop).await?;
-            (http::of_wrk(result), load.connections, None)
-        } else {
-            let (tracing, totals) = (Tracing::new(&self.tracer, run), audience.wants_totals());
-            let tick = async |live: &load::Live| audience.tell(&Event::Tick(live)).await;
-            let tally = watched(load, Some(tracing), totals, tick).await?;
-            (http::of_tally(&tally), tally.connections, tally.limited_by())
+        let mut made = match (&self.wrk, &self.loaded, self.plan.work.request()) {
+            (Some(wrk), Loaded::Target(target, _), Some(request)) => {
+                let (connections, bytes) = (load.users, request.payload_bytes);
+                let result = wrk.run(target, run, connections, load.duration, bytes, self.stop).await?;
+                Made { http: Some(http::of_wrk(result)), connections: Some(connections), ..Made::default() }
+            }
+            _ => self.load_ourselves(run, load, audience).await?,
         };
-        let lasted = Duration::from_micros(http.duration_us);
-        let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
-        let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent;
-        let interrupted_us = interrupted.then_some(http.duration_us);
-        Ok(Made { http: Some(http), connections: Some(connections), limited_by, interrupted_us })
+        if let Some(http) = &made.http {
+            let lasted = Duration::from_micros(http.duration_us);
+            let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
+            let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent;
+            made.interrupted_us = interrupted.then_some(http.duration_us);
+        }
+        Ok(made)
+    }
+
+    async fn load_ourselves(
+        &self,
+        run: &RunId,
+        load: LoadPlan,
+        audience: &mut Audience<'_>,
+    ) -> Result<Made, ExperimentError> {
+        let (tracing, totals) = (self.tracer.as_ref().map(|tracer| Tracing::new(tracer, run)), audience.wants_totals());
+        let (program, pacing) = (load.program.clone(), load.pacing.clone());
+        let tick = async |live: &load::Live| audience.tell(&Event::Tick(live)).await;
+        let tally = watched(load, tracing, totals, tick).await?;
+        let users = self.plan.work.users();
+        Ok(Made {
+            http: Some(http::of_tally(&tally)),
+            connections: Some(tally.connections),
+            messages: Some(tally.accepted_messages(&program)),
+            scenario: users.map(|users| figures::of_users(&tally, &program, &pacing, &users.plan.secrets)),
+            measured: tally.around.as_ref().map(|around| (around.duration, tally.duration)),
+            limited_by: tally.limited_by(),
+            interrupted_us: None,
+        })
     }
 
     /// How things stand when a drain has been given up; nothing where all has arrived.
@@ -307,10 +481,14 @@ impl<'a> Running<'a> {
         };
         audience.tell(&Event::GivenUp { run, why: &why }).await;
         Ok(Some(Cutoff {
-            at_us: pipeline.log.time_us().await?,
+            at_us: pipeline.time_us().await?,
             moving: drained.end == End::Moving,
-            queue: pipeline.backlog().await?,
+            queue: pipeline.backlog().await?.unwrap_or(0),
             arrived: drained.arrived,
         }))
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

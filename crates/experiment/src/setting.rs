@@ -3,11 +3,25 @@
 use load::SplitMix;
 use std::fmt;
 
+/// Who loads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Who {
+    /// Connections, each with the same request.
+    #[default]
+    Connections,
+    /// Users who go through steps.
+    Users,
+    /// Users whose number changes.
+    Stages,
+}
+
 /// One level of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
-    /// Connections; in an open loop those at the start. None where another program makes the load.
-    pub connections: u16,
+    /// Connections, or users; in an open loop, and in stages, those at the start. None where another program makes the load.
+    pub connections: u32,
+    /// Which of them.
+    pub who: Who,
     /// Requests a second, in an open loop.
     pub rate: Option<f64>,
     /// Which repetition it is, counted from 1.
@@ -20,9 +34,10 @@ impl Setting {
     /// Each of these levels, connections and rate, `repeat` times. Repetitions are shuffled: in a fixed order, what changes slowly about the machine
     /// would look like an effect of the load.
     #[must_use]
-    pub fn all(levels: &[(u16, Option<f64>)], repeat: u32, seed: u64) -> Vec<Self> {
+    pub fn all(levels: &[(u32, Option<f64>)], who: Who, repeat: u32, seed: u64) -> Vec<Self> {
         let repeated = repeat > 1;
-        let setting = |repeat, &(connections, rate): &(u16, Option<f64>)| Self { connections, rate, repeat, repeated };
+        let setting =
+            |repeat, &(connections, rate): &(u32, Option<f64>)| Self { connections, who, rate, repeat, repeated };
         let mut all: Vec<Self> =
             (1..=repeat).flat_map(|repeat| levels.iter().map(move |one| setting(repeat, one))).collect();
         if repeated {
@@ -31,23 +46,28 @@ impl Setting {
         all
     }
 
-    /// The end of its run's id: `c05`, `r2000`, `c05.2`.
+    /// The end of its run's id: `c05`, `u500`, `r2000`, `c05.2`.
     #[must_use]
     pub fn name(&self) -> String {
         let repeat = if self.repeated { format!(".{}", self.repeat) } else { String::new() };
-        match self.rate {
-            Some(rate) => format!("r{rate}{repeat}"),
-            None => format!("c{:02}{repeat}", self.connections),
+        match (self.rate, self.who) {
+            (Some(rate), _) => format!("r{rate}{repeat}"),
+            (None, Who::Connections) => format!("c{:02}{repeat}", self.connections),
+            (None, Who::Users) => format!("u{}{repeat}", self.connections),
+            (None, Who::Stages) => format!("stages{repeat}"),
         }
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.rate {
-            Some(rate) => write!(f, "{rate} requests/s"),
-            None if self.connections == 0 => f.write_str("another program's load"),
-            None => write!(f, "{} connections", self.connections),
+        match (self.rate, self.who) {
+            (Some(rate), Who::Connections) => write!(f, "{rate} requests/s"),
+            (Some(rate), _) => write!(f, "{rate} rounds/s"),
+            (None, Who::Connections) if self.connections == 0 => f.write_str("another program's load"),
+            (None, Who::Connections) => write!(f, "{} connections", self.connections),
+            (None, Who::Users) => write!(f, "{} users", self.connections),
+            (None, Who::Stages) => f.write_str("stages"),
         }
     }
 }

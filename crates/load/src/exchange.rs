@@ -1,14 +1,12 @@
 //! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
 
-use crate::response::{LONGEST_HEAD, Response};
+use crate::answer::Seen;
+use crate::response::Response;
 use crate::tls::client_config;
 use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// The longest answer that is read, bytes.
-const LONGEST_REPLY: usize = 16 << 20;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy)]
@@ -98,28 +96,25 @@ impl Exchange<'_> {
         let endpoint = Endpoint::resolve(target, tls).await?;
         let mut stream = endpoint.connect().await.map_err(refused)?;
         stream.write_all(&self.bytes(target)).await.map_err(broken)?;
-        let (mut reply, mut buffer) = (Vec::new(), [0; 4096]);
-        let (mut response, mut passed) = (Response::new(self.method == "HEAD"), 0);
+        let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
+        let (mut response, mut seen) = (Response::new(self.method == "HEAD"), Seen::default());
         loop {
             let read = stream.read(&mut buffer).await.map_err(broken)?;
-            reply.extend_from_slice(&buffer[..read]);
+            held.extend_from_slice(&buffer[..read]);
             let foreign = |_| ExchangeError::Foreign(target.clone());
-            let (used, answer) = response.read(&reply[passed..]).map_err(foreign)?;
-            passed += used;
+            let (used, answer) = response.read(&held, &mut seen).map_err(foreign)?;
             if answer.is_some() || read == 0 && response.end().is_some() {
-                return parse(&reply).ok_or_else(|| ExchangeError::Foreign(target.clone()));
+                return Reply::of(&seen.head, &seen.body).ok_or_else(|| ExchangeError::Foreign(target.clone()));
             }
             if read == 0 {
+                let in_http = held.starts_with(b"HTTP/") || held.is_empty() || !seen.head.is_empty();
                 let ended = || broken(io::ErrorKind::UnexpectedEof.into());
-                return Err(if reply.starts_with(b"HTTP/") || reply.is_empty() {
-                    ended()
-                } else {
-                    ExchangeError::Foreign(target.clone())
-                });
+                return Err(if in_http { ended() } else { ExchangeError::Foreign(target.clone()) });
             }
-            if reply.len() > LONGEST_REPLY {
+            if seen.is_long() {
                 return Err(ExchangeError::Long(target.clone()));
             }
+            held.drain(..used);
         }
     }
 
@@ -133,46 +128,18 @@ impl Exchange<'_> {
     }
 }
 
-/// A whole answer, taken apart.
-fn parse(reply: &[u8]) -> Option<Reply> {
-    let mut fields = vec![httparse::EMPTY_HEADER; reply.len().min(LONGEST_HEAD) / 4 + 1];
-    let mut response = httparse::Response::new(&mut fields);
-    let httparse::Status::Complete(head) = response.parse(reply).ok()? else { return None };
-    let status = response.code?;
-    if (100..200).contains(&status) && status != 101 {
-        return parse(&reply[head..]);
-    }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let headers: Vec<(String, String)> =
-        response.headers.iter().map(|field| (field.name.to_owned(), text(field.value))).collect();
-    let is_chunked = |(name, value): &(String, String)| {
-        name.eq_ignore_ascii_case("transfer-encoding") && value.to_ascii_lowercase().contains("chunked")
-    };
-    let body = if headers.iter().any(is_chunked) { chunks(&reply[head..]) } else { reply[head..].to_vec() };
-    Some(Reply { status, headers, body: text(&body) })
-}
-
-/// The content of a chunked body that is known to be whole.
-fn chunks(mut body: &[u8]) -> Vec<u8> {
-    let mut content = Vec::new();
-    while let Some(line) = body.iter().position(|&byte| byte == b'\n') {
-        let size = String::from_utf8_lossy(&body[..line]);
-        let size = size.split(';').next().unwrap_or_default().trim();
-        let begin = line + 1;
-        match usize::from_str_radix(size, 16).ok().filter(|size| (1..=body.len() - begin).contains(size)) {
-            Some(size) => {
-                content.extend_from_slice(&body[begin..begin + size]);
-                // Behind a chunk stands the end of its line.
-                let rest = &body[begin + size..];
-                body = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
-            }
-            None => break,
-        }
-    }
-    content
-}
-
 impl Reply {
+    /// An answer of this header block and this body, taken apart.
+    #[must_use]
+    pub fn of(head: &[u8], body: &[u8]) -> Option<Self> {
+        let mut fields = vec![httparse::EMPTY_HEADER; head.len() / 4 + 1];
+        let mut response = httparse::Response::new(&mut fields);
+        let httparse::Status::Complete(_) = response.parse(head).ok()? else { return None };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = response.headers.iter().map(|field| (field.name.to_owned(), text(field.value)));
+        Some(Self { status: response.code?, headers: headers.collect(), body: text(body) })
+    }
+
     /// Its body as people are told it: the beginning, where it is long.
     #[must_use]
     pub fn told(&self) -> &str {
@@ -211,19 +178,15 @@ mod tests {
 
     #[test]
     fn what_comes_back() {
-        let reply =
-            parse(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\nnot yet\n").unwrap();
+        let reply = Reply::of(b"HTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\n", b"not yet\n").unwrap();
         assert_eq!(
             (reply.status, reply.told(), &reply.headers[..]),
             (503, "not yet", &[("x".to_owned(), "y".to_owned())][..])
         );
-        let chunked =
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n";
-        assert_eq!(parse(chunked).unwrap().body, "abc0123456789");
         assert!(!reply.is_fine());
-        assert!(parse(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().is_fine());
+        assert!(Reply::of(b"HTTP/1.1 204 No Content\r\n\r\n", b"").unwrap().is_fine());
         for wrong in [&b""[..], b"HTTP/1.1 200", b"SSH-2.0-x\r\n\r\n"] {
-            assert!(parse(wrong).is_none(), "{wrong:?}");
+            assert!(Reply::of(wrong, b"").is_none(), "{wrong:?}");
         }
     }
 }

@@ -6,30 +6,51 @@
 //! It knows no sweep, no pipeline and no report: it is given a [`LoadPlan`], stamps what it sends where it is given a [`Tracing`], and gives back a
 //! [`Tally`].
 
+mod agenda;
+mod answer;
+mod conductor;
 mod connection;
 mod engine;
 mod error;
 mod exchange;
+mod json;
 mod pace;
+mod program;
+mod proof;
 mod request;
 mod response;
 mod schedule;
+mod shared;
+mod show;
 mod status;
+mod steps;
 mod stream;
+mod table;
 mod tally;
 mod target;
+mod template;
 mod timer;
 mod tls;
+mod user;
+mod value;
 mod wrk;
 
-pub use engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing, generate, watched};
+pub use answer::{Check, Expected, Keep, Place};
+pub use engine::{Around, LIVE_PERIOD, Limit, LoadPlan, Pacing, Tracing, generate, watched};
 pub use error::{LoadError, TrustError, WrkError};
 pub use exchange::{Exchange, ExchangeError, Reply};
-pub use request::{Header, Method, RequestOptions, Template};
+pub use json::{JsonPath, NoJson};
+pub use program::{Kind, OnFailure, Program, Share, Slot, Step, Task};
+pub use request::{Header, Method, RequestOptions, USER_AGENT};
 pub use schedule::{Arrivals, SplitMix};
+pub use show::{Exchanged, Shown};
 pub use status::{InvalidStatusSet, StatusSet};
+pub use steps::{RoundTally, StepTally};
 pub use stream::{ConnectError, Endpoint, EndpointError};
-pub use tally::{Live, Second, Tally, Totals, histogram, percentile, recorded};
+pub use table::{Table, Take};
+pub use tally::{Live, Second, StepTotals, Tally, Totals, histogram, percentile, recorded};
 pub use target::{InvalidTarget, Target, Unreachable};
+pub use template::{Escape, Part, Source, Template};
 pub use tls::Trust;
+pub use value::Value;
 pub use wrk::{Wrk, WrkResult};

@@ -1,6 +1,6 @@
-//! When each connection may send: at once in a closed loop, by the schedule in an open one.
+//! When each user may begin a round: at once in a closed loop, by the schedule in an open one.
 
-use crate::schedule::{Schedule, SplitMix};
+use crate::schedule::Schedule;
 use crate::timer::Timer;
 use stamp::clock;
 use std::cell::{Cell, RefCell};
@@ -12,114 +12,95 @@ use tokio::sync::Notify;
 /// Whoever waits looks this often whether the load has been ended meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Hands out intended send times until the end of the load.
+/// Longer than any load.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Hands out when rounds are meant to begin, until the end of the load.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    begin: Instant,
-    /// Nothing is sent from here on; it only ever comes nearer.
+    begin: Cell<Instant>,
+    /// No round begins from here on.
     end: Cell<Instant>,
-    /// Requests that may still be handed out.
+    /// Rounds, or requests, that may still be begun.
     left: Cell<u64>,
-    kind: Kind,
+    open: Option<Open>,
 }
 
-#[derive(Debug)]
-enum Kind {
-    Closed { think: Option<(Duration, Duration)>, random: RefCell<SplitMix> },
-    Open(Open),
-}
-
-/// An open loop: requests become due whatever the connections do, and wait for one that is idle.
+/// An open loop: rounds become due whatever the users do, and wait for one who is idle.
 #[derive(Debug)]
 struct Open {
     schedule: RefCell<Schedule>,
     due: RefCell<VecDeque<Instant>>,
-    /// Wakes an idle connection for each request that becomes due.
+    /// Wakes an idle user for each round that becomes due.
     wake: Notify,
     idle: Cell<usize>,
     ended: Cell<bool>,
 }
 
 impl Pace {
-    pub(crate) fn closed(
-        begin: Instant,
-        end: Instant,
-        requests: Option<u64>,
-        think: Option<(Duration, Duration)>,
-        seed: u64,
-    ) -> Self {
-        let kind = Kind::Closed { think, random: RefCell::new(SplitMix::new(seed)) };
-        Self { begin, end: Cell::new(end), left: Cell::new(requests.unwrap_or(u64::MAX)), kind }
-    }
-
-    pub(crate) fn open(begin: Instant, end: Instant, requests: Option<u64>, schedule: Schedule) -> Self {
-        let open = Open {
+    /// With a schedule it is an open loop. It begins now, and lasts until it is told when to [`begin`](Self::begin).
+    pub(crate) fn new(limit: Option<u64>, schedule: Option<Schedule>) -> Self {
+        let open = schedule.map(|schedule| Open {
             schedule: RefCell::new(schedule),
             due: RefCell::default(),
             wake: Notify::new(),
             idle: Cell::new(0),
             ended: Cell::new(false),
-        };
-        Self { begin, end: Cell::new(end), left: Cell::new(requests.unwrap_or(u64::MAX)), kind: Kind::Open(open) }
+        });
+        let now = clock::now();
+        Self { begin: Cell::new(now), end: Cell::new(now + FOREVER), left: Cell::new(limit.unwrap_or(u64::MAX)), open }
     }
 
-    /// Nothing is sent from this moment on.
+    /// The load begins at this moment: its schedule counts from here, and no round begins after `lasts`.
+    pub(crate) fn begin(&self, at: Instant, lasts: Duration) {
+        self.begin.set(at);
+        self.end.set(self.end().min(at + lasts));
+    }
+
+    /// No round begins from this moment on.
     pub(crate) fn end(&self) -> Instant {
         self.end.get()
-    }
-
-    /// Waits for this time, or until the load is at its end.
-    pub(crate) async fn pause(&self, time: Duration) {
-        let until = clock::now() + time;
-        loop {
-            let left = until.min(self.end()).saturating_duration_since(clock::now());
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left.min(LOOK)).await;
-        }
     }
 
     /// Ends the load now.
     pub(crate) fn stop(&self) {
         self.end.set(self.end().min(clock::now()));
-    }
-
-    /// The intended time of the request that the caller sends next, which may lie in the past; none at the end of the load.
-    pub(crate) async fn next_send(&self) -> Option<Instant> {
-        match &self.kind {
-            Kind::Closed { think, random } => {
-                if let &Some((least, most)) = think {
-                    let pause = random.borrow_mut().between(least, most);
-                    self.pause(pause).await;
-                }
-                let now = clock::now();
-                (now < self.end() && self.take_one()).then_some(now)
-            }
-            Kind::Open(open) => loop {
-                // No request is sent after the end, however long it has waited: it counts as missed.
-                if clock::now() >= self.end() {
-                    return None;
-                }
-                if let Some(intended) = open.due.borrow_mut().pop_front() {
-                    return Some(intended);
-                }
-                if open.ended.get() {
-                    return None;
-                }
-                open.idle.set(open.idle.get() + 1);
-                open.wake.notified().await;
-                open.idle.set(open.idle.get() - 1);
-            },
+        if let Some(open) = &self.open {
+            open.wake.notify_waiters();
         }
     }
 
-    /// Makes requests due at their time, until the end; calls `short` with the number of requests for which no connection
-    /// is idle. Returns at once in a closed loop.
+    /// Whether rounds become due by a schedule.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// When the round is meant to begin that a user begins next, who is free since `free`: in an open loop that may lie further back. None at
+    /// the end of the load.
+    pub(crate) async fn next_round(&self, free: Instant) -> Option<Instant> {
+        let Some(open) = &self.open else { return (free < self.end() && self.take_one()).then_some(free) };
+        loop {
+            // No round begins after the end, however long it has waited: it counts as missed.
+            if clock::now() >= self.end() {
+                return None;
+            }
+            if let Some(intended) = open.due.borrow_mut().pop_front() {
+                return Some(intended);
+            }
+            if open.ended.get() {
+                return None;
+            }
+            open.idle.set(open.idle.get() + 1);
+            open.wake.notified().await;
+            open.idle.set(open.idle.get() - 1);
+        }
+    }
+
+    /// Makes rounds due at their time, until the end; calls `short` with the number of rounds for which no user is idle. Returns at once in a closed loop.
     pub(crate) async fn conduct(&self, mut short: impl FnMut(usize)) -> io::Result<()> {
-        let Kind::Open(open) = &self.kind else { return Ok(()) };
+        let Some(open) = &self.open else { return Ok(()) };
         let timer = Timer::new()?;
-        let mut intended = self.begin + open.schedule.borrow_mut().next_send();
+        let mut intended = self.begin.get() + open.schedule.borrow_mut().next_send();
         while intended < self.end() && self.left.get() > 0 {
             // Bit by bit, so that a load that is told to end does not wait for a request that is due in an hour.
             timer.wait_until(intended.min(clock::now() + LOOK)).await?;
@@ -127,7 +108,7 @@ impl Pace {
             while intended <= now && intended < self.end() && self.take_one() {
                 open.due.borrow_mut().push_back(intended);
                 open.wake.notify_one();
-                intended = self.begin + open.schedule.borrow_mut().next_send();
+                intended = self.begin.get() + open.schedule.borrow_mut().next_send();
             }
             short(open.due.borrow().len().saturating_sub(open.idle.get()));
             // The connections get their turn even where the schedule is behind.
@@ -142,20 +123,18 @@ impl Pace {
         Ok(())
     }
 
-    /// Whether the number of requests has ended the load.
+    /// Whether the number of rounds, or of requests, has ended the load.
     pub(crate) fn is_used_up(&self) -> bool {
         self.left.get() == 0
     }
 
-    /// Requests that were due and never sent.
+    /// Rounds that were due and never begun.
     pub(crate) fn missed(&self) -> u64 {
-        match &self.kind {
-            Kind::Closed { .. } => 0,
-            Kind::Open(open) => open.due.borrow().len() as u64,
-        }
+        self.open.as_ref().map_or(0, |open| open.due.borrow().len() as u64)
     }
 
-    fn take_one(&self) -> bool {
+    /// Takes one of those that are left; false where none is.
+    pub(crate) fn take_one(&self) -> bool {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
         left > 0

@@ -1,8 +1,12 @@
-//! The requests: whatever does not change is prepared once.
+//! What a user can say about a single request, and the template that it means.
 
 use crate::Target;
-use stamp::{MsgId, RunId, clock};
+use crate::template::{Escape, Part, Source, Template};
+use stamp::RunId;
 use std::str::FromStr;
+
+/// How the generator calls itself.
+pub const USER_AGENT: &str = concat!("stampede/", env!("CARGO_PKG_VERSION"));
 
 /// The path of requests where nothing else names one.
 const FOUNDING_PATH: &str = "/adapter2/poweron/44300";
@@ -37,28 +41,10 @@ pub struct Header {
     value: String,
 }
 
-/// A request, ready but for what changes with each message.
-#[derive(Debug, Clone)]
-pub struct Template {
-    /// The request line and the headers, up to the value of Content-Length.
-    head: Vec<Part>,
-    /// None: the request has no body, and no Content-Length.
-    body: Option<Vec<Part>>,
-    /// The answer to it has no body, whatever its headers say.
-    is_head: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
-    Bytes(Vec<u8>),
-    Id,
-    Now,
-}
-
 impl Template {
     /// Requests to `target` of the given run.
     #[must_use]
-    pub fn new(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
+    pub fn single(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
         let method = &options.method.0;
         let bodyless = matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
         let body = options.body.clone().or_else(|| (!bodyless).then(|| ENVELOPE.as_bytes().to_vec()));
@@ -71,7 +57,7 @@ impl Template {
             }
         };
         line("Host", &target.authority());
-        line("User-Agent", concat!("stampede/", env!("CARGO_PKG_VERSION")));
+        line("User-Agent", USER_AGENT);
         if body.is_some() {
             line("Content-Type", "application/json");
         }
@@ -81,48 +67,8 @@ impl Template {
         for header in &options.headers {
             head.push_str(&[&header.name, ": ", &header.value, "\r\n"].concat());
         }
-        head.push_str(if body.is_some() { "Content-Length: " } else { "\r\n" });
         let parts = |text: &[u8]| parts(text, run, options.payload_bytes);
-        Self { head: parts(head.as_bytes()), body: body.map(|body| parts(&body)), is_head: method == "HEAD" }
-    }
-
-    /// Whether the answers have no body, as those to HEAD.
-    #[must_use]
-    pub fn is_head(&self) -> bool {
-        self.is_head
-    }
-
-    /// Writes the request with this id over what `buffer` held.
-    pub fn write(&self, id: MsgId, buffer: &mut Vec<u8>) {
-        let (mut id_digits, mut now_digits) = (itoa::Buffer::new(), itoa::Buffer::new());
-        let id = id_digits.format(id.get()).as_bytes();
-        let now = if self.tells_time() { now_digits.format(clock::unix_now().as_micros()).as_bytes() } else { b"" };
-        let bytes = |part: &Part| match part {
-            Part::Bytes(bytes) => bytes.len(),
-            Part::Id => id.len(),
-            Part::Now => now.len(),
-        };
-        let write = |parts: &[Part], buffer: &mut Vec<u8>| {
-            for part in parts {
-                buffer.extend_from_slice(match part {
-                    Part::Bytes(bytes) => bytes,
-                    Part::Id => id,
-                    Part::Now => now,
-                });
-            }
-        };
-        buffer.clear();
-        write(&self.head, buffer);
-        if let Some(body) = &self.body {
-            let length: usize = body.iter().map(bytes).sum();
-            buffer.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
-            buffer.extend_from_slice(b"\r\n\r\n");
-            write(body, buffer);
-        }
-    }
-
-    fn tells_time(&self) -> bool {
-        self.head.contains(&Part::Now) || self.body.as_ref().is_some_and(|body| body.contains(&Part::Now))
+        Self::new(parts(head.as_bytes()), body.map(|body| parts(&body)), method == "HEAD")
     }
 }
 
@@ -132,17 +78,17 @@ fn parts(text: &[u8], run: &RunId, payload_bytes: usize) -> Vec<Part> {
     let mut fixed = Vec::new();
     let mut rest = text;
     while let Some(&first) = rest.first() {
-        let placeholders: [(&[u8], Option<Part>); 4] =
-            [(b"{id}", Some(Part::Id)), (b"{now}", Some(Part::Now)), (b"{run}", None), (b"{payload}", None)];
-        let Some((name, part)) = placeholders.into_iter().find(|(name, _)| rest.starts_with(name)) else {
+        let placeholders: [(&[u8], Option<Source>); 4] =
+            [(b"{id}", Some(Source::Id)), (b"{now}", Some(Source::NowUs)), (b"{run}", None), (b"{payload}", None)];
+        let Some((name, source)) = placeholders.into_iter().find(|(name, _)| rest.starts_with(name)) else {
             fixed.push(first);
             rest = &rest[1..];
             continue;
         };
-        match part {
-            Some(part) => {
+        match source {
+            Some(source) => {
                 parts.push(Part::Bytes(std::mem::take(&mut fixed)));
-                parts.push(part);
+                parts.push(Part::Value { source, escape: Escape::Plain, or: None });
             }
             None if name == b"{run}" => fixed.extend_from_slice(run.as_str().as_bytes()),
             None => fixed.resize(fixed.len() + payload_bytes, b'x'),
@@ -185,6 +131,8 @@ impl FromStr for Header {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::tests::with;
+    use stamp::clock;
 
     fn options() -> RequestOptions {
         RequestOptions {
@@ -197,9 +145,9 @@ mod tests {
     }
 
     fn written(target: &str, options: &RequestOptions) -> String {
-        let template = Template::new(&target.parse().unwrap(), &"r.c05".parse().unwrap(), options);
+        let template = Template::single(&target.parse().unwrap(), &"r.c05".parse().unwrap(), options);
         let mut buffer = b"what was there before".to_vec();
-        template.write(MsgId::new(12000).unwrap(), &mut buffer);
+        with(&[], |values| template.write(values, &mut buffer, &mut Vec::new())).unwrap();
         String::from_utf8(buffer).unwrap().replace("\r\n", "\n")
     }
 

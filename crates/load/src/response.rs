@@ -72,19 +72,44 @@ pub(crate) enum Garbage {
     LongLine,
 }
 
+/// Whoever looks into an answer while it is read.
+pub(crate) trait Look {
+    /// A whole header block, from the status line to the empty line.
+    fn head(&mut self, _: &[u8]) {}
+
+    /// The next bytes of the body, without the frame of chunks.
+    fn body(&mut self, _: &[u8]) {}
+}
+
+/// Nobody looks: the body is passed over.
+impl Look for () {}
+
 impl Response {
     pub(crate) fn new(bodyless: bool) -> Self {
         Self { state: State::default(), bodyless }
     }
 
     /// Reads on. Gives the bytes that it has used up, and the answer once it is whole.
-    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(usize, Option<Answer>), Garbage> {
+    pub(crate) fn read(&mut self, bytes: &[u8], look: &mut impl Look) -> Result<(usize, Option<Answer>), Garbage> {
         let mut used = 0;
         loop {
             let rest = &bytes[used..];
             let step = match &mut self.state {
-                State::Head => self.read_head(rest)?,
-                State::Body { left, .. } => left.read(rest)?,
+                State::Head => {
+                    let length = self.read_head(rest)?;
+                    if length > 0 {
+                        look.head(&rest[..length]);
+                    }
+                    length
+                }
+                State::Body { left, .. } => {
+                    let is_content = matches!(left, Left::Bytes(_) | Left::Chunk(_) | Left::UntilClose);
+                    let length = left.read(rest)?;
+                    if is_content {
+                        look.body(&rest[..length]);
+                    }
+                    length
+                }
             };
             used += step;
             if let State::Body { status, close, left: Left::Bytes(0) } = self.state {

@@ -16,6 +16,16 @@ pub struct StatusSet {
 pub struct InvalidStatusSet(String);
 
 impl StatusSet {
+    /// These ranges, both ends included.
+    #[must_use]
+    pub fn of(ranges: &[(u16, u16)]) -> Self {
+        let text: Vec<String> = ranges
+            .iter()
+            .map(|(least, most)| if least == most { least.to_string() } else { format!("{least}-{most}") })
+            .collect();
+        Self { ranges: ranges.to_vec(), text: text.join(",") }
+    }
+
     /// Whether the status is in the set.
     #[must_use]
     pub fn contains(&self, status: u16) -> bool {

@@ -106,10 +106,18 @@ impl Endpoint {
     /// # Errors
     /// When the name is unknown, nothing answers, or the certificates are not to be had.
     pub async fn open(target: &Target, trust: &Trust) -> Result<Self, EndpointError> {
-        let tls = if target.is_tls() { Some(client_config(trust)?) } else { None };
-        let endpoint = Self::resolve(target, tls).await?;
+        let endpoint = Self::find(target, trust).await?;
         endpoint.check(target).await?;
         Ok(endpoint)
+    }
+
+    /// Looks the target up.
+    ///
+    /// # Errors
+    /// When the name is unknown, or the certificates are not to be had.
+    pub async fn find(target: &Target, trust: &Trust) -> Result<Self, EndpointError> {
+        let tls = if target.is_tls() { Some(client_config(trust)?) } else { None };
+        Self::resolve(target, tls).await
     }
 
     /// Opens a connection. The addresses of a name take turns; where one does not take it, the next is asked.
@@ -149,7 +157,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When nothing answers, or not in TLS where that is asked for.
-    async fn check(&self, target: &Target) -> Result<(), EndpointError> {
+    pub async fn check(&self, target: &Target) -> Result<(), EndpointError> {
         let refused = |source| EndpointError::Refused { target: target.clone(), source };
         self.connect().await.map(|_| ()).map_err(refused)
     }
@@ -221,24 +229,19 @@ impl<'a> Sending<'a> {
         self.flushed
     }
 
-    /// Sends on, and waits for bytes of the answer; 0 at its end.
-    ///
-    /// # Errors
-    /// When the connection breaks. Where only sending fails, what the server had answered before is still read.
-    pub(crate) async fn read(&mut self, stream: &mut Stream, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        poll_fn(|context| {
-            self.poll_send(stream, context);
-            match stream.poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                    Poll::Ready(self.broken.take().map_or(Ok(()), Err))
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken.take().unwrap_or(error))),
-                polled => polled,
-            }
-        })
-        .await?;
-        Ok(buffer.filled().len())
+    /// Sends on, and reads bytes of the answer; none at its end. Where only sending fails, what the server had answered before is still read.
+    pub(crate) fn poll_read(
+        &mut self,
+        stream: &mut Stream,
+        buffer: &mut ReadBuf<'_>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_send(stream, context);
+        match stream.poll_read(context, buffer) {
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => Poll::Ready(self.broken.take().map_or(Ok(()), Err)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.broken.take().unwrap_or(error))),
+            polled => polled,
+        }
     }
 
     fn poll_send(&mut self, stream: &mut Stream, context: &mut Context<'_>) {

@@ -1,5 +1,7 @@
 //! What a load has measured, in memory that does not grow with its rate.
 
+use crate::program::Program;
+use crate::steps::{RoundTally, StepTally, count};
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
 use serde::Serialize;
@@ -29,8 +31,8 @@ pub struct Tally {
     pub reconnected: u64,
     /// Requests that were due and never sent.
     pub missed: u64,
-    /// The most connections at a time.
-    pub connections: u16,
+    /// The most users at a time: in a load of a single request, connections.
+    pub connections: u32,
     /// CPU time of the generator's thread; absent where the system does not tell.
     pub cpu: Option<Duration>,
     /// The time in which requests were sent, over which rates are told.
@@ -41,6 +43,14 @@ pub struct Tally {
     pub series: Vec<Second>,
     /// The ids of accepted messages, where they are kept.
     pub accepted_ids: Option<RoaringTreemap>,
+    /// Each step, where users go through several.
+    pub steps: Vec<StepTally>,
+    /// Rounds by kind of user and task, where users go through steps.
+    pub rounds: Vec<Vec<RoundTally>>,
+    /// The beginning of the first answer of each kind of failure.
+    pub first_answers: BTreeMap<String, String>,
+    /// What was measured beside: before all users were there, and when they began and stopped.
+    pub around: Option<Box<Tally>>,
 }
 
 /// One second of a load.
@@ -80,6 +90,19 @@ pub struct Totals {
     pub in_flight: u64,
     /// Response times of accepted requests, µs, and how many took so long; ascending.
     pub response: Vec<(u64, u64)>,
+    /// The same of each step by its number, where users go through several.
+    pub steps: Vec<StepTotals>,
+}
+
+/// A step from the start of the load on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StepTotals {
+    /// What figures call it.
+    pub name: String,
+    /// Requests that were not accepted.
+    pub errors: u64,
+    /// Response times of accepted requests, µs, and how many took so long; ascending.
+    pub response: Vec<(u64, u64)>,
 }
 
 impl Default for Tally {
@@ -107,23 +130,31 @@ impl Tally {
             waited: Duration::ZERO,
             series: Vec::new(),
             accepted_ids: None,
+            steps: Vec::new(),
+            rounds: Vec::new(),
+            first_answers: BTreeMap::new(),
+            around: None,
         }
     }
 
     /// Notes a request that was not accepted.
     pub fn fail(&mut self, kind: &str) {
-        match self.errors.get_mut(kind) {
-            Some(count) => *count += 1,
-            None => {
-                self.errors.insert(kind.to_owned(), 1);
-            }
-        }
+        count(&mut self.errors, kind);
     }
 
     /// Requests that were accepted.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.response.len()
+    }
+
+    /// Traced messages that were accepted.
+    #[must_use]
+    pub fn accepted_messages(&self, program: &Program) -> u64 {
+        if self.steps.is_empty() {
+            return self.accepted();
+        }
+        self.steps.iter().zip(&program.steps).filter(|(_, step)| step.traced).map(|(tally, _)| tally.accepted()).sum()
     }
 
     /// Requests that were not accepted.
@@ -143,8 +174,13 @@ impl Tally {
     pub fn limited_by(&self) -> Option<String> {
         let delay_us = self.send_delay.value_at_quantile(0.99);
         let service_us = self.service.value_at_quantile(0.5);
+        let (what, remedy) = if self.steps.is_empty() {
+            ("requests were due and never sent", "--max-connections")
+        } else {
+            ("rounds were due and never begun", "max_users")
+        };
         if self.missed > 0 {
-            return Some(format!("{} requests were due and never sent: raise --max-connections", self.missed));
+            return Some(format!("{} {what}: raise {remedy}", self.missed));
         }
         if self.cpu_share().is_some_and(|share| share > 0.95) {
             return Some("its thread was busy all the time".to_owned());
@@ -152,7 +188,7 @@ impl Tally {
         // Twice the time that a request takes, and no less than what a timer may be late on a busy machine.
         if delay_us > (2 * service_us).max(5_000) {
             return Some(format!(
-                "1 in 100 requests was sent {:.1} ms late or more: raise --max-connections",
+                "1 in 100 requests was sent {:.1} ms late or more: raise {remedy}",
                 delay_us as f64 / 1e3
             ));
         }
@@ -183,7 +219,13 @@ impl Totals {
     /// The sum so far.
     #[must_use]
     pub fn of(tally: &Tally, in_flight: u64) -> Self {
-        Self { errors: tally.errors.clone(), in_flight, response: recorded(&tally.response) }
+        let step = |step: &StepTally| StepTotals {
+            name: step.name.clone(),
+            errors: step.errors.values().sum(),
+            response: step.response.as_deref().map(recorded).unwrap_or_default(),
+        };
+        let steps = tally.steps.iter().map(step).collect();
+        Self { errors: tally.errors.clone(), in_flight, response: recorded(&tally.response), steps }
     }
 }
 

@@ -63,6 +63,12 @@ impl Target {
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
 
+    /// `http://host:port`, as the address of a request begins.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        [if self.tls { "https://" } else { "http://" }, &self.authority()].concat()
+    }
+
     /// The path of requests, where the address names one.
     #[must_use]
     pub fn path(&self) -> Option<&str> {

@@ -56,7 +56,7 @@ impl Wrk {
         &self,
         target: &Target,
         run: &RunId,
-        connections: u16,
+        connections: u32,
         duration: Duration,
         payload_bytes: usize,
         ended: &CancellationToken,

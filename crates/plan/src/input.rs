@@ -1,5 +1,6 @@
 //! What a plan is read from. Nothing is read behind its back, so that tests need neither files nor an environment.
 
+use crate::model::Amount;
 use std::path::PathBuf;
 
 /// A plan file, and what is set from outside.
@@ -15,6 +16,8 @@ pub struct Input<'a> {
     pub set: Vec<(String, String)>,
     /// A log store is named from outside (`--redis`, `STAMPEDE_REDIS`): messages are traced although the plan names none.
     pub traced: bool,
+    /// How much load there is, instead of what the file says.
+    pub amount: Option<Amount>,
     /// What is wrong with a threshold, where something is. Figures of steps and rounds are checked by the plan itself.
     pub threshold: fn(&str) -> Option<String>,
     /// The value of a variable of the environment.
@@ -31,6 +34,7 @@ impl<'a> Input<'a> {
             folder: PathBuf::from("."),
             set: Vec::new(),
             traced: false,
+            amount: None,
             threshold: |_| None,
             environment: |_| None,
         }

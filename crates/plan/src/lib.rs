@@ -5,6 +5,7 @@
 //! and knows neither the load generator nor a report: what a plan means is done elsewhere.
 
 mod input;
+mod kept;
 mod model;
 mod names;
 mod problem;
@@ -18,8 +19,8 @@ mod yaml;
 
 pub use input::Input;
 pub use model::{
-    Amount, Arrivals, Body, Data, Expect, Function, Hook, Json, Keep, KeepFrom, Kept, Levels, Load, OnFailure, Part,
-    Pipeline, PipelinePlace, Plan, Retry, Rows, Scope, Secrets, Share, Span, Stage, Step, StepOrHook, Take, Task, Text,
+    Amount, Arrivals, Body, Data, Expect, Function, Hook, Json, Keep, KeepFrom, Kept, Load, OnFailure, Part, Pipeline,
+    PipelinePlace, Plan, Retry, Rows, Scope, Secrets, Share, Span, Stage, Step, StepOrHook, Take, Task, Text,
     Threshold, UserKind, Value,
 };
 pub use problem::{Place, Problem, Problems};

@@ -34,6 +34,12 @@ impl Datum {
         }
     }
 
+    /// Whether its text is JSON of another type than a string.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.typed
+    }
+
     /// As it stands in JSON.
     #[must_use]
     pub fn as_json(&self) -> String {

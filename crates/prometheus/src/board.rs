@@ -32,12 +32,15 @@ pub(super) type Named = (&'static str, Vec<(&'static str, String)>, Distribution
 
 const RESPONSE: &str = "stampede_load_response";
 const ARRIVAL: &str = "stampede_arrival_latency";
+const STEP_RESPONSE: &str = "stampede_step_response";
+const STEP_ARRIVAL: &str = "stampede_step_arrival_latency";
 const USER: &str = "stampede_user_latency";
 const HOP: &str = "stampede_hop_latency";
 
 impl Board {
-    pub(super) fn begin(&self, run: &RunId, number: usize, setting: String, path: &Path) {
-        let (run, load, join) = (run.to_string(), Arc::default(), Join::new(path));
+    /// A level begins; `by_step` where it is of users who go through steps.
+    pub(super) fn begin(&self, run: &RunId, number: usize, setting: String, path: &Path, by_step: bool) {
+        let (run, load, join) = (run.to_string(), Arc::default(), Join::new(path, by_step));
         *self.lock() = Some(Level { run, number, setting, under_way: true, load, join });
     }
 
@@ -81,6 +84,12 @@ impl Level {
             (RESPONSE, vec![run()], Distribution::new(self.load.response.clone())),
             named(ARRIVAL, &self.join.arrival),
         ];
+        for (number, step) in self.load.steps.iter().enumerate() {
+            let labels = || vec![run(), ("step", step.name.clone())];
+            all.push((STEP_RESPONSE, labels(), Distribution::new(step.response.clone())));
+            let arrival = u16::try_from(number).ok().and_then(|number| self.join.by_step.as_ref()?.get(&number));
+            all.extend(arrival.map(|arrival| (STEP_ARRIVAL, labels(), arrival.distribution())));
+        }
         all.extend(self.join.user.as_ref().map(|user| named(USER, user)));
         all.extend(self.join.named_hops().map(|(from, to, hop)| {
             (HOP, vec![run(), ("from", from.to_string()), ("to", to.to_string())], hop.distribution())
@@ -98,17 +107,25 @@ impl Level {
         to.gauge("stampede_load_in_flight", in_flight, &[run], self.load.in_flight)?;
         let errors = self.load.errors.iter().map(|(kind, count)| ([run, ("kind", kind.as_str())], *count));
         to.counters("stampede_load_errors", "Requests that were not accepted", errors)?;
+        let failed = self.load.steps.iter().map(|step| ([run, ("step", step.name.as_str())], step.errors));
+        if !self.load.steps.is_empty() {
+            to.counters("stampede_step_errors", "Requests of a step that were not accepted", failed)?;
+        }
         let negative = "Differences below zero between two stamps, which count as zero in the histograms";
         to.counters("stampede_negative_latencies", negative, [([run], self.join.negative)].into_iter())?;
         let histograms = self.histograms();
         for (name, help) in [
             (RESPONSE, "From the intended send of a request to its answer, of accepted requests"),
             (ARRIVAL, "From the API server to the subscriber, of sampled messages"),
+            (STEP_RESPONSE, "From the intended send of a step's request to its answer, of accepted requests"),
+            (STEP_ARRIVAL, "From the API server to the subscriber, of the sampled messages of a step"),
             (USER, "From the intended send to the subscriber, of sampled messages"),
             (HOP, "From one stage to the next, of sampled messages"),
         ] {
-            let of_name = histograms.iter().filter(|(other, ..)| *other == name);
-            to.histograms(name, help, of_name.map(|(_, labels, distribution)| (labels, distribution)))?;
+            let of_name = || histograms.iter().filter(|(other, ..)| *other == name);
+            if of_name().next().is_some() {
+                to.histograms(name, help, of_name().map(|(_, labels, distribution)| (labels, distribution)))?;
+            }
         }
         Ok(())
     }
@@ -176,9 +193,9 @@ mod tests {
         let board = Board::default();
         assert_eq!(page(&board), "# EOF");
         let path: Path = "send,apiserver,mqttclient".parse().unwrap();
-        board.begin(&"s.c05".parse().unwrap(), 3, "5 connections".to_owned(), &path);
+        board.begin(&"s.c05".parse().unwrap(), 3, "5 connections".to_owned(), &path, false);
         let errors = BTreeMap::from([("status 503".to_owned(), 2)]);
-        board.tell(Arc::new(Totals { errors, in_flight: 4, response: vec![(100, 5), (400, 1)] }));
+        board.tell(Arc::new(Totals { errors, in_flight: 4, response: vec![(100, 5), (400, 1)], steps: Vec::new() }));
         for (stage, time_us) in [100, 150, 350].into_iter().enumerate() {
             board.take(stage, &[Stamp { id: 1, time_us, lag_us: None, err_us: None, step: 0 }]);
         }
@@ -222,5 +239,32 @@ mod tests {
         board.end();
         assert!(!page(&board).contains("stampede_sweep_level{"));
         assert!(page(&board).contains("stampede_arrival_latency_seconds_count{run=\"s.c05\"} 1"));
+    }
+
+    #[test]
+    fn steps_are_told_apart() {
+        let board = Board::default();
+        let path: Path = "apiserver,mqttclient".parse().unwrap();
+        board.begin(&"s.u5".parse().unwrap(), 1, "5 users".to_owned(), &path, true);
+        let step = |name: &str, errors| load::StepTotals { name: name.to_owned(), errors, response: vec![(100, 2)] };
+        board.tell(Arc::new(Totals { steps: vec![step("add", 0), step("look", 3)], ..Totals::default() }));
+        for (stage, time_us) in [150, 350].into_iter().enumerate() {
+            let stamp = |id| Stamp { id, time_us, lag_us: None, err_us: None, step: 0 };
+            board.take(stage, &[stamp(1), stamp(1 << 32)]);
+        }
+        let page = page(&board);
+        let of_steps: Vec<&str> = page.lines().filter(|line| line.starts_with("stampede_step")).collect();
+        insta::assert_snapshot!(of_steps.join("\n"), @r#"
+        stampede_step_errors_total{run="s.u5",step="add"} 0
+        stampede_step_errors_total{run="s.u5",step="look"} 3
+        stampede_step_response_seconds_sum{run="s.u5",step="add"} 0.0002
+        stampede_step_response_seconds_count{run="s.u5",step="add"} 2
+        stampede_step_response_seconds_sum{run="s.u5",step="look"} 0.0002
+        stampede_step_response_seconds_count{run="s.u5",step="look"} 2
+        stampede_step_arrival_latency_seconds_sum{run="s.u5",step="add"} 0.0002
+        stampede_step_arrival_latency_seconds_count{run="s.u5",step="add"} 1
+        stampede_step_arrival_latency_seconds_sum{run="s.u5",step="look"} 0.0002
+        stampede_step_arrival_latency_seconds_count{run="s.u5",step="look"} 1
+        "#);
     }
 }

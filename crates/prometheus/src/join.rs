@@ -1,8 +1,8 @@
 //! Joins stamps as they come in, from any stage in any order, to latencies. Pure.
 
 use super::distribution::Latencies;
-use stamp::{Path, Stage, Stamp};
-use std::collections::HashMap;
+use stamp::{MsgId, Path, Stage, Stamp};
+use std::collections::{BTreeMap, HashMap};
 
 /// Messages that may wait for further stamps. Where there are more, the log store is behind, and they are given up: this is for watching.
 const WAITING: usize = 100_000;
@@ -17,6 +17,8 @@ pub(super) struct Join {
     pub(super) hops: Vec<Latencies>,
     /// From the API server to the end of the path.
     pub(super) arrival: Latencies,
+    /// The same by the number of the step, where messages are those of steps.
+    pub(super) by_step: Option<BTreeMap<u16, Latencies>>,
     /// From the intended send to the end of the path, where the path begins with it.
     pub(super) user: Option<Latencies>,
     /// Differences below zero, which count as latencies of zero: a message may be popped before the answer to its push is in, and clocks
@@ -26,12 +28,14 @@ pub(super) struct Join {
 }
 
 impl Join {
-    pub(super) fn new(path: &Path) -> Self {
+    /// Over a path; `by_step` where messages are those of steps.
+    pub(super) fn new(path: &Path, by_step: bool) -> Self {
         let stages = path.stages().to_vec();
         Self {
             intake: analysis::arrival_begins(&stages),
             hops: vec![Latencies::default(); stages.len().saturating_sub(1)],
             arrival: Latencies::default(),
+            by_step: by_step.then(BTreeMap::new),
             user: stages.first().filter(|stage| **stage == Stage::SEND).map(|_| Latencies::default()),
             negative: 0,
             waiting: HashMap::new(),
@@ -73,7 +77,12 @@ impl Join {
             note(&mut self.hops[from], between(from, from + 1));
         }
         if stage == self.intake || stage == last {
-            note(&mut self.arrival, between(self.intake, last));
+            let arrival = between(self.intake, last);
+            note(&mut self.arrival, arrival);
+            if let (Some(steps), Ok(id), Some(us)) = (&mut self.by_step, MsgId::new(stamp.id), arrival) {
+                // What is below zero is counted with the whole.
+                steps.entry(id.connection()).or_default().note(u64::try_from(us).unwrap_or(0));
+            }
         }
         if let Some(user) = self.user.as_mut().filter(|_| stage == 0 || stage == last) {
             note(user, between(0, last));
@@ -100,7 +109,7 @@ mod tests {
     fn stamps_join_whatever_their_order() {
         let path: Path = "send,apiserver,mqttclient".parse().unwrap();
         for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
-            let mut join = Join::new(&path);
+            let mut join = Join::new(&path, false);
             for stage in order {
                 join.take(stage, stamp(7, [100, 150, 350][stage], 0));
             }
@@ -116,7 +125,7 @@ mod tests {
     #[test]
     fn a_difference_below_zero_counts_as_zero_and_one_across_steps_not_at_all() {
         let path: Path = "apiserver,mqttclient".parse().unwrap();
-        let mut join = Join::new(&path);
+        let mut join = Join::new(&path, false);
         join.take(0, stamp(1, 100, 0));
         join.take(1, stamp(1, 90, 0));
         join.take(0, stamp(2, 100, 0));
@@ -129,7 +138,7 @@ mod tests {
     #[test]
     fn a_repeated_stamp_counts_once() {
         let path: Path = "apiserver,enqueue,mqttclient".parse().unwrap();
-        let mut join = Join::new(&path);
+        let mut join = Join::new(&path, false);
         for time in [100, 105] {
             join.take(0, stamp(1, time, 0));
         }

@@ -12,7 +12,7 @@ mod remote;
 mod wire;
 
 use board::Board;
-use experiment::{Event, Listener, Telling};
+use experiment::{Event, Listener, Telling, Who};
 use follow::Following;
 use load::Target;
 use remote::Remote;
@@ -78,8 +78,11 @@ impl Listener for Prometheus {
         Box::pin(async move {
             match event {
                 Event::Begun { plan, pipeline, tracer, .. } => {
-                    let metrics = Metrics::of_program("driver", env!("CARGO_PKG_VERSION"), tracer.observer());
-                    self.begin(&plan.path, &pipeline.log, &metrics);
+                    // Of an API that is loaded alone, nothing is traced that could be followed.
+                    if let (Some(store), Some(tracer)) = (&pipeline.store, tracer) {
+                        let metrics = Metrics::of_program("driver", env!("CARGO_PKG_VERSION"), tracer.observer());
+                        self.begin(&plan.path, &store.log, &metrics);
+                    }
                 }
                 Event::Ended => {
                     if let Some(running) = self.running.take() {
@@ -104,7 +107,8 @@ impl Running {
     async fn hear(&mut self, event: &Event<'_>) {
         match event {
             Event::LevelBegun { run, number, setting, .. } => {
-                self.board.begin(run, *number, setting.to_string(), &self.path);
+                let by_step = setting.who != Who::Connections;
+                self.board.begin(run, *number, setting.to_string(), &self.path, by_step);
                 self.following = Some(Following::start(&self.log, run, &self.path, &self.board));
             }
             Event::Tick(live) => {

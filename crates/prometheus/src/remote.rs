@@ -192,7 +192,8 @@ mod tests {
         let (target, mut received) = receiver().await;
         let (metrics, board) = (Metrics::default(), Board::default());
         metrics.add(board.clone());
-        board.begin(&"s.c01".parse().unwrap(), 1, "1 connections".to_owned(), &"apiserver,mqttclient".parse().unwrap());
+        let path = "apiserver,mqttclient".parse().unwrap();
+        board.begin(&"s.c01".parse().unwrap(), 1, "1 connections".to_owned(), &path, false);
         let remote = Remote::start(target, metrics, board, |_| ());
         remote.write().await;
         let request = received.recv().await.unwrap();

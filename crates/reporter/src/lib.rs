@@ -26,3 +26,6 @@ pub use output::{Output, OutputError};
 pub use thresholds::{Judge, THRESHOLD_MISSED, ThresholdArgs, ThresholdError};
 pub use transfer::{ExportArgs, ImportArgs, ImportError, export, import};
 pub use usage::{IDLE_IN_REPORTS, Idle, exit_code, is_given, is_set, refuse_idle};
+
+/// The plan that repeats a sweep, in the folder of its report.
+pub const PLAN_FILE: &str = "plan.yaml";

@@ -38,6 +38,12 @@ impl MsgId {
         Self(u64::from(worker) << 43 | u64::from(connection) << 32 | u64::from(sequence))
     }
 
+    /// The part that tells connections apart; in a load of several steps, the steps.
+    #[must_use]
+    pub fn connection(self) -> u16 {
+        u16::try_from(self.0 >> 32 & u64::from(Self::CONNECTIONS - 1)).unwrap_or(0)
+    }
+
     /// The number itself.
     #[must_use]
     pub fn get(self) -> u64 {
@@ -81,6 +87,9 @@ mod tests {
         fn layouts_never_collide(parts in prop::collection::hash_set((0..MsgId::WORKERS, 0..MsgId::CONNECTIONS, any::<u32>()), 1..200)) {
             let ids: HashSet<_> = parts.iter().map(|&(w, c, s)| MsgId::compose(w, c, s)).collect();
             prop_assert_eq!(ids.len(), parts.len());
+            for &(w, c, s) in &parts {
+                prop_assert_eq!(MsgId::compose(w, c, s).connection(), c);
+            }
         }
     }
 }

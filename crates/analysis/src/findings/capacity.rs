@@ -22,6 +22,10 @@ pub struct Capacity {
 impl Capacity {
     pub(crate) fn of(report: &Report) -> Option<Self> {
         let limit = report.p99_limit_us;
+        // Of a load that changes there is no capacity.
+        if report.levels.iter().any(|level| level.load.scenario.as_ref().is_some_and(|scenario| scenario.staged)) {
+            return None;
+        }
         let groups = || report.levels.chunk_by(|one, other| one.load.position() == other.load.position());
         let carried = |levels: &&[crate::Level]| levels.iter().all(|level| level.is_within(limit) == Some(true));
         let capacity = |levels: &[crate::Level]| {

@@ -9,12 +9,14 @@ mod service;
 mod usl;
 mod verdict;
 mod weakest;
+mod withheld;
 
 pub use capacity::Capacity;
 pub use knee::Knee;
 pub use pooled::{Pooled, Spread};
 pub use usl::{Estimate, Fit, Usl};
 pub use weakest::{Rival, Weakest};
+pub use withheld::Withheld;
 
 pub(crate) use service::divide_service_and_wait;
 
@@ -36,6 +38,9 @@ pub struct Findings {
     pub usl: Usl,
     /// Each setting over its repetitions, in the order of the levels.
     pub pooled: Vec<Pooled>,
+    /// The load that users withheld while they waited, one for each level; empty where no load was of users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Option<Withheld>>,
 }
 
 impl Findings {
@@ -49,6 +54,7 @@ impl Findings {
             knees: Knee::all(report),
             usl: Usl::of(report),
             pooled: Pooled::all(report),
+            withheld: if report.has_users() { Withheld::all(report) } else { Vec::new() },
         };
         findings.verdict = verdict::sentences(report, &findings);
         findings

@@ -14,6 +14,8 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     let mut sentences = vec![sustained(report, findings.capacity.as_ref())];
     sentences.extend(course::interrupted(report));
     sentences.extend(course::some_not_accepted(report));
+    sentences.extend(withheld(findings));
+    sentences.extend(loops(report));
     sentences.extend(findings.weakest.as_ref().map(|weakest| gives_way(report, weakest)));
     sentences.extend(tail(report, findings));
     sentences.extend(unstable(report));
@@ -24,7 +26,60 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences
 }
 
+/// A share of what was asked that is worth a word.
+const TOLD_WITHHELD: f64 = 0.05;
+
+/// The level at which users withheld most.
+fn withheld(findings: &Findings) -> Option<String> {
+    let told = findings.withheld.iter().flatten();
+    let told = told.filter(|withheld| withheld.withheld_per_sec > TOLD_WITHHELD * withheld.asked_per_sec);
+    let most = told.max_by(|one, other| one.withheld_per_sec.total_cmp(&other.withheld_per_sec))?;
+    Some(format!(
+        "At {} users, the users waited {} of their time: that asked for {} rounds/s less than the {} they would have begun.",
+        thousands(most.users.into()),
+        per_cent(most.waited_share),
+        rate(most.withheld_per_sec),
+        rate(most.asked_per_sec)
+    ))
+}
+
+/// A sequence is closed by nature: its second step needs the answer to the first.
+fn loops(report: &Report) -> Option<String> {
+    let scenario = report.levels.iter().find(|level| level.load.rate.is_some())?.load.scenario.as_ref()?;
+    (scenario.steps.len() > 1).then(|| {
+        "The loop is open in rounds, and closed within: each step is due when the one before has been answered."
+            .to_owned()
+    })
+}
+
+/// What an API alone did: nothing is known of messages.
+fn answered(report: &Report) -> String {
+    let best = report.levels.iter().filter(|level| level.load.http.is_some());
+    let best = best.max_by(|one, other| {
+        let rate = |level: &Level| level.load.http.as_ref().map_or(0.0, crate::Http::requests_per_sec);
+        rate(one).total_cmp(&rate(other))
+    });
+    let Some((level, http)) = best.and_then(|level| Some((level, level.load.http.as_ref()?))) else {
+        return "Nothing is traced, and no load was made.".to_owned();
+    };
+    let at = level.load.position().map_or_else(|| level.load.run.to_string(), |position| level_name(report, position));
+    let p99 = http.p99_us.map_or_else(|| "n/a".to_owned(), |us| ms(us as f64));
+    format!(
+        "The API answered {} requests/s (at {at}): p99 of response times is {p99}, and {} of {} requests failed. Nothing is traced: the plan names neither a pipeline nor a log store.",
+        rate(http.requests_per_sec()),
+        thousands(http.failed() as f64),
+        thousands(http.requests as f64)
+    )
+}
+
+fn rate(per_sec: f64) -> String {
+    crate::number::grouped(per_sec, usize::from(per_sec < 100.0))
+}
+
 fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
+    if report.is_untraced() {
+        return answered(report);
+    }
     let limit = ms(report.p99_limit_us as f64);
     // A load of another program stands on no axis: it was carried, or not.
     let is_other = |level: &&Level| level.load.position().is_none();
@@ -207,6 +262,9 @@ fn clocks(report: &Report) -> Option<String> {
 /// `20 connections`, `5,000 requests/s`.
 fn level_name(report: &Report, position: f64) -> String {
     match (report.is_by_rate(), position) {
+        (true, _) if report.has_users() => format!("{} rounds/s", rate(position)),
+        (false, 1.0) if report.has_users() => "1 user".to_owned(),
+        (false, _) if report.has_users() => format!("{} users", thousands(position)),
         (true, _) => format!("{} requests/s", thousands(position)),
         (false, 1.0) => "1 connection".to_owned(),
         (false, _) => format!("{} connections", thousands(position)),

@@ -14,6 +14,10 @@ const ERRORS: f64 = 3.0;
 const LEAST_LOOKS: usize = 10;
 
 pub(crate) fn check(evidence: &Evidence<'_>, arrival: &Distribution, hops: &[Hop]) -> Vec<LittleLaw> {
+    // It is of a load that does not change.
+    if evidence.load.scenario.as_ref().is_some_and(|scenario| scenario.staged) {
+        return Vec::new();
+    }
     [http(evidence), pipeline(evidence, arrival), queue(evidence, hops)].into_iter().flatten().collect()
 }
 
@@ -28,7 +32,8 @@ fn law(scope: &str, in_flight: f64, rate_per_sec: f64, latency_us: f64, uncertai
 fn http(evidence: &Evidence<'_>) -> Option<LittleLaw> {
     let load = evidence.load;
     let (http, connections) = (load.http.as_ref()?, load.concurrency?);
-    if load.rate.is_some() || http.failed() > 0 {
+    // Users who go through steps pause between them.
+    if load.rate.is_some() || http.failed() > 0 || load.scenario.is_some() {
         return None;
     }
     let mean_us = http.mean_us?;

@@ -6,6 +6,7 @@ mod latency;
 mod little;
 mod order;
 mod stability;
+mod steps;
 mod tail;
 mod timeline;
 #[cfg(test)]
@@ -83,6 +84,7 @@ pub(crate) async fn measure_watched(
 }
 
 /// What all parts of a level are computed from.
+#[derive(Clone, Copy)]
 pub(crate) struct Evidence<'a> {
     pub load: &'a Load,
     pub path: &'a [Stage],
@@ -134,6 +136,12 @@ pub fn arrival_begins(path: &[Stage]) -> usize {
     usize::from(path[0] == Stage::SEND && path.len() > 2)
 }
 
+/// A level of a load that nobody has traced: it knows what the load generator does.
+#[must_use]
+pub fn untraced(load: &Load, sweep: &Sweep) -> Level {
+    level(load, sweep, &Join::new(sweep.path.len()), 0, &Counts::default())
+}
+
 pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, counts: &Counts) -> Level {
     let path = &sweep.path[..];
     let books = Accounting::new(load, path, counts);
@@ -176,6 +184,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
         user,
         hops,
         answers,
+        steps: steps::all(&evidence),
         traces,
         stability,
         little,

@@ -23,6 +23,11 @@ impl Order {
         Self { rows }
     }
 
+    /// The same with some of its rows.
+    pub(crate) fn filtered(&self, is_kept: impl Fn(usize) -> bool) -> Self {
+        Self { rows: self.rows.iter().copied().filter(|&(_, row)| is_kept(row as usize)).collect() }
+    }
+
     /// Each message's time and row.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (i64, usize)> + Clone {
         self.rows.iter().map(|&(time, row)| (time, row as usize))

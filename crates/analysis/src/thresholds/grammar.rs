@@ -1,6 +1,6 @@
 //! How a threshold is written: `FIGURE OPERATOR VALUE[UNIT][@c=N|@r=N]`, for example `arrival.p99<50ms@c=20`. Pure.
 
-use super::measure::{Figure, Metric, NUMBERS, Span};
+use super::measure::{Figure, Metric, NUMBERS, OfPart, Part, Span};
 use crate::{Load, Percentile};
 use stamp::Stage;
 use std::cmp::Ordering;
@@ -97,12 +97,24 @@ impl FromStr for Threshold {
 
     fn from_str(text: &str) -> Result<Self, InvalidThreshold> {
         let text = text.trim();
-        let (condition, place) = match text.split_once('@') {
+        // Names of steps may hold any of these characters: there, the last of them count.
+        let is_part = text.starts_with("steps.") || text.starts_with("rounds.");
+        let place = if is_part {
+            text.rsplit_once('@').filter(|(_, place)| place.trim_start().starts_with(['c', 'r']))
+        } else {
+            text.split_once('@')
+        };
+        let (condition, place) = match place {
             Some((condition, place)) => (condition, Some(place.trim().parse()?)),
             None => (text, None),
         };
         let is_operator = |c: char| "<>=!".contains(c);
-        let begin = condition.find(is_operator).ok_or_else(|| InvalidThreshold::NoOperator(text.to_owned()))?;
+        let begin = if is_part {
+            condition.rfind(is_operator).map(|last| condition[..last].trim_end_matches(is_operator).len())
+        } else {
+            condition.find(is_operator)
+        };
+        let begin = begin.ok_or_else(|| InvalidThreshold::NoOperator(text.to_owned()))?;
         let (name, rest) = condition.split_at(begin);
         let end = rest.find(|c| !is_operator(c)).unwrap_or(rest.len());
         let (operator, value) = rest.split_at(end);
@@ -112,8 +124,8 @@ impl FromStr for Threshold {
         if metric.is_of_the_sweep() && place.is_some() {
             return Err(InvalidThreshold::Whole(metric.to_string()));
         }
-        // Such spaces as there may be lie between its parts.
-        let text = text.split_whitespace().collect();
+        // Such spaces as there may be lie between its parts, or in the name of a step.
+        let text = if is_part { text.to_owned() } else { text.split_whitespace().collect() };
         Ok(Self { text, metric, operator, limit, place })
     }
 }
@@ -200,6 +212,9 @@ impl FromStr for Metric {
 
     fn from_str(text: &str) -> Result<Self, InvalidThreshold> {
         let unknown = || InvalidThreshold::Metric(text.to_owned());
+        if let Some(part) = Part::parse(text) {
+            return part;
+        }
         let Some((of, figure)) = text.split_once('.') else {
             return match text {
                 "cpu" => Ok(Self::Cpu),
@@ -220,17 +235,52 @@ impl FromStr for Metric {
         if !known.split(", ").any(|name| name == figure) {
             return Err(wrong());
         }
-        let figure = match figure {
-            "mean" => Figure::Mean,
-            "max" => Figure::Max,
-            name => {
-                let percentile = Percentile::ALL.into_iter().find(|percentile| percentile.name() == name);
-                Figure::Percentile(percentile.ok_or_else(wrong)?)
-            }
-        };
-        Ok(Self::Latency(span, figure))
+        Ok(Self::Latency(span, Figure::parse(figure).ok_or_else(wrong)?))
     }
 }
+
+impl Figure {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "mean" => Some(Self::Mean),
+            "max" => Some(Self::Max),
+            name => Percentile::ALL.into_iter().find(|percentile| percentile.name() == name).map(Self::Percentile),
+        }
+    }
+}
+
+impl Part {
+    /// Reads `steps.NAME.p99`, `steps.NAME.arrival.p99`, `steps.NAME.errors`, or the same of `rounds`; nothing where it begins otherwise.
+    fn parse(text: &str) -> Option<Result<Metric, InvalidThreshold>> {
+        let (first, rest) = text.split_once('.')?;
+        let is_round = match first {
+            "steps" => false,
+            "rounds" => true,
+            _ => return None,
+        };
+        let wrong =
+            |figure: &str, known| InvalidThreshold::Figure { of: text.to_owned(), figure: figure.to_owned(), known };
+        let Some((name, figure)) = rest.rsplit_once('.').filter(|(name, _)| !name.is_empty()) else {
+            return Some(Err(wrong(rest, PART_FIGURES)));
+        };
+        let (name, is_arrival) = match name.strip_suffix(".arrival") {
+            Some(name) if !is_round => (name, true),
+            _ => (name, false),
+        };
+        let known = if is_arrival { FIGURES } else { PART_FIGURES };
+        let of = match (figure, is_arrival) {
+            ("errors", false) => Some(OfPart::Errors),
+            _ if !known.split(", ").any(|name| name == figure) => None,
+            (_, true) => Figure::parse(figure).map(OfPart::Arrival),
+            (_, false) => Figure::parse(figure).map(OfPart::Times),
+        };
+        let of = of.ok_or_else(|| wrong(figure, known));
+        Some(of.map(|of| Metric::Part(Part { is_round, name: name.to_owned(), of })))
+    }
+}
+
+/// The figures of steps and of rounds.
+const PART_FIGURES: &str = "mean, p50, p99, max, errors";
 
 /// The figures of a latency.
 const FIGURES: &str = "mean, p50, p90, p95, p99, p999, max";
@@ -258,6 +308,9 @@ fn limit(text: &str, metric: Metric) -> Result<(Metric, f64), InvalidThreshold> 
         };
     }
     match (unit, &metric) {
+        ("%", Metric::Part(part)) if part.of == OfPart::Errors => {
+            Ok((Metric::Part(Part { of: OfPart::ErrorShare, ..part.clone() }), value))
+        }
         ("%", &Metric::Number(number)) if number.whole.is_some() => Ok((Metric::Share(number), value)),
         ("", _) => Ok((metric, value)),
         ("k", _) => Ok((metric, value * 1e3)),

@@ -1,5 +1,6 @@
 //! What a threshold looks at: one figure of a level, or of the whole report. Pure.
 
+use crate::scenario::Times;
 use crate::{Distribution, Http, Level, Percentile, Report};
 use stamp::Stage;
 use std::fmt;
@@ -15,8 +16,32 @@ pub(crate) enum Metric {
     Number(&'static Number),
     /// The same in percent of what it is a part of.
     Share(&'static Number),
+    /// Of a step, or of the rounds of a task.
+    Part(Part),
     /// Messages a second that the pipeline carried within the limit, in the whole sweep.
     Capacity,
+}
+
+/// A figure of a step, or of the rounds of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Of a task's rounds; else of a step.
+    pub(crate) is_round: bool,
+    pub(crate) name: String,
+    pub(crate) of: OfPart,
+}
+
+/// Which figure of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfPart {
+    /// Of its response times, or of the time that rounds took.
+    Times(Figure),
+    /// Of the arrival latency of its messages.
+    Arrival(Figure),
+    /// Requests, or rounds, that failed.
+    Errors,
+    /// The same in percent.
+    ErrorShare,
 }
 
 /// Which latency.
@@ -125,7 +150,8 @@ fn none_accepted(level: &Level) -> String {
 impl Metric {
     /// Whether its values are µs.
     pub(crate) fn is_time(&self) -> bool {
-        matches!(self, Self::Latency(..) | Self::Cpu)
+        let is_time_of_part = |part: &Part| matches!(part.of, OfPart::Times(_) | OfPart::Arrival(_));
+        matches!(self, Self::Latency(..) | Self::Cpu) || matches!(self, Self::Part(part) if is_time_of_part(part))
     }
 
     /// Whether it is of the whole sweep, and not of a level.
@@ -151,7 +177,7 @@ impl Metric {
             Self::Latency(Span::User, figure) => figure.of(&level.user),
             Self::Latency(Span::Http, figure) => {
                 let http = level.load.http.as_ref().ok_or_else(another)?;
-                figure.of_http(http).ok_or_else(|| none_accepted(level))
+                figure.of_times(&http.times()).ok_or_else(|| none_accepted(level))
             }
             Self::Latency(Span::Hop(stage), figure) => {
                 let hop = level.hops.iter().find(|hop| hop.stage == *stage);
@@ -165,6 +191,7 @@ impl Metric {
                 let (value, whole) = ((number.of)(level)?, number.whole.map_or(0, |whole| whole(level)));
                 if whole > 0 { Ok(100.0 * value / whole as f64) } else { Err(none_accepted(level)) }
             }
+            Self::Part(part) => part.at(level),
             Self::Capacity => Err("it is of the whole sweep".to_owned()),
         }
     }
@@ -177,6 +204,43 @@ impl Metric {
         let capacity = report.findings.capacity.as_ref().map(|capacity| capacity.delivered_per_sec);
         let limit_ms = report.p99_limit_us as f64 / 1e3;
         capacity.ok_or_else(|| format!("no level was carried with an arrival p99 of at most {limit_ms} ms"))
+    }
+}
+
+impl Part {
+    fn at(&self, level: &Level) -> Result<f64, String> {
+        let scenario = level.load.scenario.as_ref().ok_or("the load had no steps")?;
+        let absent = || format!("there is no {} {}", if self.is_round { "task" } else { "step" }, self.name);
+        let (times, all, failed) = if self.is_round {
+            let rounds = scenario.rounds.iter().find(|rounds| rounds.task == self.name).ok_or_else(absent)?;
+            (rounds.whole, rounds.ended, rounds.failed)
+        } else {
+            let step = scenario.steps.iter().find(|step| step.name == self.name).ok_or_else(absent)?;
+            (step.response, step.requests, step.errors.values().sum())
+        };
+        let none = || if all == 0 { "none was sent".to_owned() } else { "none went well".to_owned() };
+        match self.of {
+            OfPart::Errors | OfPart::ErrorShare if all == 0 => Err(none()),
+            OfPart::Errors => Ok(failed as f64),
+            OfPart::ErrorShare => Ok(100.0 * failed as f64 / all as f64),
+            OfPart::Times(figure) => figure.of_times(&times).ok_or_else(none),
+            OfPart::Arrival(figure) => {
+                let step = level.steps.iter().find(|step| step.name == self.name);
+                figure.of(&step.ok_or("its requests are no traced messages")?.arrival)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let first = if self.is_round { "rounds" } else { "steps" };
+        write!(f, "{first}.{}.", self.name)?;
+        match self.of {
+            OfPart::Times(figure) => f.write_str(figure.name()),
+            OfPart::Arrival(figure) => write!(f, "arrival.{}", figure.name()),
+            OfPart::Errors | OfPart::ErrorShare => f.write_str("errors"),
+        }
     }
 }
 
@@ -211,13 +275,21 @@ impl Figure {
     }
 
     /// Its value among those that the load generator tells, µs.
-    fn of_http(self, http: &Http) -> Option<f64> {
+    fn of_times(self, times: &Times) -> Option<f64> {
         match self {
-            Self::Mean => http.mean_us,
-            Self::Percentile(Percentile::P50) => http.p50_us.map(|us| us as f64),
+            Self::Mean => times.mean_us,
+            Self::Percentile(Percentile::P50) => times.p50_us.map(|us| us as f64),
             // The grammar takes no other percentile of it.
-            Self::Percentile(_) => http.p99_us.map(|us| us as f64),
-            Self::Max => http.max_us.map(|us| us as f64),
+            Self::Percentile(_) => times.p99_us.map(|us| us as f64),
+            Self::Max => times.max_us.map(|us| us as f64),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Percentile(percentile) => percentile.name(),
+            Self::Max => "max",
         }
     }
 }
@@ -232,15 +304,11 @@ impl fmt::Display for Metric {
                     Span::Http => "http",
                     Span::Hop(stage) => stage.as_str(),
                 };
-                let figure = match figure {
-                    Figure::Mean => "mean",
-                    Figure::Percentile(percentile) => percentile.name(),
-                    Figure::Max => "max",
-                };
-                write!(f, "{span}.{figure}")
+                write!(f, "{span}.{}", figure.name())
             }
             Self::Cpu => f.write_str("cpu"),
             Self::Number(number) | Self::Share(number) => f.write_str(number.name),
+            Self::Part(part) => part.fmt(f),
             Self::Capacity => f.write_str("capacity"),
         }
     }

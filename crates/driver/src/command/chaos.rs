@@ -88,7 +88,7 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
 
     let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
     let endpoint = Endpoint::open(&target, &shape.trust()).await?;
-    let template = Template::new(&target, &run, &shape.request_options(None)?);
+    let template = Template::single(&target, &run, &shape.request_options(None)?);
     let ended = CancellationToken::new();
     let plan = LoadPlan {
         duration: LOAD_LASTS,

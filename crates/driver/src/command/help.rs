@@ -53,6 +53,8 @@ const REQUEST: &[&str] = &[
 const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
 const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
 const LIVE: &[&str] = &["prometheus_listen", "remote_write"];
+const PLAN: &[&str] =
+    &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
 const REMOTE: &[&str] = &["target", "redis", "log_store", "redis_user", "redis_password_file", "redis_ca", "queue"];
 const LOCAL: &[&str] = &["apiserver_args", "pushserver_args", "mqttclient_args"];
 
@@ -62,10 +64,26 @@ const SHAPES: &[Shape] = &[
         short: &["from", "to", "levels", "rates", "duration", "every", "target", "redis", "thresholds", "out"],
         headings: &[
             ("Levels", LEVELS),
+            ("Plan file", PLAN),
             ("Load", LOAD),
             ("Pipeline that is already there", REMOTE),
             ("Private local pipeline", LOCAL),
             ("Request", REQUEST),
+            ("Tracing", TRACING),
+            ("Report", RESULT),
+            ("Prometheus", LIVE),
+        ],
+    },
+    Shape {
+        command: "run",
+        short: &["set", "params", "users", "rates", "duration", "only", "every", "thresholds", "out", "print_plan"],
+        headings: &[
+            ("Plan file", PLAN),
+            ("Load", &["rates", "duration", "warmup", "repeat", "requests", "timeout", "seed", "cacert", "insecure"]),
+            (
+                "Log store, where the plan names no pipeline",
+                &["redis", "redis_user", "redis_password_file", "redis_ca"],
+            ),
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("Prometheus", LIVE),

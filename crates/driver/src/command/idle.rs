@@ -11,6 +11,10 @@ use stamp::UsageError;
 pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
     match matches.subcommand() {
         Some(("sweep", matches)) => {
+            refuse_idle(matches, PLAN)?;
+            if is_given(matches, "plan") {
+                return refuse_idle(matches, BESIDE_PLAN);
+            }
             refuse_idle(matches, SWEEP)?;
             refuse_idle(matches, SHAPE)?;
             refuse_idle(matches, WRK)
@@ -32,6 +36,44 @@ const SHAPE: &[Idle] = &[
     Idle { id: "payload_bytes", option: "--payload-bytes", why: has_no_payload },
     Idle { id: "cacert", option: "--cacert", why: no_tls },
     Idle { id: "insecure", option: "--insecure", why: no_tls },
+];
+
+/// What is set over a plan.
+const PLAN: &[Idle] = &[
+    Idle { id: "set", option: "--set", why: no_plan },
+    Idle { id: "params", option: "--params", why: no_plan },
+    Idle { id: "only", option: "--only", why: no_plan },
+    Idle { id: "except", option: "--except", why: no_plan },
+    Idle { id: "users", option: "--users", why: no_plan },
+    Idle { id: "spawn", option: "--spawn", why: no_plan },
+    Idle { id: "max_users", option: "--max-users", why: no_plan },
+    Idle { id: "stop_timeout", option: "--stop-timeout", why: no_plan },
+];
+
+/// What a plan says itself.
+const BESIDE_PLAN: &[Idle] = &[
+    Idle { id: "from", option: "--from", why: plan_levels },
+    Idle { id: "to", option: "--to", why: plan_levels },
+    Idle { id: "step", option: "--step", why: plan_levels },
+    Idle { id: "levels", option: "--levels", why: plan_levels },
+    Idle { id: "rate_connections", option: "--rate-connections", why: plan_levels },
+    Idle { id: "max_connections", option: "--max-connections", why: plan_levels },
+    Idle { id: "generator", option: "--generator", why: plan_says },
+    Idle { id: "method", option: "--method", why: plan_says },
+    Idle { id: "header", option: "--header", why: plan_says },
+    Idle { id: "body", option: "--body", why: plan_says },
+    Idle { id: "body_file", option: "--body-file", why: plan_says },
+    Idle { id: "http_path", option: "--http-path", why: plan_says },
+    Idle { id: "payload_bytes", option: "--payload-bytes", why: plan_says },
+    Idle { id: "accept", option: "--accept", why: plan_says },
+    Idle { id: "think_time", option: "--think-time", why: plan_says },
+    Idle { id: "ramp", option: "--ramp", why: plan_ramp },
+    Idle { id: "clock", option: "--clock", why: plan_says },
+    Idle { id: "target", option: "--target", why: plan_target },
+    Idle { id: "queue", option: "--queue-key", why: plan_target },
+    Idle { id: "apiserver_args", option: "--apiserver-args", why: plan_target },
+    Idle { id: "pushserver_args", option: "--pushserver-args", why: plan_target },
+    Idle { id: "mqttclient_args", option: "--mqttclient-args", why: plan_target },
 ];
 
 const LOAD: &[Idle] = &[
@@ -70,6 +112,27 @@ const WRK: &[Idle] = &[
     Idle { id: "clock", option: "--clock", why: wrk_stamps },
     Idle { id: "path", option: "--path", why: wrk_send },
 ];
+
+fn no_plan(matches: &ArgMatches) -> Option<&'static str> {
+    (!is_given(matches, "plan")).then_some("it is for the users of a plan file: give one with --plan, or leave it out")
+}
+
+fn plan_levels(matches: &ArgMatches) -> Option<&'static str> {
+    is_given(matches, "plan")
+        .then_some("the levels of a plan are of users or of rounds a second: give --users or --rates")
+}
+
+fn plan_says(matches: &ArgMatches) -> Option<&'static str> {
+    is_given(matches, "plan").then_some("the plan says what is sent, and what must be answered: leave it out")
+}
+
+fn plan_ramp(matches: &ArgMatches) -> Option<&'static str> {
+    is_given(matches, "plan").then_some("the users of a plan begin by --spawn, before the time that is measured")
+}
+
+fn plan_target(matches: &ArgMatches) -> Option<&'static str> {
+    is_given(matches, "plan").then_some("the plan names what is loaded: set its parameters with --set, or leave it out")
+}
 
 fn is_open(matches: &ArgMatches) -> bool {
     ["rate", "rates", "rate_from"].iter().any(|id| is_given(matches, id))

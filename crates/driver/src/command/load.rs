@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::Args;
 use experiment::Shape;
 use load::{
-    Arrivals, Endpoint, Header, LIVE_PERIOD, LoadPlan, Method, RequestOptions, StatusSet, Target, Template, Tracing,
-    Trust, watched,
+    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, LoadPlan, Method, RequestOptions, StatusSet, Target, Template,
+    Tracing, Trust, watched,
 };
 use reporter::Destination;
 use service::shutdown_on_signal;
@@ -230,18 +230,18 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
-    let template = Template::new(&args.target, &args.run, &options);
+    let template = Template::single(&args.target, &args.run, &options);
     let until = Some(shutdown.clone());
     let plan = LoadPlan {
-        requests: args.requests,
+        limit: args.requests.map(Limit::Requests),
         until,
-        ..args.shape.shape().load(endpoint, template, args.connections, args.rate)
+        ..args.shape.shape().load(endpoint, template, args.connections.into(), args.rate)
     };
     let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
     let mut progress = Progress::new(plan.duration);
     progress.stage(match args.rate {
         Some(rate) => format!("{rate} a second"),
-        None => format!("{} connections", plan.connections),
+        None => format!("{} connections", plan.users),
     });
     let tally = watched(plan, tracing, false, async |live| progress.live(live, LIVE_PERIOD)).await?;
     let interrupted = shutdown.is_cancelled();

@@ -68,7 +68,7 @@ impl MeasuringArgs {
     ) -> anyhow::Result<Option<Report>> {
         // What cannot be written or listened on is known before the load.
         let judge = self.thresholds.open(plan.path.stages())?;
-        let mut files = Files::new(Output::open(&self.out, id)?, judge);
+        let mut files = Files::new(Output::open(&self.out, id)?, judge, plan.text.clone());
         let mut screen = Screen::new(plan, self.json, self.verbose);
         let mut prometheus = self.prometheus.open().await?;
         // Who sees a level on the screen finds it in the files.

@@ -7,6 +7,7 @@ use load::Target;
 use stack::StackOptions;
 use stamp::UsageError;
 use stamp::{RedisArgs, RedisUrl, SampleEvery};
+use std::collections::BTreeMap;
 
 /// Arguments that shape the local stack.
 #[derive(Debug, Clone, Args)]
@@ -48,6 +49,13 @@ pub(crate) struct RemoteArgs {
 }
 
 impl LocalArgs {
+    /// The arguments that a plan gives the services, by their names.
+    pub(crate) fn of_plan(arguments: &BTreeMap<String, String>) -> Self {
+        let given = |service: &str| arguments.get(service).cloned().unwrap_or_default();
+        let [apiserver_args, pushserver_args, mqttclient_args] = ["apiserver", "pushserver", "mqttclient"].map(given);
+        Self { apiserver_args, pushserver_args, mqttclient_args }
+    }
+
     /// What the stack needs to know.
     ///
     /// # Errors

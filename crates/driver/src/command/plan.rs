@@ -3,7 +3,7 @@
 use super::command_line::command_line;
 use super::sampling;
 use super::sweep::{Generator, SweepArgs};
-use experiment::{Plan, Setting};
+use experiment::{Plan, Setting, Who, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl SweepArgs {
@@ -13,14 +13,14 @@ impl SweepArgs {
     /// When the arguments contradict each other, or a file that they name cannot be read.
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         self.check()?;
-        let levels = Setting::all(&self.levels(), self.repeat, self.shape.seed);
+        let levels = Setting::all(&self.levels(), Who::Connections, self.repeat, self.shape.seed);
         let every = sampling::resolve(self.every, self.remote.target.is_none(), &levels, self.shape.duration)?;
         let is_wrk = self.generator == Generator::Wrk;
         Ok(Plan {
             site: self.remote.site(&self.local, every)?,
             queue: self.remote.queue.clone(),
             generator: if is_wrk { experiment::Generator::Wrk } else { experiment::Generator::Driver },
-            request: self.shape.request_options(self.http_path.as_deref())?,
+            work: Work::Requests(self.shape.request_options(self.http_path.as_deref())?),
             trust: self.shape.trust(),
             shape: self.shape.shape(),
             requests: self.requests,
@@ -33,14 +33,14 @@ impl SweepArgs {
             patience: self.measuring.patience(),
             p99_limit: self.measuring.p99_limit,
             thresholds: self.measuring.thresholds.thresholds.clone(),
+            text: Some(self.as_plan()),
             notes: self.notes(),
         })
     }
 
-    /// The levels in rising order: connections, and rates.
-    fn levels(&self) -> Vec<(u16, Option<f64>)> {
-        let rates: Vec<f64> = if let (Some(from), Some(to), Some(step)) = (self.rate_from, self.rate_to, self.rate_step)
-        {
+    /// The rates of levels in rising order.
+    pub(super) fn all_rates(&self) -> Vec<f64> {
+        if let (Some(from), Some(to), Some(step)) = (self.rate_from, self.rate_to, self.rate_step) {
             // A hair more than the highest, so that rounding does not leave it out.
             std::iter::successors(Some(from), |rate| Some(rate + step))
                 .take_while(|rate| *rate <= to * (1.0 + 1e-9))
@@ -51,14 +51,22 @@ impl SweepArgs {
             rates.sort_by(f64::total_cmp);
             rates.dedup();
             rates
-        };
+        }
+    }
+
+    /// The levels in rising order: connections, and rates.
+    pub(super) fn levels(&self) -> Vec<(u32, Option<f64>)> {
+        let rates = self.all_rates();
         if !self.levels.is_empty() {
             // A level is known by its connections: one that is named twice is one level.
-            BTreeSet::from_iter(&self.levels).into_iter().map(|&connections| (connections, None)).collect()
+            BTreeSet::from_iter(&self.levels).into_iter().map(|&connections| (connections.into(), None)).collect()
         } else if rates.is_empty() {
-            (self.from..=self.to).step_by(usize::from(self.step)).map(|connections| (connections, None)).collect()
+            (self.from..=self.to)
+                .step_by(usize::from(self.step))
+                .map(|connections| (connections.into(), None))
+                .collect()
         } else {
-            rates.into_iter().map(|rate| (self.rate_connections, Some(rate))).collect()
+            rates.into_iter().map(|rate| (self.rate_connections.into(), Some(rate))).collect()
         }
     }
 

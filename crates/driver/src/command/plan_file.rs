@@ -4,9 +4,9 @@ use crate::output;
 use analysis::Threshold;
 use anyhow::Context;
 use clap::Args;
-use plan::{Amount, Input, Levels, Plan};
+use plan::{Amount, Input, Plan};
 use stamp::UsageError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Arguments of every command that reads a plan.
@@ -29,15 +29,49 @@ pub(crate) struct PlanFileArgs {
     redis: Option<stamp::RedisUrl>,
 }
 
+/// A plan file, and what is set from outside.
+#[derive(Debug, Clone)]
+pub(super) struct PlanFile<'a> {
+    pub(super) file: &'a Path,
+    pub(super) set: &'a [(String, String)],
+    pub(super) params: Option<&'a Path>,
+    /// How much load there is, instead of what the file says.
+    pub(super) amount: Option<Amount>,
+}
+
 impl PlanFileArgs {
     /// Reads the plan, and checks all of it.
     ///
     /// # Errors
     /// When a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
     pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
-        let name = self.file.display().to_string();
-        let text = std::fs::read_to_string(&self.file).with_context(|| format!("cannot read the plan {name}"))?;
-        let mut set = match &self.params {
+        let file = PlanFile { file: &self.file, set: &self.set, params: self.params.as_deref(), amount: None };
+        file.read(self.redis.is_some())
+    }
+}
+
+impl PlanFile<'_> {
+    /// Its text.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn text(&self) -> anyhow::Result<String> {
+        let name = self.file.display();
+        std::fs::read_to_string(self.file).with_context(|| format!("cannot read the plan {name}"))
+    }
+
+    /// The folder that its files are looked for in.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.file.parent().map(PathBuf::from).unwrap_or_default()
+    }
+
+    /// Reads the plan, and checks all of it; `traced` where a log store is named from outside.
+    ///
+    /// # Errors
+    /// When a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
+    pub(super) fn read(&self, traced: bool) -> anyhow::Result<Plan> {
+        let (name, text) = (self.file.display().to_string(), self.text()?);
+        let mut set = match self.params {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
                     .with_context(|| format!("cannot read --params {}", file.display()))?;
@@ -46,11 +80,11 @@ impl PlanFileArgs {
             None => Vec::new(),
         };
         set.extend(self.set.iter().cloned());
-        let folder = self.file.parent().map(PathBuf::from).unwrap_or_default();
         let input = Input {
-            folder,
+            folder: self.folder(),
             set,
-            traced: self.redis.is_some(),
+            traced,
+            amount: self.amount.clone(),
             environment: |name| std::env::var(name).ok(),
             threshold: |text| text.parse::<Threshold>().err().map(|error| error.to_string()),
             ..Input::new(&name, &text)
@@ -70,11 +104,15 @@ pub(crate) fn check(args: &PlanFileArgs) -> anyhow::Result<ExitCode> {
 fn told(plan: &Plan) -> String {
     let count = |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
     let amount = match &plan.load.amount {
-        Amount::Users { users, .. } => count(*users as usize, "user", "users"),
-        Amount::Rate { rate, .. } => format!("{rate} rounds/s"),
+        Amount::Users(levels) => match levels[..] {
+            [users] => count(users as usize, "user", "users"),
+            _ => count(levels.len(), "level", "levels"),
+        },
+        Amount::Rates(rates) => match rates[..] {
+            [rate] => format!("{rate} rounds/s"),
+            _ => count(rates.len(), "rate", "rates"),
+        },
         Amount::Stages(stages) => count(stages.len(), "stage", "stages"),
-        Amount::Levels(Levels::Users(levels)) => count(levels.len(), "level", "levels"),
-        Amount::Levels(Levels::Rates(rates)) => count(rates.len(), "rate", "rates"),
     };
     let duration = plan.load.duration.map(|duration| format!(" for {}", humantime::format_duration(duration)));
     let tasks = plan.users.iter().map(|kind| kind.tasks.len()).sum();
@@ -90,7 +128,7 @@ fn told(plan: &Plan) -> String {
     )
 }
 
-fn parse_pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, as in users=350")?;
     if name.is_empty() {
         Err("the name is missing: write NAME=VALUE".to_owned())

@@ -3,16 +3,26 @@
 use super::load::{ShapeArgs, parse_duration, parse_rate};
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
+use super::run_plan::{Over, OverPlanArgs, With, perform};
 use super::sampling::Every;
 use crate::output;
-use clap::Args;
+use clap::{ArgMatches, Args};
+use reporter::is_given;
 use service::shutdown_on_signal;
-use stamp::{MsgId, Path};
+use stamp::{MsgId, Path, UsageError};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SweepArgs {
+    /// Load as the users of this plan file do (docs/plan.md); options count more than the file
+    #[arg(long, value_name = "FILE")]
+    pub(super) plan: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) over_plan: OverPlanArgs,
+
     /// The lowest concurrency
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u16).range(1..=i64::from(MsgId::CONNECTIONS)))]
     pub(super) from: u16,
@@ -101,7 +111,46 @@ pub(super) enum Generator {
     Wrk,
 }
 
-pub(crate) async fn run(args: SweepArgs) -> anyhow::Result<ExitCode> {
+impl SweepArgs {
+    /// A plan file, and what is set over it; of options with a default, those that are given.
+    fn with<'a>(&'a self, file: &'a std::path::Path, matches: &ArgMatches) -> anyhow::Result<With<'a>> {
+        let given = |id: &str| is_given(matches, id);
+        let every = match self.every {
+            Every::One(every) => every,
+            Every::Auto => return Err(UsageError("--every auto knows no steps: give a number".to_owned()).into()),
+        };
+        Ok(With {
+            file,
+            args: &self.over_plan,
+            over: Over {
+                rates: self.all_rates(),
+                duration: given("duration").then_some(self.shape.duration),
+                warmup: given("warmup").then_some(self.warmup),
+                repeat: given("repeat").then_some(self.repeat),
+                requests: self.requests,
+                timeout: given("timeout").then_some(self.shape.timeout),
+                seed: given("seed").then_some(self.shape.seed),
+                arrivals: given("arrivals").then_some(self.shape.arrivals),
+            },
+            redis: self.remote.redis.clone(),
+            log_store: self.remote.log_store.clone(),
+            redis_args: &self.remote.redis_args,
+            every,
+            path: given("path").then(|| self.path.clone()),
+            trust: self.shape.trust(),
+            measuring: &self.measuring,
+        })
+    }
+}
+
+pub(crate) async fn run(args: SweepArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.plan {
+        return perform(&args.with(file, matches)?).await;
+    }
+    if args.over_plan.print_plan {
+        output::result(args.as_plan().trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
     let plan = args.plan()?;
     let stop = shutdown_on_signal()?;
     let told = stop.clone();

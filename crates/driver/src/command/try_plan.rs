@@ -6,13 +6,13 @@ use crate::output;
 use clap::Args;
 use load::{Reply, Trust};
 use plan::PipelinePlace;
+use scenario::{Attempt, ScenarioError, Told, TrialError};
 use service::shutdown_on_signal;
 use stack::Stack;
 use stamp::SampleEvery;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
-use trial::{Attempt, Told};
 
 /// What is shown of a body, characters.
 const SHOWN: usize = 4096;
@@ -38,15 +38,21 @@ pub(crate) async fn run(args: &TryArgs) -> anyhow::Result<ExitCode> {
         Some(PipelinePlace::Local(arguments)) => Some(local(arguments).await?),
         _ => None,
     };
-    let target = stack.as_ref().filter(|_| plan.target.is_none()).map(|stack| stack.endpoints().api.clone());
+    let target = stack.as_ref().map(|stack| stack.endpoints().api.clone());
     let trust = if args.insecure { Trust::Anybody } else { Trust::System };
     let mut tell = |told: &Told<'_>| output::result(shown(told).trim_end());
     let run = experiment::new_id();
-    let tried = trial::run(&plan, args.task.as_deref(), target.as_deref(), &trust, &run, &stop, &mut tell).await;
+    let tried =
+        scenario::try_round(plan, args.task.as_deref(), target.as_deref(), &trust, &run, &stop, &mut tell).await;
     if let Some(stack) = stack {
         stack.stop().await;
     }
-    let outcome = tried.map_err(|error| stamp::UsageError(error.to_string()))?;
+    let outcome = tried.map_err(|error| match error {
+        TrialError::NoUsers | TrialError::Scenario(ScenarioError::NoTask { .. }) => {
+            anyhow::Error::from(stamp::UsageError(error.to_string()))
+        }
+        TrialError::Scenario(_) => error.into(),
+    })?;
     output::result(&format!("\n{} done, {} failed", outcome.done, outcome.failed));
     if stop.is_cancelled() {
         return Ok(ExitCode::from(super::INTERRUPTED));
@@ -56,10 +62,7 @@ pub(crate) async fn run(args: &TryArgs) -> anyhow::Result<ExitCode> {
 
 /// A private pipeline with the arguments that the plan gives its services.
 async fn local(arguments: &BTreeMap<String, String>) -> anyhow::Result<Stack> {
-    let given = |service: &str| arguments.get(service).cloned().unwrap_or_default();
-    let [apiserver_args, pushserver_args, mqttclient_args] = ["apiserver", "pushserver", "mqttclient"].map(given);
-    let local = LocalArgs { apiserver_args, pushserver_args, mqttclient_args };
-    Ok(Box::pin(Stack::start(&local.options(SampleEvery::default())?)).await?)
+    Ok(Box::pin(Stack::start(&LocalArgs::of_plan(arguments).options(SampleEvery::default())?)).await?)
 }
 
 /// What happened, as curl would show it.
@@ -88,7 +91,7 @@ fn shown(told: &Told<'_>) -> String {
 
 fn exchange(attempt: &Attempt, text: &mut String) {
     let Attempt { sent, answer } = attempt;
-    let _ = writeln!(text, "> {} {}", sent.method, sent.url);
+    let _ = writeln!(text, "> {}", cut(&sent.line));
     headers(&sent.headers, '>', text);
     if !sent.body.is_empty() {
         let _ = writeln!(text, ">\n> {}", cut(&sent.body));

@@ -5,7 +5,7 @@ use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
 use crate::output;
 use clap::Args;
-use experiment::{Event, Generator, Listener, Plan, Setting, Shape, Site, Telling};
+use experiment::{Event, Generator, Listener, Plan, Setting, Shape, Site, Telling, Who, Work};
 use load::{Arrivals, RequestOptions, Trust};
 use service::shutdown_on_signal;
 use stamp::{ClockMode, Path, RunId, SampleEvery};
@@ -55,13 +55,13 @@ impl WatchArgs {
             site,
             queue: remote.queue.clone(),
             generator: Generator::Other { quiet: self.quiet },
-            request: RequestOptions {
+            work: Work::Requests(RequestOptions {
                 method: "POST".parse().map_err(anyhow::Error::msg)?,
                 path: None,
                 headers: Vec::new(),
                 body: None,
                 payload_bytes: 0,
-            },
+            }),
             trust: Trust::System,
             // Nothing is sent from here.
             shape: Shape {
@@ -75,7 +75,7 @@ impl WatchArgs {
                 seed: 0,
             },
             requests: None,
-            levels: vec![Setting { connections: 0, rate: None, repeat: 1, repeated: false }],
+            levels: vec![Setting { connections: 0, who: Who::Connections, rate: None, repeat: 1, repeated: false }],
             warmup: Duration::ZERO,
             every: self.every,
             path: self.path.clone(),
@@ -84,6 +84,7 @@ impl WatchArgs {
             patience: self.measuring.patience(),
             p99_limit: self.measuring.p99_limit,
             thresholds: self.measuring.thresholds.thresholds.clone(),
+            text: None,
             notes: BTreeMap::new(),
         })
     }

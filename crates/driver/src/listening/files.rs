@@ -9,6 +9,8 @@ use reporter::{Judge, Output, OutputError};
 #[derive(Debug)]
 pub(crate) struct Files {
     output: Output,
+    /// The plan file that repeats it, until it is written.
+    plan: Option<String>,
     judge: Option<Judge>,
     /// Why the report could not be written when it was tried last.
     unwritten: Option<OutputError>,
@@ -17,8 +19,8 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn new(output: Output, judge: Judge) -> Self {
-        Self { output, judge: Some(judge), unwritten: None, unjudged: None }
+    pub(crate) fn new(output: Output, judge: Judge, plan: Option<String>) -> Self {
+        Self { output, plan, judge: Some(judge), unwritten: None, unjudged: None }
     }
 
     /// Removes the folder if nothing is in it.
@@ -39,6 +41,12 @@ impl Files {
                 output::note(&error.to_string());
             }
             self.unwritten = Some(error);
+        }
+        let file = self.output.folder().join(reporter::PLAN_FILE);
+        if let Some(plan) = self.plan.take()
+            && let Err(error) = std::fs::write(&file, plan)
+        {
+            output::note(&format!("cannot write {}: {error}", file.display()));
         }
     }
 

@@ -24,9 +24,10 @@ pub(crate) async fn environment(pipeline: &Pipeline) -> BTreeMap<String, String>
     tell("memory", memory());
     tell("stampede", Some(env!("CARGO_PKG_VERSION").to_owned()));
     tell("broker", pipeline.broker());
-    for (prefix, server) in
-        [("redis", Some(&pipeline.queue_redis)), ("logstore", (!pipeline.shares_redis()).then_some(&pipeline.log))]
-    {
+    // Every connection of ours sets it, wherever it goes (docs/method.md).
+    tell("tcp_nodelay", Some("generator, services, redis clients, mqtt clients".to_owned()));
+    let Some(store) = &pipeline.store else { return found };
+    for (prefix, server) in [("redis", Some(&store.queue)), ("logstore", (!store.is_shared).then_some(&store.log))] {
         let Some(server) = server else { continue };
         let info = server.info(&["server"]).await.unwrap_or_default();
         tell(&format!("{prefix}_version"), info.get("redis_version").cloned());
@@ -35,13 +36,8 @@ pub(crate) async fn environment(pipeline: &Pipeline) -> BTreeMap<String, String>
             tell(&format!("{prefix}_{}", name.replace('-', "_")), Some(value));
         }
     }
-    tell(
-        "log_store",
-        Some(if pipeline.shares_redis() { "the queue's redis" } else { "a redis of its own" }.to_owned()),
-    );
-    // Every connection of ours sets it, wherever it goes (docs/method.md).
-    tell("tcp_nodelay", Some("generator, services, redis clients, mqtt clients".to_owned()));
-    for beat in pipeline.log.services().await.unwrap_or_default() {
+    tell("log_store", Some(if store.is_shared { "the queue's redis" } else { "a redis of its own" }.to_owned()));
+    for beat in store.log.services().await.unwrap_or_default() {
         let clock = if beat.clock.is_some() { "disciplined clock" } else { "plain stamps" };
         let version = if beat.version.is_empty() { "of unknown version" } else { &beat.version };
         let host = if beat.host.is_empty() { String::new() } else { format!(" on {}", beat.host) };

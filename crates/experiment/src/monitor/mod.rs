@@ -43,13 +43,16 @@ impl Monitor {
     pub(crate) async fn start(pipeline: &Pipeline) -> Self {
         let ended = CancellationToken::new();
         let mut watch = Watch {
-            log: pipeline.log.clone(),
-            queue_redis: pipeline.queue_redis.clone(),
-            shares_redis: pipeline.shares_redis(),
+            log: pipeline.store.as_ref().map(|store| store.log.clone()),
+            queue_redis: pipeline.store.as_ref().map(|store| store.queue.clone()),
+            shares_redis: pipeline.store.as_ref().is_some_and(|store| store.is_shared),
             key: pipeline.queue.clone(),
             processes: pipeline.processes().into_iter().map(|(name, pid)| (name, Process { pid })).collect(),
             // Before the load: it looks through all keys, of which others may have millions.
-            services: pipeline.log.services().await.unwrap_or_default(),
+            services: match &pipeline.store {
+                Some(store) => store.log.services().await.unwrap_or_default(),
+                None => Vec::new(),
+            },
             begin: clock::now(),
             spending: Spending::default(),
             queue: Vec::new(),
@@ -82,8 +85,8 @@ impl Monitor {
 }
 
 struct Watch {
-    log: LogStore,
-    queue_redis: LogStore,
+    log: Option<LogStore>,
+    queue_redis: Option<LogStore>,
     /// Whether log store and queue are one server.
     shares_redis: bool,
     key: String,
@@ -99,7 +102,8 @@ struct Watch {
 impl Watch {
     async fn look_at_queue(&mut self) {
         // A server that is away is told of by the load itself.
-        if let Ok(messages) = self.queue_redis.length(&self.key).await {
+        let Some(queue) = &self.queue_redis else { return };
+        if let Ok(messages) = queue.length(&self.key).await {
             let at_us = u64::try_from(clock::now().duration_since(self.begin).as_micros()).unwrap_or(u64::MAX);
             self.queue.push(QueueDepth { at_us, messages });
         }
@@ -115,13 +119,14 @@ impl Watch {
         if let Some((reading, cores)) = proc::host() {
             self.spending.note("host", "", cores, reading);
         }
+        let (Some(log), Some(queue)) = (self.log.clone(), self.queue_redis.clone()) else { return };
         if !here.iter().any(|component| component == "redis") {
-            self.look_at_redis("redis", &self.queue_redis.clone()).await;
+            self.look_at_redis("redis", &queue).await;
         }
         if !self.shares_redis {
-            self.look_at_redis("logstore", &self.log.clone()).await;
+            self.look_at_redis("logstore", &log).await;
         }
-        for beat in self.log.beats_of(&self.services).await.unwrap_or_default() {
+        for beat in log.beats_of(&self.services).await.unwrap_or_default() {
             let known_here = here.contains(&beat.service);
             if let (Some(cpu_us), false) = (beat.cpu_us, known_here) {
                 let at = clock::now().checked_sub(Duration::from_millis(beat.age_ms)).unwrap_or(self.begin);

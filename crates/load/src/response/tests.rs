@@ -9,7 +9,7 @@ fn read_pieces<'b>(pieces: impl IntoIterator<Item = &'b [u8]>, bodyless: bool) -
     for piece in pieces {
         buffer.extend_from_slice(piece);
         loop {
-            let (used, answer) = response.read(&buffer)?;
+            let (used, answer) = response.read(&buffer, &mut ())?;
             buffer.drain(..used);
             match answer {
                 Some(answer) => answers.push(answer),
@@ -107,7 +107,7 @@ fn every_way_to_end_a_body() {
 fn an_answer_to_head_has_no_body() {
     let mut response = Response::new(true);
     let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
-    assert_eq!(response.read(bytes), Ok((bytes.len(), Some(Answer { status: 200, close: false }))));
+    assert_eq!(response.read(bytes, &mut ()), Ok((bytes.len(), Some(Answer { status: 200, close: false }))));
 }
 
 #[test]

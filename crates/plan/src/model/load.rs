@@ -7,6 +7,12 @@ use std::time::Duration;
 pub struct Load {
     /// How it is measured out.
     pub amount: Amount,
+    /// How many users begin a second; absent: all at once.
+    pub spawn: Option<f64>,
+    /// Users at the most, where rounds are due by a rate.
+    pub max_users: Option<u32>,
+    /// How such rounds are spaced.
+    pub arrivals: Arrivals,
     /// Before it, and counted nowhere.
     pub warmup: Option<Duration>,
     /// How long it lasts, from the moment at which all users are there.
@@ -24,31 +30,32 @@ pub struct Load {
 /// How load is measured out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Amount {
-    /// By users, each of whom waits for answers.
-    Users {
-        /// How many.
-        users: u32,
-        /// How many begin a second; absent: all at once.
-        spawn: Option<f64>,
-    },
-    /// By rounds a second, whatever the answers.
-    Rate {
-        /// Rounds a second.
-        rate: f64,
-        /// Users at the most.
-        max_users: Option<u32>,
-        /// How rounds are spaced.
-        arrivals: Arrivals,
-    },
+    /// By users, each of whom waits for answers: a level for each number.
+    Users(Vec<u32>),
+    /// By rounds a second, whatever the answers: a level for each rate.
+    Rates(Vec<f64>),
     /// By a number of users that changes.
     Stages(Vec<Stage>),
-    /// A level after another.
-    Levels(Levels),
 }
 
 impl Default for Amount {
     fn default() -> Self {
-        Self::Users { users: 1, spawn: None }
+        Self::Users(vec![1])
+    }
+}
+
+impl Load {
+    /// Users at the most, where rounds are due by a rate and nothing is said.
+    pub const MAX_USERS: u32 = 1000;
+
+    /// The most users at a time.
+    #[must_use]
+    pub fn most_users(&self) -> u32 {
+        match &self.amount {
+            Amount::Users(levels) => levels.iter().copied().max().unwrap_or(0),
+            Amount::Rates(_) => self.max_users.unwrap_or(Self::MAX_USERS),
+            Amount::Stages(stages) => stages.iter().map(|stage| stage.to).max().unwrap_or(0),
+        }
     }
 }
 
@@ -69,13 +76,4 @@ pub struct Stage {
     pub to: u32,
     /// How long it takes.
     pub over: Duration,
-}
-
-/// The levels of a sweep.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Levels {
-    /// Users.
-    Users(Vec<u32>),
-    /// Rounds a second.
-    Rates(Vec<f64>),
 }

@@ -7,7 +7,7 @@ mod text;
 mod users;
 
 pub use data::{Data, Rows, Take};
-pub use load::{Amount, Arrivals, Levels, Load, Stage};
+pub use load::{Amount, Arrivals, Load, Stage};
 pub use secrets::Secrets;
 pub use text::{Body, Function, Json, Part, Text, Value};
 pub use users::{Expect, Hook, Keep, KeepFrom, OnFailure, Retry, Share, Span, Step, StepOrHook, Task, UserKind};
@@ -41,6 +41,8 @@ pub struct Plan {
     pub load: Load,
     /// What must hold, as it is written.
     pub thresholds: Vec<Threshold>,
+    /// The files that it names, and where.
+    pub files: Vec<(Place, String)>,
     /// What came from the environment, wherever it now stands.
     pub secrets: Secrets,
 }

@@ -76,6 +76,7 @@ impl Reader<'_> {
             _ => {
                 let name = self.constant(node)?;
                 let path = self.input.folder.join(&name);
+                self.files.push((node.place, name.clone()));
                 let read = match std::fs::metadata(&path) {
                     // A device or a pipe might never end.
                     Ok(file) if !file.is_file() => Err("it is no file".to_owned()),

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use super::table::list;
-use crate::model::{Amount, Arrivals, Levels, Load, Stage};
+use crate::model::{Amount, Arrivals, Load, Stage};
 use crate::yaml::{Key, Node};
 
 const KEYS: &[&str] = &[
@@ -22,6 +22,9 @@ const KEYS: &[&str] = &[
     "seed",
 ];
 
+/// How rounds are spaced.
+const ARRIVALS: &[(&str, Arrivals)] = &[("constant", Arrivals::Constant), ("poisson", Arrivals::Poisson)];
+
 /// What measures load out: there is one of them.
 const AMOUNTS: [&str; 5] = ["users", "rate", "stages", "levels", "rates"];
 
@@ -32,6 +35,9 @@ impl Reader<'_> {
         let [spawn, max_users, arrivals] = ["spawn", "max_users", "arrivals"].map(|key| table.take_pair(key));
         let mut load = Load {
             amount: Amount::default(),
+            spawn: spawn.and_then(|(_, node)| self.rate(node)),
+            max_users: max_users.and_then(|(_, node)| self.positive(node)),
+            arrivals: arrivals.and_then(|(_, node)| self.word(node, ARRIVALS)).unwrap_or_default(),
             warmup: table.take("warmup").and_then(|node| self.time(node)),
             duration: table.take("duration").and_then(|node| self.lasting(node)),
             requests: table.take("requests").and_then(|node| self.positive(node)),
@@ -53,7 +59,8 @@ impl Reader<'_> {
                 format!("load is measured out by `{}` or by `{}`, not by both: leave one out", key.name, other.name),
             );
         }
-        for (option, fits) in [(spawn, &["users"][..]), (max_users, &["rate", "rates"]), (arrivals, &["rate", "rates"])]
+        for (option, fits) in
+            [(spawn, &["users", "levels"][..]), (max_users, &["rate", "rates"]), (arrivals, &["rate", "rates"])]
         {
             if let Some((option, _)) = option
                 && !fits.contains(&key.name.as_str())
@@ -70,24 +77,16 @@ impl Reader<'_> {
             }
         }
         let amount = match key.name.as_str() {
-            "users" => {
-                let spawn = spawn.and_then(|(_, node)| self.rate(node));
-                self.positive(amount).map(|users| Amount::Users { users, spawn })
-            }
-            "rate" => {
-                let words = [("constant", Arrivals::Constant), ("poisson", Arrivals::Poisson)];
-                let arrivals = arrivals.and_then(|(_, node)| self.word(node, &words)).unwrap_or_default();
-                let max_users = max_users.and_then(|(_, node)| self.positive(node));
-                self.rate(amount).map(|rate| Amount::Rate { rate, max_users, arrivals })
-            }
+            "users" => self.positive(amount).map(|users| Amount::Users(vec![users])),
+            "rate" => self.rate(amount).map(|rate| Amount::Rates(vec![rate])),
             "stages" => {
                 if load.duration.is_some() {
                     self.fault(amount.place, "stages last as long as they say: leave `duration` out".to_owned());
                 }
                 Some(Amount::Stages(self.stages(amount)))
             }
-            "levels" => Some(Amount::Levels(Levels::Users(self.levels(amount)))),
-            _ => Some(Amount::Levels(Levels::Rates(list(amount).iter().filter_map(|node| self.rate(node)).collect()))),
+            "levels" => Some(Amount::Users(self.levels(amount))),
+            _ => Some(Amount::Rates(list(amount).iter().filter_map(|node| self.rate(node)).collect())),
         };
         load.amount = amount.unwrap_or_default();
         load

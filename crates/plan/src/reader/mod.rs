@@ -53,6 +53,8 @@ struct Reader<'a> {
     data: Vec<Data>,
     /// Where each table's rows come from.
     data_places: Vec<Place>,
+    /// The files that are named, and where.
+    files: Vec<(Place, String)>,
     secrets: Secrets,
 }
 
@@ -112,6 +114,7 @@ impl<'a> Reader<'a> {
             names,
             data: Vec::new(),
             data_places: Vec::new(),
+            files: Vec::new(),
             secrets: Secrets::default(),
         }
     }
@@ -145,10 +148,13 @@ impl Reader<'_> {
         plan.users = users.map(|(_, node)| self.users(node)).unwrap_or_default();
         plan.teardown = table.take("teardown").map(|node| self.teardown(node)).unwrap_or_default();
         plan.load = table.take("load").map(|node| self.load(node)).unwrap_or_default();
+        if let Some(amount) = &self.input.amount {
+            plan.load.amount = amount.clone();
+        }
         plan.thresholds = table.take("thresholds").map(|node| self.thresholds(node)).unwrap_or_default();
         self.finish(table, KEYS);
         (plan.data, plan.kept, plan.params) = (self.data.clone(), self.names.kept.clone(), self.params.clone());
-        plan.secrets = self.secrets.clone();
+        (plan.secrets, plan.files) = (self.secrets.clone(), self.files.clone());
         self.check_whole(&plan, target.is_some());
         plan
     }

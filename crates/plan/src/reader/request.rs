@@ -81,6 +81,7 @@ impl Reader<'_> {
             _ => {
                 let name = self.constant(node)?;
                 let path = self.input.folder.join(&name);
+                self.files.push((node.place, name.clone()));
                 match std::fs::metadata(&path)
                     .and_then(|file| if file.is_file() { std::fs::File::open(&path).map(Some) } else { Ok(None) })
                 {

@@ -26,7 +26,7 @@ const OF_MESSAGES: &[&str] = &[
     "shed",
     "cpu",
 ];
-const OF_STEPS: &[&str] = &["mean", "p50", "p90", "p95", "p99", "p999", "max", "errors", "rate", "arrival"];
+const OF_STEPS: &[&str] = &["mean", "p50", "p90", "p95", "p99", "p999", "max", "errors"];
 
 impl Reader<'_> {
     pub(super) fn thresholds(&mut self, node: &Node) -> Vec<Threshold> {
@@ -63,12 +63,10 @@ impl Reader<'_> {
 
     /// A table whose rows users take each for themselves has one for each of them.
     fn check_rows(&mut self, plan: &Plan) {
+        // Where rounds are due by a rate and nothing is said, there are no more users than rows.
         let users = match &plan.load.amount {
-            Amount::Users { users, .. } => *users,
-            Amount::Rate { max_users, .. } => max_users.unwrap_or(1),
-            Amount::Stages(stages) => stages.iter().map(|stage| stage.to).max().unwrap_or(0),
-            Amount::Levels(crate::model::Levels::Users(levels)) => levels.iter().copied().max().unwrap_or(0),
-            Amount::Levels(crate::model::Levels::Rates(_)) => 1,
+            Amount::Rates(_) => plan.load.max_users.unwrap_or(1),
+            _ => plan.load.most_users(),
         };
         for (number, data) in plan.data.iter().enumerate() {
             let (Rows::Known { rows, .. }, Take::Unique) = (&data.rows, data.take) else { continue };
@@ -94,7 +92,7 @@ impl Reader<'_> {
 
     fn check_threshold(&mut self, threshold: &Threshold, plan: &Plan) {
         let Threshold { text, place } = threshold;
-        let figure = text.split(['<', '>', '=', '!', '@']).next().unwrap_or_default().trim();
+        let figure = figure_of(text);
         let (first, rest) = figure.split_once('.').map_or((figure, None), |(first, rest)| (first, Some(rest)));
         if matches!(first, "steps" | "rounds") {
             let Some((name, of)) = rest.and_then(|rest| rest.rsplit_once('.')) else {
@@ -117,7 +115,8 @@ impl Reader<'_> {
                 return self.fault(*place, format!("there is no {what} `{name}`: {remedy}"));
             }
             if !OF_STEPS.contains(&of) {
-                self.fault(*place, format!("`{of}` is no figure of a {what}: write one of {}", OF_STEPS.join(", ")));
+                let message = format!("`{of}` is no figure of a {what}: write one of {}", OF_STEPS.join(", "));
+                return self.fault(*place, message);
             }
         } else if !self.input.traced
             && !plan.is_traced()
@@ -128,13 +127,25 @@ impl Reader<'_> {
             );
             self.fault(*place, message);
         }
-        let of_the_plan = matches!(first, "steps" | "rounds");
-        if let Some(why) = (self.input.threshold)(text).filter(|_| !of_the_plan) {
+        if let Some(why) = (self.input.threshold)(text) {
             self.fault(*place, why);
         } else if !text.contains(['<', '>', '=']) {
             self.fault(*place, format!("{text:?} compares nothing: write a figure, one of < <= > >= == !=, and a value, as in arrival.p99<50ms"));
         }
     }
+}
+
+/// What stands before the operator. Names of steps may hold any character: there, the last operator counts.
+fn figure_of(text: &str) -> &str {
+    let is_operator = |c: char| "<>=!".contains(c);
+    let text = text.trim();
+    if !text.starts_with("steps.") && !text.starts_with("rounds.") {
+        return text.split(['<', '>', '=', '!', '@']).next().unwrap_or_default().trim();
+    }
+    let place = text.rsplit_once('@').filter(|(_, place)| place.trim_start().starts_with(['c', 'r']));
+    let condition = place.map_or(text, |(condition, _)| condition);
+    let end = condition.rfind(is_operator).unwrap_or(condition.len());
+    condition[..end].trim_end_matches(is_operator).trim()
 }
 
 /// How many of all users are of this kind, at the most.

@@ -26,6 +26,7 @@ mod plot;
 mod ramp;
 mod selection;
 mod series;
+mod steps;
 mod svg;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -38,6 +39,7 @@ pub(crate) use cpu::Cpu;
 pub(crate) use heatmap::Heatmap;
 pub(crate) use hops::Hops;
 pub(crate) use percentiles::Percentiles;
+pub(crate) use steps::Steps;
 pub(crate) use throughput::Throughput;
 pub(crate) use timeline::TimelinePicture as Timeline;
 
@@ -103,6 +105,7 @@ pub(crate) fn svgs(report: &Report) -> Result<Vec<Drawing>, ChartError> {
     fn drawing<P: Picture>(report: &Report) -> Result<Drawing, ChartError> {
         Ok(Drawing { name: P::NAME, title: P::title(report), svg: svg::<P>(report)? })
     }
+    let of_users: &[fn(&Report) -> _] = if report.has_users() { &[drawing::<Steps>] } else { &[] };
     let all = [
         drawing::<Arrival>,
         drawing::<Throughput>,
@@ -112,7 +115,7 @@ pub(crate) fn svgs(report: &Report) -> Result<Vec<Drawing>, ChartError> {
         drawing::<Cpu>,
         drawing::<Heatmap>,
     ];
-    all.into_iter().map(|drawing| drawing(report)).collect()
+    of_users.iter().copied().chain(all).map(|drawing| drawing(report)).collect()
 }
 
 /// A picture could not be made.

@@ -8,6 +8,7 @@ mod junit;
 mod markdown;
 #[cfg(feature = "parquet")]
 mod parquet;
+mod steps;
 mod tsv;
 
 pub use hgrm::write_hgrm;
@@ -45,6 +46,14 @@ const FILES: &[(&str, Render)] = &[
     ("cpu.svg", svg::<chart::Cpu>),
     ("heatmap.png", png::<chart::Heatmap>),
     ("heatmap.svg", svg::<chart::Heatmap>),
+];
+
+/// Files that only a report of users has.
+const OF_USERS: &[(&str, Render)] = &[
+    ("steps.tsv", |report| Ok(steps::steps(report))),
+    ("rounds.tsv", |report| Ok(steps::rounds(report))),
+    ("steps.png", png::<chart::Steps>),
+    ("steps.svg", svg::<chart::Steps>),
 ];
 
 /// The folder of a report that has a file for each level.
@@ -96,7 +105,8 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
     let mut note = |name: &str, done: Result<(), ExportError>| {
         failed.extend(done.err().map(|error| format!("{name}: {error}")));
     };
-    for (name, render) in FILES {
+    let of_users = if report.has_users() { OF_USERS } else { &[] };
+    for (name, render) in FILES.iter().chain(of_users) {
         note(name, render(report).map_err(ExportError::from).and_then(|bytes| put(folder, name, &bytes)));
     }
     note(LEVELS, write_levels(report, &folder.join(LEVELS)));

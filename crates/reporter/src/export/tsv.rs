@@ -127,12 +127,12 @@ fn ends(interval: Interval) -> [String; 2] {
     ]
 }
 
-fn line(tsv: &mut String, fields: &[String]) {
+pub(super) fn line<T: std::borrow::Borrow<str>>(tsv: &mut String, fields: &[T]) {
     // Writing to a String cannot fail.
     let _ = writeln!(tsv, "{}", fields.join("\t"));
 }
 
-fn milliseconds(us: Option<i64>) -> String {
+pub(super) fn milliseconds(us: Option<i64>) -> String {
     decimal(us.map(|us| us as f64 / 1e3), 3)
 }
 

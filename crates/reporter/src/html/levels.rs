@@ -8,7 +8,11 @@ use analysis::{Http, Level, Percentile, Report};
 
 /// What every level measured.
 pub(super) fn table(report: &Report) -> Table {
-    let position = if report.is_by_rate() { "rate /s" } else { "connections" };
+    let position = match (report.is_by_rate(), report.has_users()) {
+        (true, _) => "rate /s",
+        (false, true) => "users",
+        (false, false) => "connections",
+    };
     let mut columns = vec![
         Column::words(position, "what the load generator did at this level"),
         Column::of("delivered /s", "messages that arrived a second, until the last one had arrived"),

@@ -17,6 +17,7 @@ mod table;
 mod tests;
 mod threshold;
 mod usage;
+mod users;
 mod verdict;
 
 use crate::chart::{self, Drawing};
@@ -27,6 +28,7 @@ use embed::Data;
 use header::Fact;
 use scaling::Scaling;
 use table::Table;
+use users::Users;
 use verdict::Verdict;
 
 /// A page could not be made.
@@ -55,6 +57,7 @@ struct Page<'a> {
     drawings: Vec<Drawing>,
     /// Which of them have colours that run from light to dark.
     ramps: [&'static str; 2],
+    users: Option<Users>,
     details: Vec<Detail>,
     books: Table,
     traces: Table,
@@ -80,6 +83,7 @@ pub(crate) fn render(report: &Report) -> Result<Vec<u8>, PageError> {
         levels: levels::table(report),
         drawings: chart::svgs(report)?,
         ramps: ["percentiles", "heatmap"],
+        users: Users::of(report),
         details: detail::all(report),
         books: books::table(report),
         traces: books::traces(report),

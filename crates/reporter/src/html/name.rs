@@ -15,6 +15,7 @@ pub(super) fn position(position: f64) -> String {
 pub(super) fn setting(report: &Report, at: f64) -> String {
     match (report.is_by_rate(), at) {
         (true, _) => format!("{}/s", position(at)),
+        (false, _) if report.has_users() => format!("{} users", position(at)),
         (false, 1.0) => "1 connection".to_owned(),
         (false, _) => format!("{} connections", position(at)),
     }
@@ -30,6 +31,7 @@ pub(super) fn level(report: &Report, level: &Level) -> String {
     let Load { rate, concurrency, run, repeat, .. } = &level.load;
     let setting = match (rate, concurrency) {
         (Some(rate), _) => format!("{}/s", position(*rate)),
+        (None, Some(users)) if report.has_users() => counted(*users as usize, "user"),
         (None, Some(connections)) => counted(*connections as usize, "connection"),
         (None, None) => format!("run {run}"),
     };

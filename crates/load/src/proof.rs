@@ -8,7 +8,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::json;
 
 /// A user's key.
-pub(super) struct ProofKey {
+pub(crate) struct ProofKey {
     pair: EcdsaKeyPair,
     random: SystemRandom,
     /// The public key as a JWK.
@@ -17,20 +17,20 @@ pub(super) struct ProofKey {
 
 /// What a proof is for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Claims<'a> {
-    pub(super) method: &'a str,
+pub(crate) struct Claims<'a> {
+    pub(crate) method: &'a str,
     /// The whole address; its query and fragment are left out.
-    pub(super) url: &'a str,
+    pub(crate) url: &'a str,
     /// Seconds since 1970-01-01 UTC.
-    pub(super) issued_at: u64,
-    pub(super) nonce: Option<&'a str>,
+    pub(crate) issued_at: u64,
+    pub(crate) nonce: Option<&'a str>,
     /// The access token that goes with the request.
-    pub(super) token: Option<&'a str>,
+    pub(crate) token: Option<&'a str>,
 }
 
 impl ProofKey {
     /// A new key; nothing where the system has no random numbers.
-    pub(super) fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let random = SystemRandom::new();
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).ok()?;
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).ok()?;
@@ -41,7 +41,7 @@ impl ProofKey {
     }
 
     /// A proof with an id of its own.
-    pub(super) fn proof(&self, claims: &Claims<'_>) -> Option<String> {
+    pub(crate) fn proof(&self, claims: &Claims<'_>) -> Option<String> {
         let mut id = [0; 16];
         self.random.fill(&mut id).ok()?;
         let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk});
@@ -64,14 +64,18 @@ fn encode(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use p256::ecdsa::signature::Verifier;
     use p256::ecdsa::{Signature, VerifyingKey};
 
     fn decoded(part: &str) -> serde_json::Value {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    /// What a proof claims.
+    pub(crate) fn payload(proof: &str) -> serde_json::Value {
+        decoded(proof.split('.').nth(1).unwrap())
     }
 
     #[test]

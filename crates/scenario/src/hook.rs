@@ -14,7 +14,7 @@ const KEPT: usize = 1 << 20;
 ///
 /// # Errors
 /// When it cannot be started, does not end in time, or ends with another code than 0.
-pub(super) async fn run(hook: &Hook) -> Result<String, String> {
+pub async fn run(hook: &Hook) -> Result<String, String> {
     let mut command = Command::new("sh");
     command.args(["-c", &hook.command]).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
     let mut child = command.spawn().map_err(|error| format!("the shell cannot be started: {error}"))?;
