@@ -12,6 +12,7 @@ mod eviction;
 mod figures;
 mod http;
 mod intake;
+mod loaded;
 mod monitor;
 mod pipeline;
 mod plan;

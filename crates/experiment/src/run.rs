@@ -4,22 +4,18 @@ use crate::drain::{Drained, End, drain};
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
 use crate::eviction::Eviction;
+use crate::loaded::{self, Loaded};
 use crate::monitor::{Monitor, environment};
 use crate::pipeline::Pipeline;
-use crate::plan::{Generator, Plan, Users, Work};
+use crate::plan::{Generator, Plan, Work};
 use crate::services::check_services;
-use crate::setting::{Setting, Who};
+use crate::setting::Setting;
 use crate::{description, figures, http, intake};
 use analysis::{Cutoff, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure, untraced};
-use load::{Around, Endpoint, Limit, LoadPlan, Pacing, Target, Template, Tracing, Wrk, watched};
-use scenario::{Scenario, Told};
+use load::{Limit, LoadPlan, Template, Tracing, Wrk, watched};
 use stamp::{RunId, Tracer, TracerOptions, clock, keys};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// Users who begin before the load of a rate, at the most.
-const MOST_AT_FIRST: u32 = 100;
 
 /// How an experiment went.
 #[derive(Debug)]
@@ -42,11 +38,11 @@ pub async fn run(
 ) -> Result<Option<Outcome>, ExperimentError> {
     check_hops(&plan.thresholds, plan.path.stages())?;
     let wrk = if plan.generator == Generator::Wrk { Some(Wrk::find().await?) } else { None };
-    let opened = stop.run_until_cancelled(Box::pin(open(plan))).await;
+    let opened = stop.run_until_cancelled(Box::pin(loaded::open(plan))).await;
     let Some((mut pipeline, target)) = opened.transpose()? else { return Ok(None) };
     let mut running = Running::new(plan, id, target, wrk, &pipeline, stop).await;
     let failed = Box::pin(running.all(&mut pipeline, audience)).await.err();
-    Box::pin(running.tidy_up(audience)).await;
+    Box::pin(running.loaded.tidy_up(plan, id, audience)).await;
     let Running { mut report, tracer, .. } = running;
     let begun = !report.levels.is_empty();
     if begun || failed.is_none() {
@@ -63,43 +59,6 @@ pub async fn run(
         Some(error @ ExperimentError::Scenario(_)) if !begun => Err(error),
         failed => Ok(Some(Outcome { report, failed })),
     }
-}
-
-/// Has the pipeline made ready, and sees that it and what is loaded answer.
-async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentError> {
-    let users = plan.work.users();
-    for hook in users.and_then(|users| users.plan.pipeline.as_ref()).iter().flat_map(|pipeline| &pipeline.before) {
-        hooked(users, hook).await?;
-    }
-    let pipeline = Pipeline::open(&plan.site, &plan.queue).await?;
-    let loaded = match (users, &pipeline.target) {
-        (Some(users), target) => {
-            let target = target.as_ref().map(Target::origin);
-            Loaded::Users(Box::new(Scenario::open(users.plan.clone(), target.as_deref(), &plan.trust).await?))
-        }
-        (None, Some(target)) if !matches!(plan.generator, Generator::Other { .. }) => {
-            Loaded::Target(target.clone(), Endpoint::open(target, &plan.trust).await?)
-        }
-        _ => Loaded::Elsewhere,
-    };
-    Ok((pipeline, loaded))
-}
-
-/// Runs a command beside the load.
-async fn hooked(users: Option<&Users>, hook: &plan::Hook) -> Result<(), ExperimentError> {
-    let mask = |text: &str| users.map_or_else(|| text.to_owned(), |users| users.plan.secrets.mask(text));
-    let ran = scenario::run_hook(hook).await;
-    ran.map(|_| ()).map_err(|why| ExperimentError::Hook { command: mask(&hook.command), why: mask(&why) })
-}
-
-/// What is loaded.
-enum Loaded {
-    /// The same request goes there again and again.
-    Target(Target, Endpoint),
-    /// Users go through steps.
-    Users(Box<Scenario>),
-    /// Another program loads.
-    Elsewhere,
 }
 
 /// A plan under way.
@@ -278,79 +237,13 @@ impl<'a> Running<'a> {
                 let template = Template::single(target, run, request);
                 self.plan.shape.load(endpoint.clone(), template, setting.connections, setting.rate)
             }
-            (Loaded::Users(scenario), Work::Users(users)) => self.load_of_users(run, setting, scenario, users)?,
+            (Loaded::Users(scenario), Work::Users(users)) => {
+                loaded::of_users(self.plan, self.tracer.as_ref(), run, setting, scenario, users)?
+            }
             _ => return Ok(None),
         };
         let (limit, until) = (self.plan.requests.map(Limit::Requests), Some(self.stop.clone()));
         Ok(Some(LoadPlan { limit, until, ..load }))
-    }
-
-    fn load_of_users(
-        &self,
-        run: &RunId,
-        setting: &Setting,
-        scenario: &Scenario,
-        users: &Users,
-    ) -> Result<LoadPlan, ExperimentError> {
-        let shape = &self.plan.shape;
-        let max_users = users
-            .max_users
-            .unwrap_or_else(|| scenario.rows_at_most().unwrap_or(plan::Load::MAX_USERS).min(plan::Load::MAX_USERS));
-        let (pacing, first, most) = match (setting.rate, setting.who) {
-            (Some(rate), _) => {
-                // As many as begin a round in a second; more come where these are busy.
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                let first = (rate.ceil() as u32).clamp(1, MOST_AT_FIRST).min(max_users);
-                (Pacing::Open { rate, arrivals: shape.arrivals, max_users }, first, max_users)
-            }
-            (None, Who::Stages) => {
-                let most = users.stages.iter().map(|(to, _)| *to).max().unwrap_or(0);
-                (Pacing::Stages(users.stages.clone()), 0, most)
-            }
-            (None, _) => (Pacing::Closed, setting.connections, setting.connections),
-        };
-        let run_around: RunId = format!("{run}.around").parse()?;
-        let tracing = self.tracer.as_ref().map(|tracer| Tracing::new(tracer, &run_around));
-        let around = Around { run: run_around.to_string(), tracing, spawn: users.spawn, warmup: self.plan.warmup };
-        let mut program = scenario.program(most)?;
-        if self.tracer.is_none() {
-            // Nobody follows its messages.
-            program.steps.iter_mut().for_each(|step| step.traced = false);
-        }
-        Ok(LoadPlan {
-            program: Arc::new(program),
-            run: run.to_string(),
-            pacing,
-            users: first,
-            duration: shape.duration,
-            limit: None,
-            until: None,
-            keep_ids: false,
-            ramp: shape.ramp,
-            around: Some(around),
-            stop_within: Some(users.stop_within),
-            seed: shape.seed,
-            show: None,
-        })
-    }
-
-    /// What stands behind the load: tear-down, and the commands of the pipeline.
-    async fn tidy_up(&mut self, audience: &mut Audience<'_>) {
-        let (Loaded::Users(scenario), Some(users)) = (&mut self.loaded, self.plan.work.users()) else { return };
-        let mut failed = Vec::new();
-        let mut tell = |told: &Told<'_>| match told {
-            Told::Step { name, failure: Some(why), .. } | Told::Hook { command: name, result: Err(why) } => {
-                failed.push(format!("{name}: {why}"));
-            }
-            _ => {}
-        };
-        scenario.tear_down(&self.sweep.id, &mut tell).await;
-        for hook in users.plan.pipeline.iter().flat_map(|pipeline| &pipeline.after) {
-            failed.extend(hooked(Some(users), hook).await.err().map(|error| error.to_string()));
-        }
-        for failed in failed {
-            audience.tell(&Event::Warning(&format!("tear-down failed: {failed}"))).await;
-        }
     }
 
     /// Loads the pipeline and waits until it is empty again.

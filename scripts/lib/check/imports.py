@@ -19,13 +19,13 @@ ALLOWED = {
     "mqttclient": "stamp service",
     "load": "stamp",
     "plan": "stamp",
-    "trial": "stamp load plan",
+    "scenario": "stamp load plan",
     "analysis": "stamp",
     "reporter": "stamp analysis",
     "stack": "stamp",
-    "experiment": "stamp service load analysis stack",
+    "experiment": "stamp service load plan scenario analysis stack",
     "prometheus": "stamp service load analysis experiment",
-    "driver": "stamp service apiserver pushserver mqttclient load plan trial analysis reporter stack experiment prometheus",
+    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack experiment prometheus",
 }
 
 

@@ -91,7 +91,10 @@ fn shown(told: &Told<'_>) -> String {
 
 fn exchange(attempt: &Attempt, text: &mut String) {
     let Attempt { sent, answer } = attempt;
-    let _ = writeln!(text, "> {}", cut(&sent.line));
+    // Where nobody could be reached, there is no request.
+    if !sent.line.is_empty() {
+        let _ = writeln!(text, "> {}", cut(&sent.line));
+    }
     headers(&sent.headers, '>', text);
     if !sent.body.is_empty() {
         let _ = writeln!(text, ">\n> {}", cut(&sent.body));

@@ -1,0 +1,126 @@
+//! What an experiment loads: one request, or users and what stands around their load.
+
+use crate::error::ExperimentError;
+use crate::event::{Audience, Event};
+use crate::pipeline::Pipeline;
+use crate::plan::{Generator, Plan, Users};
+use crate::setting::{Setting, Who};
+use load::{Around, Endpoint, LoadPlan, Pacing, Target, Tracing};
+use scenario::{Scenario, Told};
+use stamp::{RunId, Tracer};
+use std::sync::Arc;
+
+/// Users who begin before the load of a rate, at the most.
+const MOST_AT_FIRST: u32 = 100;
+
+/// Has the pipeline made ready, and sees that it and what is loaded answer.
+pub(crate) async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentError> {
+    let users = plan.work.users();
+    for hook in users.and_then(|users| users.plan.pipeline.as_ref()).iter().flat_map(|pipeline| &pipeline.before) {
+        hooked(users, hook).await?;
+    }
+    let pipeline = Pipeline::open(&plan.site, &plan.queue).await?;
+    let loaded = match (users, &pipeline.target) {
+        (Some(users), target) => {
+            let target = target.as_ref().map(Target::origin);
+            Loaded::Users(Box::new(Scenario::open(users.plan.clone(), target.as_deref(), &plan.trust).await?))
+        }
+        (None, Some(target)) if !matches!(plan.generator, Generator::Other { .. }) => {
+            Loaded::Target(target.clone(), Endpoint::open(target, &plan.trust).await?)
+        }
+        _ => Loaded::Elsewhere,
+    };
+    Ok((pipeline, loaded))
+}
+
+/// Runs a command beside the load.
+async fn hooked(users: Option<&Users>, hook: &plan::Hook) -> Result<(), ExperimentError> {
+    let mask = |text: &str| users.map_or_else(|| text.to_owned(), |users| users.plan.secrets.mask(text));
+    let ran = scenario::run_hook(hook).await;
+    ran.map(|_| ()).map_err(|why| ExperimentError::Hook { command: mask(&hook.command), why: mask(&why) })
+}
+
+/// What is loaded.
+pub(crate) enum Loaded {
+    /// The same request goes there again and again.
+    Target(Target, Endpoint),
+    /// Users go through steps.
+    Users(Box<Scenario>),
+    /// Another program loads.
+    Elsewhere,
+}
+
+impl Loaded {
+    /// What stands behind the load: tear-down, and the commands of the pipeline.
+    pub(crate) async fn tidy_up(&mut self, plan: &Plan, id: &RunId, audience: &mut Audience<'_>) {
+        let (Loaded::Users(scenario), Some(users)) = (self, plan.work.users()) else { return };
+        let mut failed = Vec::new();
+        let mut tell = |told: &Told<'_>| match told {
+            Told::Step { name, failure: Some(why), .. } | Told::Hook { command: name, result: Err(why) } => {
+                failed.push(format!("{name}: {why}"));
+            }
+            _ => {}
+        };
+        scenario.tear_down(id, &mut tell).await;
+        for hook in users.plan.pipeline.iter().flat_map(|pipeline| &pipeline.after) {
+            failed.extend(hooked(Some(users), hook).await.err().map(|error| error.to_string()));
+        }
+        for failed in failed {
+            audience.tell(&Event::Warning(&format!("tear-down failed: {failed}"))).await;
+        }
+    }
+}
+
+/// The load of users at one level.
+///
+/// # Errors
+/// When there are fewer rows than users who each take one.
+pub(crate) fn of_users(
+    plan: &Plan,
+    tracer: Option<&Tracer>,
+    run: &RunId,
+    setting: &Setting,
+    scenario: &Scenario,
+    users: &Users,
+) -> Result<LoadPlan, ExperimentError> {
+    let shape = &plan.shape;
+    let max_users = users
+        .max_users
+        .unwrap_or_else(|| scenario.rows_at_most().unwrap_or(plan::Load::MAX_USERS).min(plan::Load::MAX_USERS));
+    let (pacing, first, most) = match (setting.rate, setting.who) {
+        (Some(rate), _) => {
+            // As many as begin a round in a second; more come where these are busy.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let first = (rate.ceil() as u32).clamp(1, MOST_AT_FIRST).min(max_users);
+            (Pacing::Open { rate, arrivals: shape.arrivals, max_users }, first, max_users)
+        }
+        (None, Who::Stages) => {
+            let most = users.stages.iter().map(|(to, _)| *to).max().unwrap_or(0);
+            (Pacing::Stages(users.stages.clone()), 0, most)
+        }
+        (None, _) => (Pacing::Closed, setting.connections, setting.connections),
+    };
+    let run_around: RunId = format!("{run}.around").parse()?;
+    let tracing = tracer.map(|tracer| Tracing::new(tracer, &run_around));
+    let around = Around { run: run_around.to_string(), tracing, spawn: users.spawn, warmup: plan.warmup };
+    let mut program = scenario.program(most)?;
+    if tracer.is_none() {
+        // Nobody follows its messages.
+        program.steps.iter_mut().for_each(|step| step.traced = false);
+    }
+    Ok(LoadPlan {
+        program: Arc::new(program),
+        run: run.to_string(),
+        pacing,
+        users: first,
+        duration: shape.duration,
+        limit: None,
+        until: None,
+        keep_ids: false,
+        ramp: shape.ramp,
+        around: Some(around),
+        stop_within: Some(users.stop_within),
+        seed: shape.seed,
+        show: None,
+    })
+}
