@@ -23,7 +23,7 @@ mod thresholds;
 pub use accounting::Accounting;
 pub use compare::{
     Certainty, Change, ChangeInterval, CompareError, Comparison, Difference, Figure, FigureChange, Measure, Method,
-    Point, Series, find_report, percent as percent_of_change,
+    Point, Series, StepFigures, find_report, percent as percent_of_change,
 };
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Spread, Usl, Weakest, Withheld};
 pub use measure::{arrival_begins, make_report, measure, untraced};

@@ -421,3 +421,18 @@ load: { users: 1, duration: 1m }
     thresholds: ["lost==0"]
     "#);
 }
+
+#[test]
+fn more_users_than_files_or_ports_are_told_before_the_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "stampede: 1
+target: TARGET
+users: { u: { tasks: { t: { steps: [ { GET: / } ] } } } }
+load: { users: 900000, duration: 1s }
+";
+    let (address, all) = asked(|_| ok("", ""));
+    let output = run(folder.path(), plan, address, &[]);
+    assert_eq!((output.status.code(), all.lock().unwrap().len()), (Some(1), 0));
+    let told = told(&output);
+    assert!(told.contains("raise `ulimit -n`") || told.contains("widen net.ipv4.ip_local_port_range"), "{told}");
+}

@@ -40,6 +40,30 @@ pub enum ExperimentError {
     /// The plan's users cannot do what it says.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// Each user has a connection to each host.
+    #[error(
+        "{users} users on {sites} {hosts} need {} connections, and this process may open {limit} files: raise `ulimit -n`, or give fewer users",
+        u64::from(*users) * (*sites as u64),
+        hosts = if *sites == 1 { "host" } else { "hosts" }
+    )]
+    Files {
+        /// How many at the most.
+        users: u32,
+        /// Hosts that they ask.
+        sites: usize,
+        /// Open files of this process at the most.
+        limit: u64,
+    },
+    /// Each connection to a host has a local port of its own.
+    #[error(
+        "{users} users need as many local ports for each host, and this machine has {ports}: widen net.ipv4.ip_local_port_range, or give fewer users"
+    )]
+    Ports {
+        /// How many at the most.
+        users: u32,
+        /// Local ports.
+        ports: u32,
+    },
     /// A command beside the load failed.
     #[error("command failed: {command}: {why}")]
     Hook {

@@ -10,6 +10,9 @@ use scenario::{Scenario, Told};
 use stamp::{RunId, Tracer};
 use std::sync::Arc;
 
+/// Files that this process has open beside the connections of users.
+const SPARE: u64 = 64;
+
 /// Users who begin before the load of a rate, at the most.
 const MOST_AT_FIRST: u32 = 100;
 
@@ -100,6 +103,8 @@ pub(crate) fn of_users(
         }
         (None, _) => (Pacing::Closed, setting.connections, setting.connections),
     };
+    // In an open loop there may be fewer.
+    check_limits(if matches!(pacing, Pacing::Open { .. }) { first } else { most }, scenario.sites())?;
     let run_around: RunId = format!("{run}.around").parse()?;
     let tracing = tracer.map(|tracer| Tracing::new(tracer, &run_around));
     let around = Around { run: run_around.to_string(), tracing, spawn: users.spawn, warmup: plan.warmup };
@@ -123,4 +128,20 @@ pub(crate) fn of_users(
         seed: shape.seed,
         show: None,
     })
+}
+
+/// Sees that so many users can each have a connection to each host.
+fn check_limits(users: u32, sites: usize) -> Result<(), ExperimentError> {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    if u64::from(users) * sites as u64 + SPARE > files {
+        return Err(ExperimentError::Files { users, sites, limit: files });
+    }
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let ends: Vec<u32> = range.split_whitespace().filter_map(|end| end.parse().ok()).collect();
+    match ends[..] {
+        [first, last] if users > (last + 1).saturating_sub(first) => {
+            Err(ExperimentError::Ports { users, ports: (last + 1).saturating_sub(first) })
+        }
+        _ => Ok(()),
+    }
 }

@@ -206,6 +206,12 @@ impl Scenario {
         Ok(program)
     }
 
+    /// How many hosts its users ask.
+    #[must_use]
+    pub fn sites(&self) -> usize {
+        self.sites.endpoints().len()
+    }
+
     /// The users there are rows for, where each takes one.
     #[must_use]
     pub fn rows_at_most(&self) -> Option<u32> {

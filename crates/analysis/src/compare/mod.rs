@@ -5,12 +5,14 @@ mod differences;
 mod figure;
 mod sentences;
 mod source;
+mod steps;
 
 pub use change::{Certainty, Change, ChangeInterval, FigureChange, Method};
 pub use differences::Difference;
 pub use figure::{Figure, Measure};
 pub use sentences::percent;
 pub use source::{CompareError, find_report};
+pub use steps::StepFigures;
 
 use crate::{Level, Report};
 use serde::Serialize;
@@ -53,6 +55,9 @@ pub struct Point {
     pub repetitions: usize,
     /// Its figures; one is absent where no repetition has it.
     pub figures: Vec<Figure>,
+    /// Its steps, where users made the load.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepFigures>,
     /// Accepted messages that never arrived, in all repetitions together.
     pub lost: i64,
     /// Whether the load generator, and not the pipeline, limited any repetition.
@@ -163,6 +168,7 @@ impl Point {
             position: levels.first().map_or(0.0, |(position, _)| *position),
             repetitions: levels.len(),
             figures: Figure::all(levels),
+            steps: StepFigures::all(levels),
             lost: levels.iter().fold(0, |lost, (_, level)| lost.saturating_add(level.books.lost)),
             generator_limited: levels.iter().any(|(_, level)| level.load.generator_limited.is_some()),
             unstable: levels.iter().any(|(_, level)| level.stability.unstable.is_some()),

@@ -120,6 +120,8 @@ pub(super) fn name(report: &Report, index: usize) -> String {
 pub(super) fn setting_name(report: &Report, index: usize) -> String {
     let load = &report.levels[index].load;
     match (load.rate, load.concurrency) {
+        (Some(rate), _) if report.has_users() => format!("{} rounds/s", number::grouped(rate, 0)),
+        (None, Some(users)) if report.has_users() => format!("{} users", number::grouped(f64::from(users), 0)),
         (Some(rate), _) => format!("{} requests/s", number::grouped(rate, 0)),
         (None, Some(1)) => "1 connection".to_owned(),
         (None, Some(connections)) => format!("{} connections", number::grouped(f64::from(connections), 0)),
@@ -129,7 +131,9 @@ pub(super) fn setting_name(report: &Report, index: usize) -> String {
 
 fn title(report: &Report) -> &'static str {
     if report.is_by_rate() {
-        axis::RATE_TITLE
+        if report.has_users() { "rate (rounds/s)" } else { axis::RATE_TITLE }
+    } else if report.has_users() {
+        "users"
     } else if report.levels.is_empty() || report.levels.iter().any(|level| level.load.concurrency.is_some()) {
         axis::CONCURRENCY_TITLE
     } else {

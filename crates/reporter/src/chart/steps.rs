@@ -29,10 +29,10 @@ impl Picture for Steps {
     fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
         let names = names(report);
         let row = Row::side_by_side(report);
-        let panel = |title: &str, of: fn(&Level, &StepLoad) -> Option<f64>| {
-            let highest = values(report, of).flatten().fold(0.0, f64::max);
-            (axis::linear(title, highest * HEADROOM, " ms"), of)
-        };
+        // One scale for both, so that the gap shows.
+        let all = values(report, response_ms).chain(values(report, arrival_ms));
+        let highest = all.flatten().fold(0.0, f64::max) * HEADROOM;
+        let panel = |title: &str, of: fn(&Level, &StepLoad) -> Option<f64>| (axis::linear(title, highest, " ms"), of);
         let both = [panel("response p99 (ms)", response_ms), panel("arrival p99 (ms)", arrival_ms)];
         let frames: Vec<Panel> = both
             .iter()
@@ -57,6 +57,9 @@ impl Picture for Steps {
                     .spot(index, plot, told(report, index))
                     .draw(area)?;
             }
+        }
+        if values(report, arrival_ms).flatten().next().is_none() {
+            plots[1].remark(area, "no step has enough sampled messages for a p99")?;
         }
         if names.is_empty() { plots[0].remark(area, "no step has been measured yet") } else { Ok(()) }
     }

@@ -91,6 +91,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
     }
     let notes: Vec<String> = notes(comparison).iter().map(|note| escaped(note)).collect();
     let _ = writeln!(text, "\n{}", notes.join("  \n"));
+    steps(comparison, &mut text);
     if comparison.differences.is_empty() {
         let _ = writeln!(text, "\nNo setting differs.");
         return text;
@@ -102,6 +103,34 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
         let _ = writeln!(text, "| {} | {} |", difference.setting, values.join(" | "));
     }
     text
+}
+
+/// A table of the steps, where users made a load; the series of a step stand one below the other.
+fn steps(comparison: &Comparison, text: &mut String) {
+    let mut rows = String::new();
+    for position in comparison.positions() {
+        let points = || comparison.series.iter().filter_map(|series| Some((series, series.at(position)?)));
+        let mut names: Vec<&str> = Vec::new();
+        for step in points().flat_map(|(_, point)| &point.steps) {
+            if !names.contains(&step.step.as_str()) {
+                names.push(&step.step);
+            }
+        }
+        for name in names {
+            let found = points()
+                .filter_map(|(series, point)| Some((series, point.steps.iter().find(|step| step.step == name)?)));
+            for (series, step) in found {
+                let times = [step.response_p50_us, step.response_p99_us, step.arrival_p50_us, step.arrival_p99_us];
+                let times = times.map(|us| decimal(us.map(|us| us / 1e3), 3)).join(" | ");
+                let (name, label) = (escaped(name), escaped(&series.label));
+                let _ = writeln!(rows, "| {position} | {name} | {label} | {times} | {} |", step.errors);
+            }
+        }
+    }
+    if !rows.is_empty() {
+        let header = "| level | step | series | response p50 ms | p99 ms | arrival p50 ms | p99 ms | failed |";
+        let _ = write!(text, "\n{header}\n|---:|:---|:---|---:|---:|---:|---:|---:|\n{rows}");
+    }
 }
 
 /// The same for the terminal, with the sentences at its end.
@@ -373,6 +402,20 @@ mod tests {
         20 inline 1 33333.3 33333.3 33333.3 33333.3 33333.3 33333.3 0.558 0.558 0.558 1.116 1.116 1.116 2.232 2.232 2.232 34.00 34.00 34.00 0 no no n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a
         20 a|channel 1 33333.3 33333.3 33333.3 33333.3 33333.3 33333.3 n/a n/a n/a n/a n/a n/a n/a n/a n/a 34.00 34.00 34.00 0 yes no 0.00 n/a n/a n/a 0.00 n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a n/a 0.00 n/a n/a n/a
         "#);
+    }
+
+    #[test]
+    fn the_steps_of_both_stand_together() {
+        let mut reports = labelled(&["a", "b"], &[4, 20]);
+        for (_, report) in &mut reports {
+            *report = analysis::fixture::with_steps(report.clone());
+        }
+        let text = markdown(&Comparison::new(&reports).unwrap());
+        let table = &text[text.find("| level | step").unwrap()..];
+        let rows: Vec<&str> =
+            table.lines().skip(2).take(8).map(|row| &row[..row.match_indices('|').nth(3).unwrap().0]).collect();
+        assert_eq!(rows[..4], ["| 4 | add | a ", "| 4 | add | b ", "| 4 | GET /orders | a ", "| 4 | GET /orders | b "]);
+        assert!(rows[4..].iter().all(|row| row.starts_with("| 20 |")), "{table}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) fn render(report: &Report) -> String {
         text.push('\n');
     }
     levels(&mut text, report);
+    steps(&mut text, report);
     thresholds(&mut text, report);
     accounting(&mut text, report);
     text
@@ -35,6 +36,27 @@ fn levels(text: &mut String, report: &Report) {
     text.push_str("|---:|---:|---:|---:|---:|---:|:---:|---:|:---|\n");
     for level in &report.levels {
         let _ = writeln!(text, "| {} |", row(level).join(" | "));
+    }
+}
+
+/// The steps of users, where these made the load.
+fn steps(text: &mut String, report: &Report) {
+    if !report.has_users() {
+        return;
+    }
+    text.push_str("\n| level | step | accepted | failed | response p50 ms | p99 ms | arrival p50 ms | p99 ms |\n");
+    text.push_str("|---:|:---|---:|---:|---:|---:|---:|---:|\n");
+    for level in &report.levels {
+        let position = level.load.position().map_or_else(String::new, |position| position.to_string());
+        for step in level.load.scenario.iter().flat_map(|scenario| &scenario.steps) {
+            let arrival = level.steps.iter().find(|arrival| arrival.number == step.number).map(|step| &step.arrival);
+            let response = [step.response.p50_us, step.response.p99_us].map(|us| us.map(|us| us as f64));
+            let arrival = [arrival.and_then(|one| one.p50_us), arrival.and_then(|one| one.p99_us)];
+            let times = response.into_iter().chain(arrival.map(|us| us.map(|us| us as f64)));
+            let times: Vec<String> = times.map(|us| decimal(us.map(|us| us / 1e3), 3)).collect();
+            let (name, failed) = (escaped(&step.name), step.errors.values().sum::<u64>());
+            let _ = writeln!(text, "| {position} | {name} | {} | {failed} | {} |", step.accepted, times.join(" | "));
+        }
     }
 }
 
@@ -113,6 +135,13 @@ mod tests {
     use super::*;
     use analysis::fixture::report_of;
     use analysis::{Findings, Load, ThresholdVerdict};
+
+    #[test]
+    fn steps_have_a_table() {
+        let text = render(&analysis::fixture::with_steps(report_of(&[8])));
+        let table = &text[text.find("| level | step").unwrap()..];
+        insta::assert_snapshot!(table.lines().take(4).collect::<Vec<_>>().join("\n"));
+    }
 
     #[test]
     fn the_summary() {
