@@ -1,6 +1,6 @@
 //! Brings users into a load and out of it, and says when measuring begins and ends.
 
-use crate::engine::{LIVE_PERIOD, LoadPlan, Pacing, Tracing};
+use crate::load_plan::{LIVE_PERIOD, LoadPlan, Pacing, Tracing};
 use crate::pace::Pace;
 use crate::schedule::Schedule;
 use crate::shared::{Lane, Shared};

@@ -5,6 +5,7 @@ use crate::status::StatusSet;
 use crate::stream::Endpoint;
 use crate::table::Table;
 use crate::template::{Part, Source, Template};
+use crate::value::Slot;
 use std::time::Duration;
 
 /// Who makes a load, and how.
@@ -22,15 +23,6 @@ pub struct Program {
     pub slots: Vec<Slot>,
     /// Whether ids are by step, and figures told for each step. Else they are by user, of whom there are [`stamp::MsgId::CONNECTIONS`] at most.
     pub by_step: bool,
-}
-
-/// A value that users keep.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    /// What it is called.
-    pub name: String,
-    /// It ends with its round; else with its user.
-    pub of_round: bool,
 }
 
 /// One request of a user.

@@ -3,13 +3,14 @@
 use crate::agenda::Agenda;
 use crate::answer::Seen;
 use crate::connection::ReadBuffer;
-use crate::engine::{Limit, LoadPlan, Tracing};
+use crate::latency::{histogram, record};
+use crate::load_plan::{Limit, LoadPlan, Tracing};
 use crate::pace::Pace;
 use crate::program::{Program, Step};
 use crate::show::Shown;
 use crate::steps::{Round, RoundTally, StepTally};
 use crate::table::Dealer;
-use crate::tally::{Tally, histogram, record};
+use crate::tally::Tally;
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
 use stamp::{MsgId, clock};

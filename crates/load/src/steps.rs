@@ -1,6 +1,6 @@
 //! What is measured of steps and of rounds, where users go through several.
 
-use crate::tally::{histogram, record};
+use crate::latency::{histogram, record};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,10 +1,9 @@
 //! Requests, prepared once: bytes, and between them what differs from request to request, each escaped as its place needs it.
 
-use crate::program::Slot;
 use crate::proof::{Claims, ProofKey};
 use crate::schedule::SplitMix;
 use crate::table::Table;
-use crate::value::Value;
+use crate::value::{Slot, Value};
 use stamp::{MsgId, clock};
 use std::io::Write;
 

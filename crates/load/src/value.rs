@@ -7,6 +7,15 @@ pub struct Value {
     kind: Kind,
 }
 
+/// A value that users keep.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// What it is called.
+    pub name: String,
+    /// It ends with its round; else with its user.
+    pub of_round: bool,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Kind {
     #[default]

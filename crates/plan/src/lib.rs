@@ -14,14 +14,16 @@ pub mod rows;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod schema;
+mod secrets;
 mod text;
 mod yaml;
 
 pub use input::Input;
 pub use model::{
     Amount, Arrivals, Body, Data, Expect, Function, Hook, Json, Keep, KeepFrom, Kept, Load, OnFailure, Part, Pipeline,
-    PipelinePlace, Plan, Retry, Rows, Scope, Secrets, Share, Span, Stage, Step, StepOrHook, Take, Task, Text,
-    Threshold, UserKind, Value,
+    PipelinePlace, Plan, Retry, Rows, Scope, Share, Span, Stage, Step, StepOrHook, Take, Task, Text, Threshold,
+    UserKind, Value,
 };
 pub use problem::{Place, Problem, Problems};
 pub use reader::params;
+pub use secrets::Secrets;

@@ -1,6 +1,6 @@
 //! What is wrong with a plan, and where.
 
-use crate::model::Secrets;
+use crate::secrets::Secrets;
 use std::fmt;
 
 /// A place in the file. Lines and columns count from 1, columns in characters.

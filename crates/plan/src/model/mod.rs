@@ -2,17 +2,16 @@
 
 mod data;
 mod load;
-mod secrets;
 mod text;
 mod users;
 
 pub use data::{Data, Rows, Take};
 pub use load::{Amount, Arrivals, Load, Stage};
-pub use secrets::Secrets;
 pub use text::{Body, Function, Json, Part, Text, Value};
 pub use users::{Expect, Hook, Keep, KeepFrom, OnFailure, Retry, Share, Span, Step, StepOrHook, Task, UserKind};
 
 use crate::problem::Place;
+use crate::secrets::Secrets;
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -12,9 +12,10 @@ mod threshold;
 mod users;
 
 use crate::input::Input;
-use crate::model::{Data, Plan, Secrets};
+use crate::model::{Data, Plan};
 use crate::names::Names;
 use crate::problem::{Place, Problem, Problems, like};
+use crate::secrets::Secrets;
 use crate::yaml::{self, Node};
 use std::collections::BTreeMap;
 
