@@ -175,7 +175,7 @@ impl Tally {
         let (what, remedy) = if self.steps.is_empty() {
             ("requests were due and never sent", "--max-connections")
         } else {
-            ("rounds were due and never begun", "max_users")
+            ("rounds were due and never begun", "max_users, or give the generator a machine that is less busy")
         };
         if self.missed > 0 {
             return Some(format!("{} {what}: raise {remedy}", self.missed));
