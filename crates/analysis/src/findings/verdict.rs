@@ -16,6 +16,7 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences.extend(course::some_not_accepted(report));
     sentences.extend(withheld(findings));
     sentences.extend(loops(report));
+    sentences.extend(stages(report));
     sentences.extend(findings.weakest.as_ref().map(|weakest| gives_way(report, weakest)));
     sentences.extend(tail(report, findings));
     sentences.extend(unstable(report));
@@ -52,6 +53,14 @@ fn loops(report: &Report) -> Option<String> {
     })
 }
 
+/// Percentiles over a load that changes mix what belongs to different loads.
+fn stages(report: &Report) -> Option<String> {
+    let is_staged = |level: &Level| level.load.scenario.as_ref().is_some_and(|scenario| scenario.staged);
+    report.levels.iter().any(is_staged).then(|| {
+        "The number of users changed while it was measured: read its latencies over time, as its percentiles are of no one load, and it has no capacity.".to_owned()
+    })
+}
+
 /// What an API alone did: nothing is known of messages.
 fn answered(report: &Report) -> String {
     let best = report.levels.iter().filter(|level| level.load.http.is_some());
@@ -79,6 +88,11 @@ fn rate(per_sec: f64) -> String {
 fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
     if report.is_untraced() {
         return answered(report);
+    }
+    let is_staged = |level: &Level| level.load.scenario.as_ref().is_some_and(|scenario| scenario.staged);
+    if report.levels.iter().all(is_staged) {
+        let arrived: u64 = report.levels.iter().map(|level| level.books.arrived).sum();
+        return format!("{} messages arrived of a load that changed in stages.", thousands(arrived as f64));
     }
     let limit = ms(report.p99_limit_us as f64);
     // A load of another program stands on no axis: it was carried, or not.

@@ -48,7 +48,8 @@ pub(super) fn marks(level: &Level) -> Vec<Tag> {
     let unstable = level.stability.unstable.is_some().then(|| Tag::bad("unstable"));
     let limited = level.load.generator_limited.is_some().then(|| Tag::doubt("generator-limited"));
     let interrupted = level.load.interruption().map(|told| Tag::doubt(&told));
-    unstable.into_iter().chain(limited).chain(interrupted).collect()
+    let staged = level.load.scenario.as_ref().is_some_and(|scenario| scenario.staged).then(|| Tag::doubt("stages"));
+    unstable.into_iter().chain(limited).chain(interrupted).chain(staged).collect()
 }
 
 /// The hop that ends at the stage with this index.
