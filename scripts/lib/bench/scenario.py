@@ -3,9 +3,10 @@ with three steps that keep values, and the same three steps with Locust's FastHt
 
   scripts/bench scenario [--rounds 5] [--seconds 5]
 
-Prints ratios, the median over the rounds: requests/s of each plan over those of driver load, rounds a CPU second over Locust's (of both, the
-CPU time of the load alone, without start and report); and of the 10,000 users the send delay, and the memory of the driver for each. Needs
-nginx; Locust is installed into a folder that goes with it, and left out where that fails.
+Prints ratios, the median over the rounds: requests/s of each plan over those of driver load, rounds a CPU second over Locust's (of both,
+the CPU time of the load alone, without start and report); and of the 10,000 users the send delay, and the memory of the driver for each, as
+it is at the end of the load: making the report takes more than many users do. Needs nginx; Locust is installed into a folder that goes with
+it, and left out where that fails.
 """
 
 import json
@@ -40,7 +41,7 @@ THREE = [
     '{ name: look, GET: "/orders/${order}" }',
 ]
 LOCUST = """
-import os, random, time
+import json, os, random, time
 from locust import FastHttpUser, task, constant, events
 begin = 0.0
 @events.test_start.add_listener
@@ -48,9 +49,11 @@ def start(**_):
     global begin
     begin = time.process_time()
 @events.test_stop.add_listener
-def stop(**_):
-    with open(os.environ["CPU_FILE"], "w") as file:
-        file.write(str(time.process_time() - begin))
+def stop(environment, **_):
+    # Not from its CSV file, which it writes once a second: that may lack the end.
+    rounds, failures = environment.stats.get("look", "GET").num_requests, environment.stats.total.num_failures
+    with open(os.environ["TOLD"], "w") as file:
+        json.dump({"rounds": rounds, "failures": failures, "cpu_s": time.process_time() - begin}, file)
 class User(FastHttpUser):
     wait_time = constant(0)
     @task
@@ -61,6 +64,18 @@ class User(FastHttpUser):
 """
 
 
+def quiet(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """Runs a command; what it says is shown where it fails."""
+    ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if ended.returncode:
+        sys.exit(f"bench scenario: {command[0]} failed with {ended.returncode}:\n{ended.stdout}")
+
+
+def of_driver(load: dict, figure: str) -> int:
+    """What the driver's process used while it loaded: memory as it was at the end."""
+    return next(usage for usage in load["usage"] if usage["component"] == "driver")[figure]
+
+
 class Bench:
     def __init__(self, program: str, url: str, folder: Path, seconds: int, locust_at: dict[str, str] | None) -> None:
         self.program, self.url, self.folder, self.seconds, self.locust_at = program, url, folder, seconds, locust_at
@@ -69,35 +84,35 @@ class Bench:
         command = [self.program, "load", self.url + "/x", "-c", "20", "-d", f"{self.seconds}s", "--json"]
         return json.loads(run(command)[0])["requests_per_sec"]
 
-    def plan(self, steps: list[str], load: str, user: str = "") -> tuple[dict, float, int]:
-        """The level, CPU seconds and peak memory of the driver."""
+    def plan(self, steps: list[str], load: str, user: str = "") -> dict:
+        """The load of the level."""
         lines = "\n".join(f"          - {step}" for step in steps)
         text = f"stampede: 1\ntarget: {self.url}\nusers:\n  u:\n{user}    tasks:\n      t:\n        steps:\n{lines}\nload: {load}\n"
         (self.folder / "plan.yaml").write_text(text)
-        _, _, cpu, memory = run([self.program, "run", str(self.folder / "plan.yaml"), "--json", "--out", str(self.folder / "out")])
-        level = json.loads((self.folder / "out/latest/report.json").read_text())["levels"][0]
-        if level["load"]["http"]["errors"]:
-            sys.exit(f"bench scenario: requests failed: {level['load']['http']['errors']}")
-        return level, cpu, memory
+        quiet([self.program, "run", str(self.folder / "plan.yaml"), "--out", str(self.folder / "out")])
+        told = json.loads((self.folder / "out/latest/report.json").read_text())["levels"][0]["load"]
+        if told["http"]["errors"]:
+            sys.exit(f"bench scenario: requests failed: {told['http']['errors']}")
+        return told
 
     def rate(self, steps: list[str]) -> float:
-        http = self.plan(steps, f"{{ users: 20, duration: {self.seconds}s }}")[0]["load"]["http"]
+        http = self.plan(steps, f"{{ users: 20, duration: {self.seconds}s }}")["http"]
         return http["accepted"] * 1e6 / http["duration_us"]
 
     def rounds_per_cpu(self) -> float:
-        level, _, _ = self.plan(THREE, f"{{ users: 20, duration: {self.seconds}s }}")
-        used = next(usage for usage in level["load"]["usage"] if usage["component"] == "driver")
-        return level["load"]["scenario"]["all_rounds"]["ended"] * 1e6 / used["cpu_us"]
+        load = self.plan(THREE, f"{{ users: 20, duration: {self.seconds}s }}")
+        return load["scenario"]["all_rounds"]["ended"] * 1e6 / of_driver(load, "cpu_us")
 
     def locust(self) -> float:
         (self.folder / "locustfile.py").write_text(LOCUST)
         command = [sys.executable, "-m", "locust", "-f", str(self.folder / "locustfile.py"), "--headless", "-u", "20", "-r", "20", "-t", f"{self.seconds}s"]
-        command += ["-H", self.url, "--csv", str(self.folder / "locust"), "--only-summary", "--loglevel", "ERROR"]
-        cpu_file = self.folder / "locust_cpu"
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=self.locust_at | {"CPU_FILE": str(cpu_file)})
-        rows = (self.folder / "locust_stats.csv").read_text().splitlines()
-        looks = next(row for row in rows if row.startswith("GET,look"))
-        return int(looks.split(",")[2]) / float(cpu_file.read_text())
+        command += ["-H", self.url, "--only-summary", "--loglevel", "ERROR"]
+        told_at = self.folder / "locust.json"
+        quiet(command, (self.locust_at or {}) | {"TOLD": str(told_at)})
+        told = json.loads(told_at.read_text())
+        if told["failures"]:
+            sys.exit(f"bench scenario: {told['failures']} requests of Locust failed")
+        return told["rounds"] / told["cpu_s"]
 
 
 def main() -> None:
@@ -149,9 +164,9 @@ def compare(bench: Bench, rounds: int) -> None:
 
 def many(bench: Bench) -> None:
     users = 10_000
-    few = bench.plan(THREE[:1], "{ users: 100, duration: 5s }", "    pace: 3s\n")[2]
-    level, _, memory = bench.plan(THREE[:1], f"{{ users: {users}, spawn: 2000/s, duration: 15s }}", "    pace: 3s\n")
-    delay, http = level["load"]["scenario"]["send_delay"], level["load"]["http"]
+    few = of_driver(bench.plan(THREE[:1], "{ users: 100, duration: 5s }", "    pace: 3s\n"), "memory_bytes")
+    load = bench.plan(THREE[:1], f"{{ users: {users}, spawn: 2000/s, duration: 15s }}", "    pace: 3s\n")
+    delay, http, memory = load["scenario"]["send_delay"], load["http"], of_driver(load, "memory_bytes")
     print(f"{users} users, a request in 3 s each: {http['accepted'] * 1e6 / http['duration_us']:.0f} requests/s")
     print(f"  send delay p50 {delay['p50_us']} µs, p99 {delay['p99_us']} µs, max {delay['max_us']} µs; response p99 {http['p99_us']} µs")
-    print(f"  peak memory {memory / 2**20:.1f} MiB: {memory / users / 1024:.2f} KiB a user, {(memory - few) / (users - 100) / 1024:.2f} KiB for each beyond 100")
+    print(f"  memory {memory / 2**20:.1f} MiB: {memory / users / 1024:.2f} KiB a user, {(memory - few) / (users - 100) / 1024:.2f} KiB for each beyond 100")
