@@ -1,15 +1,15 @@
-"""The test API of examples/orders.yaml, as a stranger would write it: one process on the port that it is given, which prints a line once it listens.
+"""The test API of examples/orders.yaml, as a stranger would write it: one process, which prints its port once it listens there.
 
 Every request but those under /api/v1/test needs a proof of possession (RFC 9449) with one of the newest nonces, verified by PyJWT. An account
 has one device at a time; an order is made, changed, and deleted, in this order and by whom it belongs to. GET /stats tells what has happened.
 """
 
+import asyncio
 import base64
 import collections
 import hashlib
 import json
 import secrets
-import sys
 import time
 
 import jwt
@@ -131,16 +131,15 @@ class Api:
         return self.answer(request, 204)
 
 
-async def announce(app: web.Application) -> None:
-    print("ready", flush=True)
-
-
-def main() -> None:
+async def serve() -> None:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", Api().handle)
-    app.on_startup.append(announce)
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve())

@@ -11,7 +11,6 @@ given back, and the report counts what the API counted.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,12 +24,6 @@ from pathlib import Path
 from shared import ROOT, arguments, driver, packages
 
 MODULES = {"aiohttp": "aiohttp", "jwt": "PyJWT", "cryptography": "cryptography"}
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def run_plan(program: str, plan: Path, out: Path, *options: str, interrupt_after: float | None = None) -> tuple[int, dict]:
@@ -51,13 +44,12 @@ def orders(program: str, folder: Path, users: int, seconds: int, interrupt: bool
     environment = packages(folder / "packages", MODULES)
     if environment is None:
         sys.exit(f"check orders: its packages cannot be installed: pip install {' '.join(MODULES.values())}")
-    port = free_port()
-    server = [sys.executable, str(ROOT / "scripts/lib/orders_api.py"), str(port)]
+    server = [sys.executable, str(ROOT / "scripts/lib/orders_api.py")]
     api = subprocess.Popen(server, stdout=subprocess.PIPE, env=environment, text=True)
     try:
-        if not api.stdout.readline():
+        port = api.stdout.readline().strip()
+        if not port:
             sys.exit("check orders: the API did not start")
-        time.sleep(0.5)
         rows = "".join(f"u{number},token-{number},device-{number}\n" for number in range(users))
         (folder / "accounts.csv").write_text("uid,token,device\n" + rows)
         # It loads an API alone: nothing is known of arrivals.
