@@ -1,15 +1,15 @@
-"""The test API of examples/orders.yaml, as a stranger would write it: one process on the port that it is given, which prints a line once it listens.
+"""The test API of examples/orders.yaml, as a stranger would write it: one process, which prints its port once it listens there.
 
 Every request but those under /api/v1/test needs a proof of possession (RFC 9449) with one of the newest nonces, verified by PyJWT. An account
 has one device at a time; an order is made, changed, and deleted, in this order and by whom it belongs to. GET /stats tells what has happened.
 """
 
+import asyncio
 import base64
 import collections
 import hashlib
 import json
 import secrets
-import sys
 import time
 
 import jwt
@@ -25,7 +25,8 @@ class Api:
         self.jtis: set[str] = set()
         self.devices: dict[str, str] = {}
         self.orders: dict[str, tuple[str, str]] = {}
-        self.count: collections.Counter[str] = collections.Counter()
+        self.answers: collections.Counter[str] = collections.Counter()
+        self.made = self.deleted = 0
         self.requests: collections.Counter[str] = collections.Counter()
 
     def nonce(self) -> str:
@@ -35,7 +36,7 @@ class Api:
         return self.nonces[-1]
 
     def answer(self, request: web.Request, status: int, body: object = None, why: str = "") -> web.Response:
-        self.count[f"{status} {why}".strip()] += 1
+        self.answers[f"{status} {why}".strip()] += 1
         headers = {"DPoP-Nonce": self.nonce()}
         if status == 401 and why == "use_dpop_nonce":
             headers["WWW-Authenticate"] = 'DPoP error="use_dpop_nonce"'
@@ -71,13 +72,20 @@ class Api:
             return 401, "use_dpop_nonce"
         return None
 
+    def stats(self) -> dict[str, object]:
+        orders = {"made": self.made, "deleted": self.deleted, "left": len(self.orders)}
+        faults = {"double_log_ins": "409 logged in twice", "out_of_order": "409 order of things", "replayed": "401 replayed"}
+        told = {name: self.answers[why] for name, why in faults.items()}
+        return {"answers": self.answers, "requests": self.requests, "orders": orders, "logged_in": len(self.devices), **told}
+
     async def handle(self, request: web.Request) -> web.Response:
         method, path = request.method, request.path
         parts = path.strip("/").split("/")
         if path == "/stats":
-            logged_in, left = len(self.devices), len(self.orders)
-            return web.json_response({"answers": self.count, "requests": self.requests, "logged_in": logged_in, "orders_left": left})
+            return web.json_response(self.stats())
         body = await request.read()
+        if parts[2:3] == ["test"]:
+            self.requests[f"{method} {path[1:]}"] += 1
         if path == "/api/v1/test/key":
             return self.answer(request, 200, {"key": "k-1"}) if request.headers.get("X-Admin") == "hush" else self.answer(request, 403, why="admin")
         if path == "/api/v1/test/account":
@@ -106,7 +114,7 @@ class Api:
                 return self.answer(request, 400, why="order")
             made = secrets.token_hex(8)
             self.orders[made] = (token, "new")
-            self.count["orders made"] += 1
+            self.made += 1
             return self.answer(request, 201, {"order": {"id": made}})
         owner, state = self.orders.get(parts[-1], ("", ""))
         if owner != token:
@@ -116,21 +124,22 @@ class Api:
                 return self.answer(request, 409, why="order of things")
             self.orders[parts[-1]] = (token, "changed")
             return self.answer(request, 200, {})
+        if state != "changed":
+            return self.answer(request, 409, why="order of things")
         del self.orders[parts[-1]]
-        self.count["orders deleted"] += 1
+        self.deleted += 1
         return self.answer(request, 204)
 
 
-async def announce(app: web.Application) -> None:
-    print("ready", flush=True)
-
-
-def main() -> None:
+async def serve() -> None:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", Api().handle)
-    app.on_startup.append(announce)
-    web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, access_log=None)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(serve())

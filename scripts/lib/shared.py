@@ -26,6 +26,16 @@ def build(*what: str, profile: str = "dist") -> Path:
     return Path(json.loads(metadata.stdout)["target_directory"]) / profile
 
 
+def packages(folder: Path, modules: dict[str, str]) -> dict[str, str] | None:
+    """An environment in which Python finds these modules, each with the name of its package. Where one is missing, all are installed into the
+    folder; None where that fails."""
+    if not subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}"], stderr=subprocess.DEVNULL).returncode:
+        return dict(os.environ)
+    install = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder), *modules.values()]
+    failed = subprocess.run(install, stdout=sys.stderr).returncode
+    return None if failed else os.environ | {"PYTHONPATH": str(folder)}
+
+
 def driver(profile: str = "dist") -> str:
     """The driver that STAMPEDE_DRIVER names, or else a new one."""
     return os.environ.get("STAMPEDE_DRIVER") or str(build("-p", "driver", profile=profile) / "driver")

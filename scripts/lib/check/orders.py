@@ -1,7 +1,7 @@
 """Do the users of examples/orders.yaml behave? Runs the plan against an API in a process of its own, which demands proofs of possession with
 fresh nonces (verified by PyJWT), the order of POST, PATCH and DELETE, and one device for each account; then examples/vote.yaml, whose tasks are
-drawn 1:2. Fails unless the API has refused nothing but old nonces, every order was deleted, every account was given back, and the report
-counts what the API counted.
+drawn 1:2. Fails unless the API has refused nothing but each user's first request without a nonce, every order was deleted, every account was
+given back, and the report counts what the API counted.
 
   scripts/check orders [--users 500] [--seconds 60] [--interrupt]
 
@@ -11,7 +11,6 @@ counts what the API counted.
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,23 +21,9 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from shared import ROOT, arguments, driver
+from shared import ROOT, arguments, driver, packages
 
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def packages(folder: Path) -> dict[str, str]:
-    """An environment in which the API's packages are found."""
-    have = subprocess.run([sys.executable, "-c", "import aiohttp, jwt, cryptography"], stderr=subprocess.DEVNULL)
-    if have.returncode == 0:
-        return dict(os.environ)
-    wanted = ["aiohttp", "PyJWT", "cryptography"]
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), *wanted], check=True)
-    return os.environ | {"PYTHONPATH": str(folder)}
+MODULES = {"aiohttp": "aiohttp", "jwt": "PyJWT", "cryptography": "cryptography"}
 
 
 def run_plan(program: str, plan: Path, out: Path, *options: str, interrupt_after: float | None = None) -> tuple[int, dict]:
@@ -49,17 +34,22 @@ def run_plan(program: str, plan: Path, out: Path, *options: str, interrupt_after
         time.sleep(interrupt_after)
         process.send_signal(signal.SIGINT)
     code = process.wait()
-    return code, json.loads((out / "latest" / "report.json").read_text())["levels"][0]
+    report = out / "latest" / "report.json"
+    if not report.exists():
+        sys.exit(f"check orders: {plan.name} ended with exit code {code}, and without a report")
+    return code, json.loads(report.read_text())["levels"][0]
 
 
 def orders(program: str, folder: Path, users: int, seconds: int, interrupt: bool) -> list[str]:
-    port = free_port()
-    server = [sys.executable, str(ROOT / "scripts/lib/orders_api.py"), str(port)]
-    api = subprocess.Popen(server, stdout=subprocess.PIPE, env=packages(folder / "packages"), text=True)
+    environment = packages(folder / "packages", MODULES)
+    if environment is None:
+        sys.exit(f"check orders: its packages cannot be installed: pip install {' '.join(MODULES.values())}")
+    server = [sys.executable, str(ROOT / "scripts/lib/orders_api.py")]
+    api = subprocess.Popen(server, stdout=subprocess.PIPE, env=environment, text=True)
     try:
-        if not api.stdout.readline():
+        port = api.stdout.readline().strip()
+        if not port:
             sys.exit("check orders: the API did not start")
-        time.sleep(0.5)
         rows = "".join(f"u{number},token-{number},device-{number}\n" for number in range(users))
         (folder / "accounts.csv").write_text("uid,token,device\n" + rows)
         # It loads an API alone: nothing is known of arrivals.
@@ -74,14 +64,14 @@ def orders(program: str, folder: Path, users: int, seconds: int, interrupt: bool
         api.terminate()
         api.wait()
     answers, scenario = stats["answers"], level["load"]["scenario"]
-    print(f"orders: exit code {code}, answers {answers}, logged in {stats['logged_in']}, orders left {stats['orders_left']}")
+    print(f"orders: exit code {code}, answers {answers}, orders {stats['orders']}, logged in {stats['logged_in']}")
     faults = []
     if code != (130 if interrupt else 0):
         faults.append(f"exit code {code}")
     refused = [why for why in answers if why[:1] in "45" and why != "401 use_dpop_nonce"]
     faults += [f"refused: {why} × {answers[why]}" for why in refused]
-    if stats["logged_in"] or stats["orders_left"] or answers.get("orders made", 0) != answers.get("orders deleted", 0):
-        faults.append(f"left behind: {stats}")
+    if stats["logged_in"] or stats["orders"]["left"] or stats["orders"]["made"] != stats["orders"]["deleted"]:
+        faults.append(f"left behind: {stats['orders']}, {stats['logged_in']} logged in")
     told: Counter[str] = Counter()
     retries = 0
     for step in scenario["steps"] + scenario["around"]["steps"]:
@@ -92,10 +82,17 @@ def orders(program: str, folder: Path, users: int, seconds: int, interrupt: bool
     for step, request in names.items():
         if told[step] != counted.get(request, 0):
             faults.append(f"{step}: {told[step]} in the report, {counted.get(request, 0)} at the API")
-    if retries != answers.get("401 use_dpop_nonce", 0):
-        faults.append(f"{retries} retries in the report, {answers.get('401 use_dpop_nonce', 0)} old nonces at the API")
-    if told["log in"] != min(users, told["log in"]) or not interrupt and told["log in"] != users:
+    old = answers.get("401 use_dpop_nonce", 0)
+    if retries != old:
+        faults.append(f"{retries} retries in the report, {old} proofs without a fresh nonce at the API")
+    # None is known before a user's first answer; from then on each answer brings the newest one.
+    if old != told["log in"]:
+        faults.append(f"{old} proofs without a fresh nonce of {told['log in']} users")
+    if told["log in"] > users or not interrupt and told["log in"] != users:
         faults.append(f"{told['log in']} of {users} users logged in")
+    for request in ("POST api/v1/test/key", "DELETE api/v1/test/account"):
+        if counted.get(request, 0) != 1:
+            faults.append(f"{request}: {counted.get(request, 0)} times, expected once")
     rounds = {rounds["task"]: rounds["ended"] for rounds in scenario["rounds"]}
     print(f"orders: {told.total()} requests, rounds {rounds}, {retries} retries, failures {scenario['failures']}")
     return faults
@@ -126,13 +123,18 @@ def votes(program: str, folder: Path, seconds: int) -> list[str]:
     text = text.replace("http://127.0.0.1:8080", address).replace("http://127.0.0.1:8081", address)
     (folder / "vote.yaml").write_text(text)
     code, level = run_plan(program, folder / "vote.yaml", folder / "vote", "--users", "100", "--spawn", "100", "-d", f"{seconds}s")
-    rounds = {rounds["task"]: rounds["ended"] for rounds in level["load"]["scenario"]["rounds"]}
-    all_rounds = sum(rounds.values())
-    share = rounds["vote"] / all_rounds
+    scenario = level["load"]["scenario"]
+    told: Counter[str] = Counter()
+    for step in scenario["steps"] + scenario["around"]["steps"]:
+        told[step["name"].split()[0]] += step["accepted"]
+    requests = Votes.count.total()
+    share = Votes.count["POST"] / max(requests, 1)
     # 99 % of binomial draws lie within 2.576 standard deviations.
-    within = 2.576 * (2 / 9 / all_rounds) ** 0.5
-    print(f"vote: exit code {code}, {rounds}, share of votes {share:.4f}, expected 0.6667 ± {within:.4f}, the server had {dict(Votes.count)}")
-    faults = [] if abs(share - 2 / 3) <= within else [f"votes are {share:.4f} of all rounds"]
+    within = 2.576 * (2 / 9 / max(requests, 1)) ** 0.5
+    print(f"vote: exit code {code}, the server had {dict(Votes.count)}, share of votes {share:.4f}, expected 0.6667 ± {within:.4f}")
+    faults = [] if abs(share - 2 / 3) <= within else [f"votes are {share:.4f} of all requests"]
+    if told != Votes.count:
+        faults.append(f"votes: {dict(told)} in the report, {dict(Votes.count)} at the server")
     return faults + ([] if code == 0 else [f"vote: exit code {code}"])
 
 
