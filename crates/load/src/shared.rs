@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     lane: RefCell<Rc<Lane>>,
     /// What is measured beside that: users' starts and stops.
     pub(crate) around: Rc<Lane>,
+    /// Whether anything is: else all belongs to the load.
+    has_around: bool,
     pub(crate) dealers: Vec<Dealer>,
     /// The next sequence number of each step.
     sequences: Vec<Cell<u32>>,
@@ -130,6 +132,7 @@ impl Shared {
             seen: RefCell::default(),
             lane: RefCell::new(lane),
             around,
+            has_around: plan.around.is_some(),
             dealers: program.tables.iter().map(Dealer::new).collect(),
             sequences: vec![Cell::new(0); program.steps.len()],
             seed: plan.seed,
@@ -149,6 +152,11 @@ impl Shared {
     /// What is measured now.
     pub(crate) fn lane(&self) -> Rc<Lane> {
         self.lane.borrow().clone()
+    }
+
+    /// Where a step is measured that is due at this moment: one that the end of the load has cut short of its pause belongs beside it.
+    pub(crate) fn lane_of(&self, due: Instant) -> Rc<Lane> {
+        if self.has_around && due >= self.pace.end() { self.around.clone() } else { self.lane() }
     }
 
     /// Measures in this one from now on; gives the one before.

@@ -185,7 +185,7 @@ impl User {
                     shared.another_request();
                 }
                 first = false;
-                let well = self.step(&lane, index, at).await;
+                let well = self.step(&shared.lane_of(at), index, at).await;
                 round.waiting += self.free.saturating_duration_since(at);
                 at = self.free;
                 if !well {
