@@ -8,8 +8,10 @@ use analysis::Report;
 use clap::Args;
 use experiment::{Audience, Listener, Patience, Plan};
 use reporter::{Output, ThresholdArgs};
+use service::shutdown_on_signal;
 use stamp::RunId;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +55,25 @@ pub(super) struct MeasuringArgs {
 impl MeasuringArgs {
     pub(super) fn patience(&self) -> Patience {
         Patience { still: self.drain_timeout, whole: self.drain_limit }
+    }
+
+    /// Runs a plan to its end, or until a signal; `stopping` says what is still done then.
+    ///
+    /// # Errors
+    /// As those of [`run`](Self::run).
+    pub(super) async fn until_signal(&self, plan: &Plan, stopping: &'static str) -> anyhow::Result<ExitCode> {
+        let stop = shutdown_on_signal()?;
+        let told = stop.clone();
+        let telling = tokio::spawn(async move {
+            told.cancelled().await;
+            output::note(&format!("stopping: {stopping}; a second Ctrl-C ends at once"));
+        });
+        let report = self.run(plan, &experiment::new_id(), &mut (), &stop).await;
+        telling.abort();
+        Ok(match report? {
+            Some(report) if !stop.is_cancelled() => super::reported(&report),
+            _ => ExitCode::from(super::INTERRUPTED),
+        })
     }
 
     /// Runs a plan under this id, shows it, and keeps its report; `guide` hears of everything first. Nothing where `stop` came before anything began.

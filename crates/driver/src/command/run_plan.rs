@@ -12,7 +12,6 @@ use experiment::{Plan, Setting, Shape, Site, Users, Who, Work};
 use load::{Arrivals, RequestOptions, Target, Trust};
 use plan::{Amount, PipelinePlace, Stage};
 use scenario::Chosen;
-use service::shutdown_on_signal;
 use stamp::{ClockMode, Path, RedisArgs, RedisUrl, SampleEvery, UsageError};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -382,16 +381,5 @@ pub(super) async fn perform(with: &With<'_>) -> anyhow::Result<ExitCode> {
             "the plan names neither a pipeline nor a log store: the API is loaded alone, and nothing is traced",
         );
     }
-    let stop = shutdown_on_signal()?;
-    let told = stop.clone();
-    let telling = tokio::spawn(async move {
-        told.cancelled().await;
-        output::note("stopping: rounds under way end, and users stop; a second Ctrl-C ends at once");
-    });
-    let report = with.measuring.run(&plan, &experiment::new_id(), &mut (), &stop).await;
-    telling.abort();
-    Ok(match report? {
-        Some(report) if !stop.is_cancelled() => super::reported(&report),
-        _ => ExitCode::from(super::INTERRUPTED),
-    })
+    with.measuring.until_signal(&plan, "rounds under way end, and users stop").await
 }

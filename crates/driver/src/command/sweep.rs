@@ -8,7 +8,6 @@ use super::sampling::Every;
 use crate::output;
 use clap::{ArgMatches, Args};
 use reporter::is_given;
-use service::shutdown_on_signal;
 use stamp::{MsgId, Path, UsageError};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -152,16 +151,5 @@ pub(crate) async fn run(args: SweepArgs, matches: &ArgMatches) -> anyhow::Result
         return Ok(ExitCode::SUCCESS);
     }
     let plan = args.plan()?;
-    let stop = shutdown_on_signal()?;
-    let told = stop.clone();
-    let telling = tokio::spawn(async move {
-        told.cancelled().await;
-        output::note("stopping: waiting for what was accepted to arrive; a second Ctrl-C ends at once");
-    });
-    let report = args.measuring.run(&plan, &experiment::new_id(), &mut (), &stop).await;
-    telling.abort();
-    Ok(match report? {
-        Some(report) if !stop.is_cancelled() => super::reported(&report),
-        _ => ExitCode::from(super::INTERRUPTED),
-    })
+    args.measuring.until_signal(&plan, "waiting for what was accepted to arrive").await
 }
