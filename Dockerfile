@@ -34,7 +34,9 @@ COPY crates/analysis/Cargo.toml crates/analysis/
 COPY crates/reporter/Cargo.toml crates/reporter/
 COPY crates/stack/Cargo.toml crates/stack/
 COPY crates/experiment/Cargo.toml crates/experiment/
+COPY crates/live/Cargo.toml crates/live/
 COPY crates/prometheus/Cargo.toml crates/prometheus/
+COPY crates/page/Cargo.toml crates/page/
 COPY crates/driver/Cargo.toml crates/driver/
 RUN set -eu; \
     for crate in crates/*; do mkdir "$crate/src"; touch "$crate/src/lib.rs"; echo 'fn main() {}' >"$crate/src/main.rs"; done; \

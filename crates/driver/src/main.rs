@@ -19,6 +19,7 @@ use command::services::ServicesArgs;
 use command::stack::StackArgs;
 use command::sweep::SweepArgs;
 use command::try_plan::TryArgs;
+use command::ui::UiArgs;
 use command::watch::WatchArgs;
 use std::process::ExitCode;
 
@@ -39,6 +40,8 @@ enum Command {
     Sweep(SweepArgs),
     /// Run a plan file: users and their steps, as it says, with a report
     Run(RunArgs),
+    /// Open the live page: start plans there, watch and change them, and compare past reports
+    Ui(UiArgs),
     /// Load one HTTP API and report its latency; no tracing needed
     Load(LoadArgs),
     /// Report arrival latency for a load that another program makes: Locust, k6, wrk
@@ -100,6 +103,7 @@ async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode>
     match command {
         Command::Sweep(args) => Box::pin(command::sweep::run(args, matches)).await,
         Command::Run(args) => Box::pin(command::run_plan::run(args)).await,
+        Command::Ui(args) => Box::pin(command::ui::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Watch(args) => Box::pin(command::watch::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "it is a test")]
 
-use experiment::{Audience, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who, Work};
+use experiment::{
+    Audience, Change, Control, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who, Work,
+};
 use load::{Arrivals, RequestOptions, Trust};
 use stack::StackOptions;
 use stamp::{ClockMode, Path, SampleEvery};
@@ -30,6 +32,7 @@ impl Listener for Record {
             }
             Event::Verdict(report) => format!("verdict on {} thresholds", report.thresholds.len()),
             Event::Ended => "ended".to_owned(),
+            Event::Paused => "paused".to_owned(),
         };
         if self.0.last() != Some(&heard) {
             self.0.push(heard);
@@ -71,7 +74,8 @@ fn plan(levels: &[u32]) -> Plan {
             seed: 1,
         },
         requests: None,
-        levels: Setting::all(&levels, Who::Connections, 1, 1),
+        levels: Setting::all(&levels, Who::Connections, 1, 1, None),
+        open_ended: false,
         warmup: Duration::from_millis(300),
         every,
         path: Path::default(),
@@ -89,7 +93,14 @@ fn plan(levels: &[u32]) -> Plan {
 async fn two_at_a_time_in_one_process() {
     let run = async |id: &str, levels: &[u32]| {
         let (plan, stop, mut record) = (plan(levels), CancellationToken::new(), Record::default());
-        let outcome = experiment::run(&plan, &id.parse().unwrap(), &mut Audience::new(vec![&mut record]), &stop).await;
+        let outcome = experiment::run(
+            &plan,
+            &id.parse().unwrap(),
+            &mut Audience::new(vec![&mut record]),
+            &Control::default(),
+            &stop,
+        )
+        .await;
         let outcome = outcome.unwrap().unwrap();
         assert!(outcome.failed.is_none(), "{:?}", outcome.failed);
         (outcome.report, record.0)
@@ -147,7 +158,10 @@ async fn one_that_is_stopped_keeps_what_it_has() {
     let mut impatient = Impatient(stop.clone(), 0);
     let mut record = Record::default();
     let audience = &mut Audience::new(vec![&mut impatient, &mut record]);
-    let outcome = experiment::run(&plan, &"stopped".parse().unwrap(), audience, &stop).await.unwrap().unwrap();
+    let outcome = experiment::run(&plan, &"stopped".parse().unwrap(), audience, &Control::default(), &stop)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(outcome.report.levels.len(), 1, "{:?}", record.0);
     assert!(outcome.report.levels[0].load.interrupted_us.is_some());
     assert_eq!(record.0.last().map(String::as_str), Some("ended"));
@@ -194,7 +208,10 @@ async fn connections_to_redis_that_are_ended_cost_no_level() {
     plan.patience.still = Duration::from_secs(1);
     let audience = &mut Audience::new(vec![&mut killer, &mut record]);
     let outcome =
-        experiment::run(&plan, &"killed".parse().unwrap(), audience, &CancellationToken::new()).await.unwrap().unwrap();
+        experiment::run(&plan, &"killed".parse().unwrap(), audience, &Control::default(), &CancellationToken::new())
+            .await
+            .unwrap()
+            .unwrap();
     assert!(outcome.failed.is_none(), "{:?} after {:?}", outcome.failed, record.0);
     assert_eq!(outcome.report.levels.len(), 3, "{:?}", record.0);
     assert!(killer.ticks >= 3);
@@ -230,8 +247,80 @@ async fn a_log_store_that_evicts_stamps_is_told() {
     let mut cramped = Cramped(&["maxmemory-policy volatile-lru", "maxmemory 1"], None);
     let audience = &mut Audience::new(vec![&mut cramped, &mut record]);
     let outcome =
-        experiment::run(&plan, &"evicting".parse().unwrap(), audience, &CancellationToken::new()).await.unwrap();
+        experiment::run(&plan, &"evicting".parse().unwrap(), audience, &Control::default(), &CancellationToken::new())
+            .await
+            .unwrap();
     assert!(outcome.is_some());
     let told = record.0.iter().find(|line| line.contains("keys during this level"));
     assert!(told.is_some_and(|told| told.contains("set maxmemory-policy noeviction")), "{:?}", record.0);
+}
+
+/// Changes the load in the middle of its first level, and pauses the second.
+struct Hands {
+    control: Control,
+    ticks: u32,
+    level: usize,
+}
+
+impl Listener for Hands {
+    fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
+        match event {
+            Event::LevelBegun { number, .. } => (self.level, self.ticks) = (*number, 0),
+            Event::Tick(_) => {
+                self.ticks += 1;
+                match (self.level, self.ticks) {
+                    (1, 3) => self.control.change(Change { users: Some(3), ..Change::default() }),
+                    (2, 3) => self.control.pause(),
+                    _ => {}
+                }
+            }
+            Event::Paused => self.control.go_on(),
+            _ => {}
+        }
+        Box::pin(async {})
+    }
+}
+
+#[tokio::test]
+async fn a_change_begins_another_level_and_no_figure_spans_two() {
+    let mut plan = plan(&[1]);
+    (plan.shape.duration, plan.warmup) = (Duration::from_secs(30), Duration::ZERO);
+    let (control, mut record) = (Control::default(), Record::default());
+    let mut hands = Hands { control: control.clone(), ticks: 0, level: 0 };
+    let stop = CancellationToken::new();
+    let stopping = async {
+        let mut third = Third { stop: stop.clone(), begun: false };
+        let audience = &mut Audience::new(vec![&mut hands, &mut record, &mut third]);
+        experiment::run(&plan, &"changed".parse().unwrap(), audience, &control, &stop).await.unwrap().unwrap()
+    };
+    let report = stopping.await.report;
+    let of_levels: Vec<_> = record.0.iter().filter(|line| line.starts_with("level ") || *line == "paused").collect();
+    let expected = ["level 1 of 1 changed.c01", "level 2 of 2 changed.c03", "paused", "level 3 of 3 changed.c03.2"];
+    assert_eq!(of_levels, expected);
+    let connections: Vec<_> = report.levels.iter().map(|level| (level.load.concurrency, level.load.repeat)).collect();
+    assert_eq!(connections, [(Some(1), 1), (Some(3), 1), (Some(3), 2)]);
+    for level in &report.levels {
+        let http = level.load.http.as_ref().unwrap();
+        assert!(http.accepted > 0 && http.duration_us < 20_000_000, "{http:?}");
+        assert_eq!((level.books.lost, level.books.in_flight, level.books.arrived), (0, 0, http.accepted));
+        // Only the one that was stopped was interrupted.
+        assert_eq!(level.load.interrupted_us.is_some(), level.load.repeat == 2, "{:?}", level.load.run);
+    }
+}
+
+/// Stops the third level.
+struct Third {
+    stop: CancellationToken,
+    begun: bool,
+}
+
+impl Listener for Third {
+    fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
+        match event {
+            Event::LevelBegun { number: 3, .. } => self.begun = true,
+            Event::Tick(_) if self.begun => self.stop.cancel(),
+            _ => {}
+        }
+        Box::pin(async {})
+    }
 }

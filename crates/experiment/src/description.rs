@@ -59,14 +59,15 @@ fn of_load(plan: &Plan) -> Vec<(&'static str, String)> {
     let mut settings = match &plan.work {
         Work::Requests(request) => vec![("payload_bytes", request.payload_bytes.to_string())],
         Work::Users(users) => {
-            let spawn = users.spawn.map_or_else(|| "all at once".to_owned(), |spawn| format!("{spawn}/s"));
+            let spawn = plan.levels.first().and_then(|setting| setting.spawn);
+            let spawn = spawn.map_or_else(|| "all at once".to_owned(), |spawn| format!("{spawn}/s"));
             let mut settings = vec![("spawn", spawn), ("stop_timeout", time(users.stop_within))];
             settings.extend(users.plan.name.iter().map(|name| ("plan", name.clone())));
             settings
         }
     };
     settings.extend([
-        ("duration", time(shape.duration)),
+        ("duration", if plan.open_ended { "until ended".to_owned() } else { time(shape.duration) }),
         ("warmup", time(plan.warmup)),
         ("timeout", time(shape.timeout)),
         ("generator", generator),

@@ -22,6 +22,8 @@ pub enum Event<'a> {
     },
     /// Something that makes figures doubtful, and what to do.
     Warning(&'a str),
+    /// The next level waits until somebody lets it begin.
+    Paused,
     /// The warm-up before a level begins. It counts nowhere.
     WarmUp(&'a Setting),
     /// The load of a level begins.

@@ -4,8 +4,9 @@ use analysis::Http;
 use load::{Tally, WrkResult};
 use std::time::Duration;
 
-/// A load of this program.
-pub(crate) fn of_tally(tally: &Tally) -> Http {
+/// What a load of this program measured.
+#[must_use]
+pub fn of_tally(tally: &Tally) -> Http {
     // An empty histogram tells zeros.
     let measured = |us: u64| (!tally.response.is_empty()).then_some(us);
     Http {

@@ -4,6 +4,7 @@
 //! What happens is told as one stream of [`Event`]s. Whoever shows or sends it is a [`Listener`], and unknown here.
 
 pub mod chaos;
+mod control;
 mod description;
 mod drain;
 mod error;
@@ -20,9 +21,12 @@ mod run;
 mod services;
 mod setting;
 
+pub use control::{Change, Control, Levels, Next};
 pub use description::new_id;
 pub use error::ExperimentError;
 pub use event::{Audience, Event, Listener, Telling};
+pub use http::of_tally as http_of;
+pub use monitor::{Seen, Watch};
 pub use pipeline::Pipeline;
 pub use plan::{Generator, Patience, Plan, Shape, Site, Users, Work};
 pub use run::{Outcome, run};

@@ -107,7 +107,7 @@ pub(crate) fn of_users(
     check_limits(if matches!(pacing, Pacing::Open { .. }) { first } else { most }, scenario.sites())?;
     let run_around: RunId = format!("{run}.around").parse()?;
     let tracing = tracer.map(|tracer| Tracing::new(tracer, &run_around));
-    let around = Around { run: run_around.to_string(), tracing, spawn: users.spawn, warmup: plan.warmup };
+    let around = Around { run: run_around.to_string(), tracing, spawn: setting.spawn, warmup: plan.warmup };
     let mut program = scenario.program(most)?;
     if tracer.is_none() {
         // Nobody follows its messages.

@@ -28,6 +28,8 @@ pub struct Plan {
     pub requests: Option<u64>,
     /// The levels in the order in which they run.
     pub levels: Vec<Setting>,
+    /// Levels last until somebody ends them: to end one early is no interruption.
+    pub open_ended: bool,
     /// The load before each level, which counts nowhere.
     pub warmup: Duration,
     /// 1 message in so many is stamped.
@@ -84,8 +86,6 @@ pub enum Work {
 pub struct Users {
     /// Who they are, and what stands around the load.
     pub plan: plan::Plan,
-    /// How many begin a second; absent: all at once.
-    pub spawn: Option<f64>,
     /// One level, in which their number changes to each of these over the time beside it.
     pub stages: Vec<(u32, Duration)>,
     /// Users at the most, where rounds are due by a rate; absent: [`plan::Load::MAX_USERS`], or as many as there are rows for.

@@ -1,5 +1,6 @@
 //! Runs a plan: one load after another, each warmed up, drained and measured.
 
+use crate::control::{Control, Levels, Next};
 use crate::drain::{Drained, End, drain};
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
@@ -26,7 +27,8 @@ pub struct Outcome {
     pub failed: Option<ExperimentError>,
 }
 
-/// Runs a plan under this id, and tells the audience what happens. `stop` ends the load under way, which is drained and kept; no other begins.
+/// Runs a plan under this id, and tells the audience what happens. `control` changes what runs next; `stop` ends the load under way, which is drained
+/// and kept, and no other begins.
 ///
 /// # Errors
 /// When nothing could begin: the plan cannot work, or the pipeline does not answer. Absent where `stop` came before.
@@ -34,6 +36,7 @@ pub async fn run(
     plan: &Plan,
     id: &RunId,
     audience: &mut Audience<'_>,
+    control: &Control,
     stop: &CancellationToken,
 ) -> Result<Option<Outcome>, ExperimentError> {
     check_hops(&plan.thresholds, plan.path.stages())?;
@@ -41,7 +44,7 @@ pub async fn run(
     let opened = stop.run_until_cancelled(Box::pin(loaded::open(plan))).await;
     let Some((mut pipeline, target)) = opened.transpose()? else { return Ok(None) };
     let mut running = Running::new(plan, id, target, wrk, &pipeline, stop).await;
-    let failed = Box::pin(running.all(&mut pipeline, audience)).await.err();
+    let failed = Box::pin(running.all(&mut pipeline, audience, control)).await.err();
     Box::pin(running.loaded.tidy_up(plan, id, audience)).await;
     let Running { mut report, tracer, .. } = running;
     let begun = !report.levels.is_empty();
@@ -119,7 +122,12 @@ impl<'a> Running<'a> {
         Self { plan, loaded, wrk, report: Report::new(&sweep), sweep, quality, tracer, stop }
     }
 
-    async fn all(&mut self, pipeline: &mut Pipeline, audience: &mut Audience<'_>) -> Result<(), ExperimentError> {
+    async fn all(
+        &mut self,
+        pipeline: &mut Pipeline,
+        audience: &mut Audience<'_>,
+        control: &Control,
+    ) -> Result<(), ExperimentError> {
         let plan = self.plan;
         if let Some(store) = pipeline.store.as_ref().filter(|_| !plan.skip_service_check) {
             let checked = check_services(&store.log, &plan.path, plan.every);
@@ -144,8 +152,13 @@ impl<'a> Running<'a> {
         {
             audience.tell(&Event::Warning(&warning)).await;
         }
-        for (index, setting) in plan.levels.iter().enumerate() {
-            self.level(index + 1, setting, pipeline, audience).await?;
+        let mut levels = Levels::new(&plan.levels, control);
+        loop {
+            if levels.is_paused() {
+                audience.tell(&Event::Paused).await;
+            }
+            let Some(next) = levels.next(self.stop).await else { break };
+            self.level(&next, pipeline, audience).await?;
             if let Some(eviction) = &mut eviction
                 && let Some(warning) = eviction.happened().await
             {
@@ -161,11 +174,11 @@ impl<'a> Running<'a> {
     /// Warms up, loads, drains, measures, and adds the level to the report.
     async fn level(
         &mut self,
-        number: usize,
-        setting: &Setting,
+        next: &Next,
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<(), ExperimentError> {
+        let Next { setting, number, of, end } = next;
         let run: RunId = if let Generator::Other { .. } = self.plan.generator {
             // The run is the experiment's own, and begins when somebody loads it.
             if !intake::begins(pipeline, &self.sweep.id, &self.plan.path, self.stop).await? {
@@ -175,20 +188,19 @@ impl<'a> Running<'a> {
         } else {
             format!("{}.{}", self.sweep.id, setting.name()).parse()?
         };
-        let plan = self.load_plan(&run, setting)?;
+        let plan = self.load_plan(&run, setting, end)?;
         // Users begin once: their warm-up is a part of their load.
         if !self.plan.warmup.is_zero() && self.plan.work.request().is_some() {
             audience.tell(&Event::WarmUp(setting)).await;
-            let stop = self.stop;
             // It counts nowhere: where it is ended, there is nothing to be kept.
-            let warm = stop.run_until_cancelled(self.warm_up(&run, setting, pipeline, audience)).await;
+            let warm = end.run_until_cancelled(self.warm_up(&run, next, pipeline, audience)).await;
             let Some(warm) = warm else { return Ok(()) };
             warm?;
         }
-        audience.tell(&Event::LevelBegun { run: &run, number, of: self.plan.levels.len(), setting }).await;
+        audience.tell(&Event::LevelBegun { run: &run, number: *number, of: *of, setting }).await;
         let load = self.load(&run, setting, plan, pipeline, audience).await?;
         audience.tell(&Event::Drained).await;
-        if load.interrupted_us.is_some() && load.http.as_ref().is_some_and(|http| http.requests == 0) {
+        if end.is_cancelled() && load.http.as_ref().is_some_and(|http| http.requests == 0) {
             return Ok(());
         }
         let level = match &pipeline.store {
@@ -218,20 +230,25 @@ impl<'a> Running<'a> {
     async fn warm_up(
         &mut self,
         run: &RunId,
-        setting: &Setting,
+        next: &Next,
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<(), ExperimentError> {
         let run: RunId = format!("{run}.warmup").parse()?;
         let duration = self.plan.warmup;
         let warm = |plan: LoadPlan| LoadPlan { duration, ramp: plan.ramp.min(duration), limit: None, ..plan };
-        let plan = self.load_plan(&run, setting)?.map(warm);
-        self.load(&run, setting, plan, pipeline, audience).await?;
+        let plan = self.load_plan(&run, &next.setting, &next.end)?.map(warm);
+        self.load(&run, &next.setting, plan, pipeline, audience).await?;
         Ok(())
     }
 
     /// Nothing where another program makes the load.
-    fn load_plan(&self, run: &RunId, setting: &Setting) -> Result<Option<LoadPlan>, ExperimentError> {
+    fn load_plan(
+        &self,
+        run: &RunId,
+        setting: &Setting,
+        end: &CancellationToken,
+    ) -> Result<Option<LoadPlan>, ExperimentError> {
         let load = match (&self.loaded, &self.plan.work) {
             (Loaded::Target(target, endpoint), Work::Requests(request)) => {
                 let template = Template::single(target, run, request);
@@ -242,7 +259,7 @@ impl<'a> Running<'a> {
             }
             _ => return Ok(None),
         };
-        let (limit, until) = (self.plan.requests.map(Limit::Requests), Some(self.stop.clone()));
+        let (limit, until) = (self.plan.requests.map(Limit::Requests), Some(end.clone()));
         Ok(Some(LoadPlan { limit, until, ..load }))
     }
 
@@ -330,7 +347,7 @@ impl<'a> Running<'a> {
         if let Some(http) = &made.http {
             let lasted = Duration::from_micros(http.duration_us);
             let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
-            let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent;
+            let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent && !self.plan.open_ended;
             made.interrupted_us = interrupted.then_some(http.duration_us);
         }
         Ok(made)

@@ -24,6 +24,8 @@ pub struct Setting {
     pub who: Who,
     /// Requests a second, in an open loop.
     pub rate: Option<f64>,
+    /// Users that begin a second; absent: all at once.
+    pub spawn: Option<f64>,
     /// Which repetition it is, counted from 1.
     pub repeat: u32,
     /// Whether there is more than one repetition.
@@ -34,10 +36,16 @@ impl Setting {
     /// Each of these levels, connections and rate, `repeat` times. Repetitions are shuffled: in a fixed order, what changes slowly about the machine
     /// would look like an effect of the load.
     #[must_use]
-    pub fn all(levels: &[(u32, Option<f64>)], who: Who, repeat: u32, seed: u64) -> Vec<Self> {
+    pub fn all(levels: &[(u32, Option<f64>)], who: Who, repeat: u32, seed: u64, spawn: Option<f64>) -> Vec<Self> {
         let repeated = repeat > 1;
-        let setting =
-            |repeat, &(connections, rate): &(u32, Option<f64>)| Self { connections, who, rate, repeat, repeated };
+        let setting = |repeat, &(connections, rate): &(u32, Option<f64>)| Self {
+            connections,
+            who,
+            rate,
+            spawn,
+            repeat,
+            repeated,
+        };
         let mut all: Vec<Self> =
             (1..=repeat).flat_map(|repeat| levels.iter().map(move |one| setting(repeat, one))).collect();
         if repeated {

@@ -242,11 +242,10 @@ pub(crate) async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
     let mut errors_before = 0;
     let wants_total = live.borrow().total.is_some();
     loop {
-        for _ in 0..LIVE_PERIODS_PER_SECOND {
+        for number in 1..=LIVE_PERIODS_PER_SECOND {
             period.tick().await;
             let mut recent = shared.recent.borrow_mut();
-            let total =
-                wants_total.then(|| Arc::new(Totals::of(&shared.lane().tally.borrow(), shared.in_flight.get())));
+            let total = (wants_total && number == LIVE_PERIODS_PER_SECOND).then(|| Arc::new(totals(&shared)));
             let _ = live.send(Live { total, ..Live::of(&recent, LIVE_PERIOD) });
             // The histogram has the same bounds, so that this cannot fail.
             let _ = shared.second.borrow_mut().add(&*recent);
@@ -260,6 +259,18 @@ pub(crate) async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
         tally.series.push(second);
         shared.second.borrow_mut().reset();
         errors_before = errors;
+    }
+}
+
+/// The load so far.
+fn totals(shared: &Shared) -> Totals {
+    Totals {
+        in_flight: shared.in_flight.get(),
+        users: shared.here.get(),
+        is_around: shared.is_around(),
+        waiting: shared.pace.missed(),
+        cpu: thread_cpu(),
+        ..Totals::of(&shared.lane().tally.borrow())
     }
 }
 

@@ -44,7 +44,7 @@ pub async fn generate(plan: LoadPlan, tracing: Option<Tracing>, live: watch::Sen
     Ok(tally)
 }
 
-/// Runs the load, and tells its last moments every [`LIVE_PERIOD`](crate::LIVE_PERIOD); with `totals` also the whole load so far, and once more at its end.
+/// Runs the load, and tells its last moments every [`LIVE_PERIOD`](crate::LIVE_PERIOD); with `totals` once a second also the whole load so far, and once more at its end.
 ///
 /// # Errors
 /// As those of [`generate`].
@@ -67,7 +67,7 @@ pub async fn watched(
         }
     };
     if totals {
-        tell(&Live { total: Some(Arc::new(Totals::of(&tally, 0))), ..Live::default() }).await;
+        tell(&Live { total: Some(Arc::new(Totals::of(&tally))), ..Live::default() }).await;
     }
     Ok(tally)
 }

@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 /// Whoever waits looks this often whether the load has been ended meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What a timer may be late on a busy machine.
+const JUST: Duration = Duration::from_millis(5);
+
 /// Longer than any load.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
@@ -62,10 +65,12 @@ impl Pace {
         self.end.get()
     }
 
-    /// Ends the load now.
+    /// Ends the load now. What has only just become due had no time to be begun: it is not missed.
     pub(crate) fn stop(&self) {
-        self.end.set(self.end().min(clock::now()));
+        let now = clock::now();
+        self.end.set(self.end().min(now));
         if let Some(open) = &self.open {
+            open.due.borrow_mut().retain(|due| *due + JUST <= now);
             open.wake.notify_waiters();
         }
     }

@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) second: RefCell<Histogram<u64>>,
     /// Users who have begun, or failed to.
     pub(crate) there: Cell<u32>,
+    /// Those of them who have not gone.
+    pub(crate) here: Cell<u32>,
     pub(crate) arrived: Notify,
     /// Users who are to stop.
     pub(crate) leaving: Cell<u32>,
@@ -141,6 +143,7 @@ impl Shared {
             recent: RefCell::new(histogram()),
             second: RefCell::new(histogram()),
             there: Cell::new(0),
+            here: Cell::new(0),
             arrived: Notify::new(),
             leaving: Cell::new(0),
             show: plan.show.clone(),
@@ -169,7 +172,18 @@ impl Shared {
     /// A user has begun, or failed to.
     pub(crate) fn arrive(&self) {
         self.there.set(self.there.get() + 1);
+        self.here.set(self.here.get() + 1);
         self.arrived.notify_one();
+    }
+
+    /// A user has gone.
+    pub(crate) fn leave(&self) {
+        self.here.set(self.here.get().saturating_sub(1));
+    }
+
+    /// Whether what is measured now is beside the load.
+    pub(crate) fn is_around(&self) -> bool {
+        self.has_around && Rc::ptr_eq(&self.lane.borrow(), &self.around)
     }
 
     /// Whether a user who is between two rounds is to stop.

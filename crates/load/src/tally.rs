@@ -75,17 +75,31 @@ pub struct Live {
     pub p50_us: u64,
     /// 99th percentile of the response time, µs.
     pub p99_us: u64,
-    /// All of it so far. It is told where the channel's first value has it: putting it together takes the generator time.
+    /// All of it so far, once a second. It is told where the channel's first value has it: putting it together takes the generator time.
     pub total: Option<Arc<Totals>>,
 }
 
 /// A load from its start on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
+    /// Requests sent.
+    pub requests: u64,
     /// Requests that were not accepted, by kind.
     pub errors: BTreeMap<String, u64>,
+    /// The beginning of the first answer of each kind of failure.
+    pub first_answers: BTreeMap<String, String>,
     /// Requests sent and not answered.
     pub in_flight: u64,
+    /// Users who are there.
+    pub users: u32,
+    /// Whether what is measured has not begun: users still come, or warm up.
+    pub is_around: bool,
+    /// Requests, or rounds, that are due and have not been begun.
+    pub waiting: u64,
+    /// CPU time of the generator's thread.
+    pub cpu: Option<Duration>,
+    /// From the intended send to the actual one, µs, and how many took so long; ascending.
+    pub send_delay: Vec<(u64, u64)>,
     /// Response times of accepted requests, µs, and how many took so long; ascending.
     pub response: Vec<(u64, u64)>,
     /// The same of each step by its number, where users go through several.
@@ -97,6 +111,8 @@ pub struct Totals {
 pub struct StepTotals {
     /// What figures call it.
     pub name: String,
+    /// Requests sent.
+    pub requests: u64,
     /// Requests that were not accepted.
     pub errors: u64,
     /// Response times of accepted requests, µs, and how many took so long; ascending.
@@ -216,14 +232,26 @@ impl Live {
 impl Totals {
     /// The sum so far.
     #[must_use]
-    pub fn of(tally: &Tally, in_flight: u64) -> Self {
+    pub fn of(tally: &Tally) -> Self {
         let step = |step: &StepTally| StepTotals {
             name: step.name.clone(),
+            requests: step.requests,
             errors: step.errors.values().sum(),
             response: step.response.as_deref().map(recorded).unwrap_or_default(),
         };
         let steps = tally.steps.iter().map(step).collect();
-        Self { errors: tally.errors.clone(), in_flight, response: recorded(&tally.response), steps }
+        Self {
+            requests: tally.requests,
+            errors: tally.errors.clone(),
+            first_answers: tally.first_answers.clone(),
+            users: tally.connections,
+            waiting: tally.missed,
+            cpu: tally.cpu,
+            send_delay: recorded(&tally.send_delay),
+            response: recorded(&tally.response),
+            steps,
+            ..Self::default()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The board: what is known of the level under way, and how Prometheus reads it.
 
 use super::distribution::{Distribution, Latencies};
-use super::join::Join;
+use super::latencies::RunLatencies;
 use load::Totals;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -24,7 +24,7 @@ struct Level {
     setting: String,
     under_way: bool,
     load: Arc<Totals>,
-    join: Join,
+    latencies: RunLatencies,
 }
 
 /// A histogram by its name, its further labels, and what it holds.
@@ -40,8 +40,8 @@ const HOP: &str = "stampede_hop_latency";
 impl Board {
     /// A level begins; `by_step` where it is of users who go through steps.
     pub(super) fn begin(&self, run: &RunId, number: usize, setting: String, path: &Path, by_step: bool) {
-        let (run, load, join) = (run.to_string(), Arc::default(), Join::new(path, by_step));
-        *self.lock() = Some(Level { run, number, setting, under_way: true, load, join });
+        let (run, load, latencies) = (run.to_string(), Arc::default(), RunLatencies::new(path, by_step));
+        *self.lock() = Some(Level { run, number, setting, under_way: true, load, latencies });
     }
 
     pub(super) fn tell(&self, load: Arc<Totals>) {
@@ -54,7 +54,7 @@ impl Board {
     pub(super) fn take(&self, stage: usize, stamps: &[Stamp]) {
         if let Some(level) = &mut *self.lock() {
             for stamp in stamps {
-                level.join.take(stage, *stamp);
+                level.latencies.take(stage, *stamp);
             }
         }
     }
@@ -82,16 +82,16 @@ impl Level {
         let named = |name, latencies: &Latencies| (name, vec![run()], latencies.distribution());
         let mut all = vec![
             (RESPONSE, vec![run()], Distribution::new(self.load.response.clone())),
-            named(ARRIVAL, &self.join.arrival),
+            named(ARRIVAL, &self.latencies.arrival),
         ];
         for (number, step) in self.load.steps.iter().enumerate() {
             let labels = || vec![run(), ("step", step.name.clone())];
             all.push((STEP_RESPONSE, labels(), Distribution::new(step.response.clone())));
-            let arrival = u16::try_from(number).ok().and_then(|number| self.join.by_step.as_ref()?.get(&number));
+            let arrival = u16::try_from(number).ok().and_then(|number| self.latencies.by_step.as_ref()?.get(&number));
             all.extend(arrival.map(|arrival| (STEP_ARRIVAL, labels(), arrival.distribution())));
         }
-        all.extend(self.join.user.as_ref().map(|user| named(USER, user)));
-        all.extend(self.join.named_hops().map(|(from, to, hop)| {
+        all.extend(self.latencies.user.as_ref().map(|user| named(USER, user)));
+        all.extend(self.latencies.named_hops().map(|(from, to, hop)| {
             (HOP, vec![run(), ("from", from.to_string()), ("to", to.to_string())], hop.distribution())
         }));
         all
@@ -112,7 +112,7 @@ impl Level {
             to.counters("stampede_step_errors", "Requests of a step that were not accepted", failed)?;
         }
         let negative = "Differences below zero between two stamps, which count as zero in the histograms";
-        to.counters("stampede_negative_latencies", negative, [([run], self.join.negative)].into_iter())?;
+        to.counters("stampede_negative_latencies", negative, [([run], self.latencies.negative)].into_iter())?;
         let histograms = self.histograms();
         for (name, help) in [
             (RESPONSE, "From the intended send of a request to its answer, of accepted requests"),
@@ -195,7 +195,7 @@ mod tests {
         let path: Path = "send,apiserver,mqttclient".parse().unwrap();
         board.begin(&"s.c05".parse().unwrap(), 3, "5 connections".to_owned(), &path, false);
         let errors = BTreeMap::from([("status 503".to_owned(), 2)]);
-        board.tell(Arc::new(Totals { errors, in_flight: 4, response: vec![(100, 5), (400, 1)], steps: Vec::new() }));
+        board.tell(Arc::new(Totals { errors, in_flight: 4, response: vec![(100, 5), (400, 1)], ..Totals::default() }));
         for (stage, time_us) in [100, 150, 350].into_iter().enumerate() {
             board.take(stage, &[Stamp { id: 1, time_us, lag_us: None, err_us: None, step: 0 }]);
         }
@@ -246,7 +246,12 @@ mod tests {
         let board = Board::default();
         let path: Path = "apiserver,mqttclient".parse().unwrap();
         board.begin(&"s.u5".parse().unwrap(), 1, "5 users".to_owned(), &path, true);
-        let step = |name: &str, errors| load::StepTotals { name: name.to_owned(), errors, response: vec![(100, 2)] };
+        let step = |name: &str, errors| load::StepTotals {
+            name: name.to_owned(),
+            requests: 2,
+            errors,
+            response: vec![(100, 2)],
+        };
         board.tell(Arc::new(Totals { steps: vec![step("add", 0), step("look", 3)], ..Totals::default() }));
         for (stage, time_us) in [150, 350].into_iter().enumerate() {
             let stamp = |id| Stamp { id, time_us, lag_us: None, err_us: None, step: 0 };

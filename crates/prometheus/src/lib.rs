@@ -6,7 +6,7 @@
 mod board;
 mod distribution;
 mod follow;
-mod join;
+mod latencies;
 mod page;
 mod remote;
 mod wire;

@@ -1,6 +1,6 @@
 //! `reporter compare`: sweeps side by side.
 
-use crate::{LogStoreArgs, export};
+use crate::{LogStoreArgs, chart, export};
 use analysis::{CompareError, Comparison, find_report};
 use anyhow::Context;
 use clap::Args;
@@ -50,6 +50,20 @@ pub async fn compare(args: &CompareArgs) -> anyhow::Result<(String, PathBuf)> {
     std::fs::create_dir_all(&args.out).with_context(failed)?;
     export::write_comparison(&comparison, &args.title, &args.out).with_context(failed)?;
     Ok((export::comparison::text(&comparison), args.out.clone()))
+}
+
+/// The picture of a comparison, as SVG.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn comparison_picture(comparison: &Comparison, title: &str) -> anyhow::Result<String> {
+    Ok(chart::compare::svg(comparison, title)?)
+}
+
+/// The table of a comparison, as people read it on a terminal.
+#[must_use]
+pub fn comparison_table(comparison: &Comparison) -> String {
+    export::comparison::text(comparison)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub use arguments::{Clock, LogFormat, Scheduling, ServiceArgs, parse};
 pub use backoff::Backoff;
 pub use garbage::Garbage;
 pub use health::{Part, Readiness, health_routes};
-pub use http::{HttpLimits, Posts};
+pub use http::{HttpLimits, Posts, serve_routes};
 pub use listen::{InvalidListen, ListenAddress, ListenError};
 pub use metrics::{Counter, Gauge, Latency, Metrics};
 pub use outage::Outage;

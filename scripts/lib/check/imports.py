@@ -24,8 +24,10 @@ ALLOWED = {
     "reporter": "stamp analysis",
     "stack": "stamp",
     "experiment": "stamp service load plan scenario analysis stack",
-    "prometheus": "stamp service load analysis experiment",
-    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack experiment prometheus",
+    "live": "stamp analysis",
+    "prometheus": "stamp service load live experiment",
+    "page": "stamp service load plan analysis reporter live experiment",
+    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack experiment prometheus page",
 }
 
 

@@ -1,19 +1,25 @@
 //! `driver chaos`: a steady load on a local pipeline whose parts are killed and stopped one after another. Every message that was
 //! answered 202 must arrive.
 
-use super::load::{ShapeArgs, parse_duration, parse_rate};
+use super::load::ShapeArgs;
+use super::page_args::PageArgs;
+use super::value::{parse_duration, parse_rate};
 use crate::output;
 use crate::progress::Progress;
+use analysis::{Report, Sweep};
 use clap::{Args, Parser};
 use experiment::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
+use experiment::{Setting, Who};
 use load::{Endpoint, LIVE_PERIOD, LoadPlan, Target, Template, watched};
+use page::Page;
 use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
 use stack::{Part, Stack, StackOptions};
-use stamp::{RunId, SampleEvery, clock};
+use stamp::{LogStore, RunId, SampleEvery, clock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +60,9 @@ pub(crate) struct ChaosArgs {
     /// How long without an arrival until missing messages count as lost
     #[arg(long, default_value = "30s", value_parser = parse_duration)]
     drain_timeout: Duration,
+
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 /// Faults may take longer than planned: the load lasts until it is told to end.
@@ -86,6 +95,7 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
     let target: Target = stack.endpoints().api.parse()?;
     let mut harness = Harness { stack, redis, run: run.clone(), done: BTreeMap::new() };
 
+    let mut page = args.page.open("chaos", Path::new("reports")).await?;
     let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
     let endpoint = Endpoint::open(&target, &shape.trust()).await?;
     let template = Template::single(&target, &run, &shape.request_options(None)?);
@@ -96,20 +106,41 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
         keep_ids: true,
         ..shape.shape().load(endpoint, template, 8, Some(args.rate))
     };
+    if let Some(page) = &mut page {
+        let log = LogStore::connect(&harness.redis).await?;
+        page.begin_load(&described(&run), Some((log, stamp::Path::default().without_send())));
+        page.attach(None, &shutdown);
+        let setting = Setting::all(&[(8, Some(args.rate))], Who::Connections, 1, args.seed, None).remove(0);
+        page.begin_level(&run, &setting, 1);
+    }
+    let marks = page.as_ref().map(Page::marks);
     let progress = Progress::new(args.duration);
     let begin = clock::now();
     let parts = if args.parts.is_empty() { Part::all().to_vec() } else { args.parts.clone() };
     let course = Course { end: begin + args.duration, faults: args.faults, stop: shutdown.clone() };
     let harming = async {
-        let tell = |fault: &Fault, recovery: &Recovery| output::note(&describe(fault, recovery, begin));
+        let tell = |fault: &Fault, recovery: &Recovery| {
+            let told = describe(fault, recovery, begin);
+            output::note(&told);
+            if let Some(marks) = &marks {
+                marks.mark("fault", told.trim());
+            }
+        };
         let harmed = harness.harm(Faults::new(&parts, args.seed), course, tell).await;
         // Whoever insists by a signal is told what has become of the messages until then.
         shutdown.run_until_cancelled(tokio::time::sleep(CALM)).await;
         ended.cancel();
         harmed
     };
-    let (harmed, tally) =
-        tokio::join!(harming, watched(plan, None, false, async |live| progress.live(live, LIVE_PERIOD)));
+    let (harmed, tally) = tokio::join!(
+        harming,
+        watched(plan, None, marks.is_some(), async |live| {
+            progress.live(live, LIVE_PERIOD);
+            if let Some(page) = &mut page {
+                page.tick(live);
+            }
+        })
+    );
     if harmed.is_err() {
         progress.finish();
         output::result(&faults_table(&harness.done));
@@ -126,6 +157,10 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
     let mut tally = tally?;
     let accepted = tally.accepted_ids.take().unwrap_or_default();
     let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
+    if let Some(mut page) = page {
+        page.end_load();
+        page.close();
+    }
     progress.finish();
     output::result(&table(&harness.done, tally.requests, &books));
     for part in if books.lost.is_empty() { Vec::new() } else { Part::all().to_vec() } {
@@ -165,6 +200,20 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
         pushserver_args: words(&format!("{queue} --delivery {delivery} --mqtt-version 5 --qos 1")),
         mqttclient_args: words("--session persistent --qos 1 --arrivals log-store --mqtt-version 5"),
     })
+}
+
+/// The load as a sweep, for those who show it.
+fn described(run: &RunId) -> Sweep {
+    Sweep {
+        id: run.clone(),
+        started_unix_s: clock::unix_now().as_secs(),
+        every: SampleEvery::default().get(),
+        path: stamp::Path::default().without_send().stages().to_vec(),
+        settings: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        p99_limit_us: Report::P99_LIMIT_US,
+        loads: Vec::new(),
+    }
 }
 
 fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {

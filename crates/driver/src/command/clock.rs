@@ -1,6 +1,6 @@
 //! `driver clock`: can I trust microseconds here?
 
-use super::load::parse_duration;
+use super::value::parse_duration;
 use crate::output;
 use clap::Args;
 use hdrhistogram::Histogram;

@@ -1,6 +1,6 @@
 //! `driver health`: does an HTTP server answer well? For the health checks of containers without a shell.
 
-use super::load::parse_duration;
+use super::value::parse_duration;
 use crate::output;
 use clap::Args;
 use load::{Exchange, Target};

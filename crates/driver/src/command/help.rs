@@ -52,7 +52,7 @@ const REQUEST: &[&str] = &[
 ];
 const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
 const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
-const LIVE: &[&str] = &["prometheus_listen", "remote_write"];
+const LIVE: &[&str] = &["ui", "ui_host", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
 const REMOTE: &[&str] = &["target", "redis", "log_store", "redis_user", "redis_password_file", "redis_ca", "queue"];
@@ -61,7 +61,7 @@ const LOCAL: &[&str] = &["apiserver_args", "pushserver_args", "mqttclient_args"]
 const SHAPES: &[Shape] = &[
     Shape {
         command: "sweep",
-        short: &["from", "to", "levels", "rates", "duration", "every", "target", "redis", "thresholds", "out"],
+        short: &["from", "to", "levels", "rates", "duration", "every", "target", "redis", "thresholds", "out", "ui"],
         headings: &[
             ("Levels", LEVELS),
             ("Plan file", PLAN),
@@ -71,12 +71,24 @@ const SHAPES: &[Shape] = &[
             ("Request", REQUEST),
             ("Tracing", TRACING),
             ("Report", RESULT),
-            ("Prometheus", LIVE),
+            ("While it runs", LIVE),
         ],
     },
     Shape {
         command: "run",
-        short: &["set", "params", "users", "rates", "duration", "only", "every", "thresholds", "out", "print_plan"],
+        short: &[
+            "set",
+            "params",
+            "users",
+            "rates",
+            "duration",
+            "only",
+            "every",
+            "thresholds",
+            "out",
+            "ui",
+            "print_plan",
+        ],
         headings: &[
             ("Plan file", PLAN),
             ("Load", &["rates", "duration", "warmup", "repeat", "requests", "timeout", "seed", "cacert", "insecure"]),
@@ -86,7 +98,7 @@ const SHAPES: &[Shape] = &[
             ),
             ("Tracing", TRACING),
             ("Report", RESULT),
-            ("Prometheus", LIVE),
+            ("While it runs", LIVE),
         ],
     },
     Shape {
@@ -137,6 +149,7 @@ const SHAPES: &[Shape] = &[
             ),
             ("Tracing", &["log_store", "redis_user", "redis_password_file", "redis_ca", "every"]),
             ("Result", &["json", "hgrm"]),
+            ("While it runs", LIVE),
         ],
     },
 ];
@@ -193,6 +206,6 @@ mod tests {
         let help = command.find_subcommand_mut("sweep").unwrap().render_help().to_string();
         let options = help.lines().filter(|line| line.trim_start().starts_with('-')).count();
         // With -h itself.
-        assert_eq!(options, 11, "{help}");
+        assert_eq!(options, 12, "{help}");
     }
 }

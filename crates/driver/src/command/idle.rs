@@ -9,6 +9,9 @@ use stamp::UsageError;
 /// # Errors
 /// Names it, and why.
 pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
+    if let Some(("sweep" | "run" | "load" | "watch" | "chaos", matches)) = matches.subcommand() {
+        refuse_idle(matches, PAGE)?;
+    }
     match matches.subcommand() {
         Some(("sweep", matches)) => {
             refuse_idle(matches, PLAN)?;
@@ -36,6 +39,13 @@ const SHAPE: &[Idle] = &[
     Idle { id: "payload_bytes", option: "--payload-bytes", why: has_no_payload },
     Idle { id: "cacert", option: "--cacert", why: no_tls },
     Idle { id: "insecure", option: "--insecure", why: no_tls },
+];
+
+/// What the live page may do.
+const PAGE: &[Idle] = &[
+    Idle { id: "ui_host", option: "--ui-host", why: no_page },
+    Idle { id: "ui_max_users", option: "--ui-max-users", why: no_page },
+    Idle { id: "ui_max_rate", option: "--ui-max-rate", why: no_page },
 ];
 
 /// What is set over a plan.
@@ -112,6 +122,10 @@ const WRK: &[Idle] = &[
     Idle { id: "clock", option: "--clock", why: wrk_stamps },
     Idle { id: "path", option: "--path", why: wrk_send },
 ];
+
+fn no_page(matches: &ArgMatches) -> Option<&'static str> {
+    (!is_given(matches, "ui")).then_some("there is no page: open one with --ui, or leave it out")
+}
 
 fn no_plan(matches: &ArgMatches) -> Option<&'static str> {
     (!is_given(matches, "plan")).then_some("it is for the users of a plan file: give one with --plan, or leave it out")

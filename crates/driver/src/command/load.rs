@@ -1,22 +1,28 @@
 //! `driver load`: one load on one HTTP API.
 
 use super::load_result::{as_json, as_table};
+use super::page_args::PageArgs;
+use super::value::{parse_duration, parse_rate};
 use crate::output;
 use crate::progress::Progress;
+use analysis::{Load, Report, Sweep, untraced};
 use anyhow::Context;
 use clap::Args;
-use experiment::Shape;
+use experiment::{Control, Levels, Next, Setting, Shape, Who, http_of};
 use load::{
-    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, LoadPlan, Method, RequestOptions, StatusSet, Target, Template,
-    Tracing, Trust, watched,
+    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, Live, LoadPlan, Method, RequestOptions, StatusSet, Target,
+    Template, Tracing, Trust, watched,
 };
+use page::Page;
 use reporter::Destination;
 use service::shutdown_on_signal;
 use stamp::ensure_usage;
-use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
+use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions, clock};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LoadArgs {
@@ -65,6 +71,9 @@ pub(crate) struct LoadArgs {
     /// Print the result as JSON (docs/load.schema.json)
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 /// Arguments that shape every load.
@@ -195,17 +204,6 @@ impl ShapeArgs {
     }
 }
 
-/// Reads a duration such as `10s`, `1.5s`, `200ms` or `1m 30s`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    stamp::parse_duration(text)
-}
-
-/// Reads a rate.
-pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && (0.001..=10e6).contains(rate));
-    rate.ok_or_else(|| "give requests a second, from 0.001 to 10000000".to_owned())
-}
-
 /// Reads `1s` or `1s..2.5s`.
 fn parse_think_time(text: &str) -> Result<ThinkTime, String> {
     let (least, most) = text.split_once("..").unwrap_or((text, text));
@@ -231,35 +229,100 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let template = Template::single(&args.target, &args.run, &options);
-    let until = Some(shutdown.clone());
-    let plan = LoadPlan {
-        limit: args.requests.map(Limit::Requests),
-        until,
-        ..args.shape.shape().load(endpoint, template, args.connections.into(), args.rate)
-    };
-    let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
-    let mut progress = Progress::new(plan.duration);
-    progress.stage(match args.rate {
-        Some(rate) => format!("{rate} a second"),
-        None => format!("{} connections", plan.users),
-    });
-    let tally = watched(plan, tracing, false, async |live| progress.live(live, LIVE_PERIOD)).await?;
-    let interrupted = shutdown.is_cancelled();
-    progress.finish();
+    let mut page = args.page.open("load", Path::new("reports")).await?;
+    let control = Control::default();
+    let sweep = args.described();
+    if let Some(page) = &mut page {
+        page.begin_load(&sweep, None);
+        page.attach(Some(&control), &shutdown);
+    }
+    let mut levels = Levels::new(&args.settings(), &control);
+    let (mut last, mut report) = (None, Report::new(&sweep));
+    while let Some(Next { setting, number, end, .. }) = next(&mut levels, page.as_ref(), &shutdown).await {
+        let load = args.shape.shape().load(endpoint.clone(), template.clone(), setting.connections, setting.rate);
+        let plan = LoadPlan { limit: args.requests.map(Limit::Requests), until: Some(end), ..load };
+        if let Some(page) = &mut page {
+            page.begin_level(&args.run, &setting, number);
+        }
+        let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
+        let mut progress = Progress::new(plan.duration);
+        progress.stage(match setting.rate {
+            Some(rate) => format!("{rate} a second"),
+            None => format!("{} connections", plan.users),
+        });
+        let has_page = page.is_some();
+        let tick = async |live: &Live| {
+            progress.live(live, LIVE_PERIOD);
+            if let Some(page) = &mut page {
+                page.tick(live);
+            }
+        };
+        let tally = watched(plan, tracing, has_page, tick).await?;
+        progress.finish();
+        let interrupted = shutdown.is_cancelled();
+        let (json, table) =
+            (|| as_json(&tally, setting.rate, interrupted).to_string(), || as_table(&tally, setting.rate, interrupted));
+        output::result(&if args.json { json() } else { table() });
+        if let Some(page) = &mut page {
+            let load = Load {
+                concurrency: Some(tally.connections),
+                rate: setting.rate,
+                repeat: setting.repeat,
+                http: Some(http_of(&tally)),
+                generator_limited: tally.limited_by(),
+                ..Load::foreign(args.run.clone())
+            };
+            let level = untraced(&load, &sweep);
+            report.add(level.clone());
+            page.end_level(&level, &report).await;
+        }
+        last = Some(tally);
+    }
+    if let Some(mut page) = page {
+        page.end_load();
+        page.close();
+    }
     if let Some(tracer) = tracer {
         service::close(&tracer).await;
     }
-    let (json, table) =
-        (|| as_json(&tally, args.rate, interrupted).to_string(), || as_table(&tally, args.rate, interrupted));
-    output::result(&if args.json { json() } else { table() });
+    let Some(tally) = last else { return Ok(ExitCode::from(super::INTERRUPTED)) };
     if let Some(file) = hgrm {
         let mut written = Vec::new();
         reporter::write_hgrm(&tally.response, &mut written).context("cannot write --hgrm")?;
         file.write(&written).with_context(|| unwritable(file.path()))?;
     }
-    Ok(match (interrupted, tally.accepted()) {
+    Ok(match (shutdown.is_cancelled(), tally.accepted()) {
         (true, _) => ExitCode::from(super::INTERRUPTED),
         (false, 0) => ExitCode::FAILURE,
         (false, _) => ExitCode::SUCCESS,
     })
+}
+
+/// The next level: another one where somebody has changed it on the page.
+async fn next(levels: &mut Levels, page: Option<&Page>, stop: &CancellationToken) -> Option<Next> {
+    if levels.is_paused() {
+        page.inspect(|page| page.pause());
+    }
+    levels.next(stop).await
+}
+
+impl LoadArgs {
+    /// The one level that is asked for.
+    fn settings(&self) -> Vec<Setting> {
+        Setting::all(&[(self.connections.into(), self.rate)], Who::Connections, 1, self.shape.seed, None)
+    }
+
+    /// The load as a sweep of one level, for those who show it.
+    fn described(&self) -> Sweep {
+        Sweep {
+            id: self.run.clone(),
+            started_unix_s: clock::unix_now().as_secs(),
+            every: self.every.get(),
+            path: stamp::Path::default().stages().to_vec(),
+            settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            p99_limit_us: Report::P99_LIMIT_US,
+            loads: Vec::new(),
+        }
+    }
 }

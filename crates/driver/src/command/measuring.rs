@@ -1,18 +1,21 @@
 //! What sweeps and watched loads share: how a load is drained and measured, who shows it, and where the report goes.
 
-use super::load::parse_duration;
+use super::page_args::PageArgs;
 use super::prometheus_args::PrometheusArgs;
+use super::value::parse_duration;
 use crate::listening::{Files, Screen};
 use crate::output;
 use analysis::Report;
 use clap::Args;
-use experiment::{Audience, Listener, Patience, Plan};
+use experiment::{Audience, Control, Generator, Listener, Patience, Plan};
+use page::{Page, PageLimits, PlanOffer, Start};
 use reporter::{Output, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::RunId;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone, Args)]
@@ -46,6 +49,9 @@ pub(super) struct MeasuringArgs {
     verbose: bool,
 
     #[command(flatten)]
+    page: PageArgs,
+
+    #[command(flatten)]
     prometheus: PrometheusArgs,
 
     #[command(flatten)]
@@ -61,14 +67,19 @@ impl MeasuringArgs {
     ///
     /// # Errors
     /// As those of [`run`](Self::run).
-    pub(super) async fn until_signal(&self, plan: &Plan, stopping: &'static str) -> anyhow::Result<ExitCode> {
+    pub(super) async fn until_signal(
+        &self,
+        command: &'static str,
+        plan: &Plan,
+        stopping: &'static str,
+    ) -> anyhow::Result<ExitCode> {
         let stop = shutdown_on_signal()?;
         let told = stop.clone();
         let telling = tokio::spawn(async move {
             told.cancelled().await;
             output::note(&format!("stopping: {stopping}; a second Ctrl-C ends at once"));
         });
-        let report = self.run(plan, &experiment::new_id(), &mut (), &stop).await;
+        let report = self.run(command, plan, &experiment::new_id(), &mut (), &stop).await;
         telling.abort();
         Ok(match report? {
             Some(report) if !stop.is_cancelled() => super::reported(&report),
@@ -82,9 +93,49 @@ impl MeasuringArgs {
     /// When it could not begin, or not go on, or what was measured could not be written; with `stop` that is told, and the rest is kept.
     pub(super) async fn run(
         &self,
+        command: &'static str,
         plan: &Plan,
         id: &RunId,
         guide: &mut dyn Listener,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Report>> {
+        let mut page = self.page.open(command, &self.out).await?;
+        let ran = self.show(plan, id, guide, page.as_mut(), stop).await;
+        if let Some(page) = page {
+            if let Err(error) = &ran {
+                page.fail(&error.to_string());
+            }
+            page.close();
+        }
+        ran
+    }
+
+    /// What may be asked for from the page.
+    pub(super) fn page_limits(&self) -> PageLimits {
+        self.page.limits()
+    }
+
+    /// Opens a page that outlasts what it shows.
+    ///
+    /// # Errors
+    /// When its address cannot be listened on.
+    pub(super) async fn open_page(
+        &self,
+        starts: Option<(Vec<PlanOffer>, mpsc::Sender<Start>)>,
+    ) -> anyhow::Result<Page> {
+        self.page.open_with("ui", &self.out, starts).await
+    }
+
+    /// The same, on a page that is open already.
+    ///
+    /// # Errors
+    /// As those of [`run`](Self::run).
+    pub(super) async fn show(
+        &self,
+        plan: &Plan,
+        id: &RunId,
+        guide: &mut dyn Listener,
+        page: Option<&mut Page>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<Report>> {
         // What cannot be written or listened on is known before the load.
@@ -93,8 +144,15 @@ impl MeasuringArgs {
         let mut screen = Screen::new(plan, self.json, self.verbose);
         let mut prometheus = self.prometheus.open().await?;
         // Who sees a level on the screen finds it in the files.
-        let mut audience = Audience::new(vec![guide, &mut prometheus, &mut files, &mut screen]);
-        let ran = Box::pin(experiment::run(plan, id, &mut audience, stop)).await;
+        let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen];
+        let control = Control::default();
+        if let Some(page) = page {
+            // What other programs load is not changed from here.
+            page.attach((plan.generator == Generator::Driver).then_some(&control), stop);
+            listeners.push(page);
+        }
+        let mut audience = Audience::new(listeners);
+        let ran = Box::pin(experiment::run(plan, id, &mut audience, &control, stop)).await;
         drop(screen);
         let outcome = match ran {
             Ok(Some(outcome)) => outcome,

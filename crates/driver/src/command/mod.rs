@@ -14,6 +14,7 @@ mod load_result;
 mod manual;
 mod measuring;
 mod owner;
+pub(crate) mod page_args;
 pub(crate) mod parsing;
 mod pipeline_args;
 mod plan;
@@ -28,6 +29,8 @@ pub(crate) mod services;
 pub(crate) mod stack;
 pub(crate) mod sweep;
 pub(crate) mod try_plan;
+pub(crate) mod ui;
+mod value;
 pub(crate) mod watch;
 
 use analysis::Report;

@@ -13,7 +13,7 @@ const SECRET: [&str; 1] = ["--header"];
 /// # Errors
 /// The exit code where there is nothing to run: help was asked for, or something is wrong, and told.
 pub(crate) fn parse(command: Command) -> Result<ArgMatches, ExitCode> {
-    command.try_get_matches().map_err(refuse)
+    command.try_get_matches_from(super::page_args::bound(std::env::args_os())).map_err(refuse)
 }
 
 /// Tells what is wrong, as clap does, and gives its exit code.

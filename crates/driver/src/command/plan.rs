@@ -13,7 +13,7 @@ impl SweepArgs {
     /// When the arguments contradict each other, or a file that they name cannot be read.
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         self.check()?;
-        let levels = Setting::all(&self.levels(), Who::Connections, self.repeat, self.shape.seed);
+        let levels = Setting::all(&self.levels(), Who::Connections, self.repeat, self.shape.seed, None);
         let every = sampling::resolve(self.every, self.remote.target.is_none(), &levels, self.shape.duration)?;
         let is_wrk = self.generator == Generator::Wrk;
         Ok(Plan {
@@ -25,6 +25,7 @@ impl SweepArgs {
             shape: self.shape.shape(),
             requests: self.requests,
             levels,
+            open_ended: false,
             warmup: self.warmup,
             every,
             path: if is_wrk { self.path.clone().without_send() } else { self.path.clone() },

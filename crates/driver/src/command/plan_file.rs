@@ -101,7 +101,7 @@ pub(crate) fn check(args: &PlanFileArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// A plan in one line.
-fn told(plan: &Plan) -> String {
+pub(super) fn told(plan: &Plan) -> String {
     let count = |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
     let amount = match &plan.load.amount {
         Amount::Users(levels) => match levels[..] {

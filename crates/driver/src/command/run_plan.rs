@@ -1,10 +1,10 @@
 //! `driver run` and `driver sweep --plan`: from a plan file, and what is set over it, to an experiment.
 
 use super::command_line::command_line;
-use super::load::{parse_duration, parse_rate};
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::LocalArgs;
 use super::plan_file::{PlanFile, parse_pair};
+use super::value::{parse_duration, parse_rate};
 use crate::output;
 use analysis::Threshold;
 use clap::Args;
@@ -246,7 +246,6 @@ impl With<'_> {
             Work::Requests(envelopes(&plan)?)
         } else {
             Work::Users(Users {
-                spawn: load.spawn,
                 max_users: load.max_users,
                 stop_within: self.args.stop_timeout.unwrap_or(STOP_WITHIN),
                 plan,
@@ -273,7 +272,8 @@ impl With<'_> {
                 seed,
             },
             requests: load.requests,
-            levels: Setting::all(&levels, who, load.repeat.max(1), seed),
+            levels: Setting::all(&levels, who, load.repeat.max(1), seed, load.spawn),
+            open_ended: false,
             warmup: load.warmup.unwrap_or_default(),
             every: self.every,
             path,
@@ -365,11 +365,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         trust,
         measuring: &args.measuring,
     };
-    perform(&with).await
+    perform("run", &with).await
 }
 
 /// Runs it as `driver sweep` does.
-pub(super) async fn perform(with: &With<'_>) -> anyhow::Result<ExitCode> {
+pub(super) async fn perform(command: &'static str, with: &With<'_>) -> anyhow::Result<ExitCode> {
     let plan = with.plan()?;
     if with.args.print_plan {
         output::result(with.kept(&plan)?.trim_end());
@@ -381,5 +381,5 @@ pub(super) async fn perform(with: &With<'_>) -> anyhow::Result<ExitCode> {
             "the plan names neither a pipeline nor a log store: the API is loaded alone, and nothing is traced",
         );
     }
-    with.measuring.until_signal(&plan, "rounds under way end, and users stop").await
+    with.measuring.until_signal(command, &plan, "rounds under way end, and users stop").await
 }

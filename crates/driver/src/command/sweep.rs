@@ -1,10 +1,11 @@
 //! `driver sweep`: its arguments; what they mean is a plan, which `experiment` runs.
 
-use super::load::{ShapeArgs, parse_duration, parse_rate};
+use super::load::ShapeArgs;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
 use super::run_plan::{Over, OverPlanArgs, With, perform};
 use super::sampling::Every;
+use super::value::{parse_duration, parse_rate};
 use crate::output;
 use clap::{ArgMatches, Args};
 use reporter::is_given;
@@ -144,12 +145,12 @@ impl SweepArgs {
 
 pub(crate) async fn run(args: SweepArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.plan {
-        return perform(&args.with(file, matches)?).await;
+        return perform("sweep", &args.with(file, matches)?).await;
     }
     if args.over_plan.print_plan {
         output::result(args.as_plan().trim_end());
         return Ok(ExitCode::SUCCESS);
     }
     let plan = args.plan()?;
-    args.measuring.until_signal(&plan, "waiting for what was accepted to arrive").await
+    args.measuring.until_signal("sweep", &plan, "waiting for what was accepted to arrive").await
 }

@@ -1,8 +1,8 @@
 //! `driver watch`: drain, join and report for a load that another program makes: Locust, k6, wrk, or real users.
 
-use super::load::parse_duration;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
+use super::value::parse_duration;
 use crate::output;
 use clap::Args;
 use experiment::{Event, Generator, Listener, Plan, Setting, Shape, Site, Telling, Who, Work};
@@ -75,7 +75,15 @@ impl WatchArgs {
                 seed: 0,
             },
             requests: None,
-            levels: vec![Setting { connections: 0, who: Who::Connections, rate: None, repeat: 1, repeated: false }],
+            levels: vec![Setting {
+                connections: 0,
+                who: Who::Connections,
+                rate: None,
+                spawn: None,
+                repeat: 1,
+                repeated: false,
+            }],
+            open_ended: false,
             warmup: Duration::ZERO,
             every: self.every,
             path: self.path.clone(),
@@ -94,7 +102,7 @@ pub(crate) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
     let stop = shutdown_on_signal()?;
     let mut guide = Guide { run: &args.run, quiet: args.quiet };
-    let report = args.measuring.run(&plan, &args.run, &mut guide, &stop).await?;
+    let report = args.measuring.run("watch", &plan, &args.run, &mut guide, &stop).await?;
     // Ctrl-C is one of the ways in which a load that was watched ends; but where nothing came in, there is nothing to be judged.
     let judged = report.filter(|report| !report.levels.is_empty());
     Ok(judged.map_or(ExitCode::from(super::INTERRUPTED), |report| super::reported(&report)))

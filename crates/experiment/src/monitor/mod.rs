@@ -42,21 +42,9 @@ impl Monitor {
     /// Begins to watch.
     pub(crate) async fn start(pipeline: &Pipeline) -> Self {
         let ended = CancellationToken::new();
-        let mut watch = Watch {
-            log: pipeline.store.as_ref().map(|store| store.log.clone()),
-            queue_redis: pipeline.store.as_ref().map(|store| store.queue.clone()),
-            shares_redis: pipeline.store.as_ref().is_some_and(|store| store.is_shared),
-            key: pipeline.queue.clone(),
-            processes: pipeline.processes().into_iter().map(|(name, pid)| (name, Process { pid })).collect(),
-            // Before the load: it looks through all keys, of which others may have millions.
-            services: match &pipeline.store {
-                Some(store) => store.log.services().await.unwrap_or_default(),
-                None => Vec::new(),
-            },
-            begin: clock::now(),
-            spending: Spending::default(),
-            queue: Vec::new(),
-        };
+        let mut watch = Watch::of(pipeline).await;
+        let begin = clock::now();
+        let mut queue = Vec::new();
         let stop = ended.clone();
         let watching = tokio::spawn(async move {
             let mut ticks = interval(PERIOD);
@@ -66,13 +54,16 @@ impl Monitor {
                     _ = ticks.tick() => {}
                     () = stop.cancelled() => break,
                 }
-                watch.look_at_queue().await;
+                if let Some(messages) = watch.queue().await {
+                    let at_us = u64::try_from(clock::now().duration_since(begin).as_micros()).unwrap_or(u64::MAX);
+                    queue.push(QueueDepth { at_us, messages });
+                }
                 if look.is_multiple_of(LOOKS_BETWEEN) {
                     watch.look_at_parts().await;
                 }
             }
             watch.look_at_parts().await;
-            Observed { usage: watch.spending.usage(), queue: watch.queue }
+            Observed { usage: watch.usage(), queue }
         });
         Self { ended, watching }
     }
@@ -84,7 +75,9 @@ impl Monitor {
     }
 }
 
-struct Watch {
+/// Looks at a pipeline, as often as it is asked to.
+#[derive(Debug)]
+pub struct Watch {
     log: Option<LogStore>,
     queue_redis: Option<LogStore>,
     /// Whether log store and queue are one server.
@@ -92,24 +85,79 @@ struct Watch {
     key: String,
     /// The processes that can be looked at here, by component.
     processes: Vec<(String, Process)>,
-    /// The services' processes that were there at the start.
+    /// The services' processes that were there at the start, and their last beats.
     services: Vec<Beat>,
     begin: Instant,
     spending: Spending,
-    queue: Vec<QueueDepth>,
+}
+
+/// What a part has spent, and what it tells about itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Since the first look.
+    pub usage: Usage,
+    /// Memory at the last look, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Its beat, where it is a service.
+    pub beat: Option<Beat>,
 }
 
 impl Watch {
-    async fn look_at_queue(&mut self) {
-        // A server that is away is told of by the load itself.
-        let Some(queue) = &self.queue_redis else { return };
-        if let Ok(messages) = queue.length(&self.key).await {
-            let at_us = u64::try_from(clock::now().duration_since(self.begin).as_micros()).unwrap_or(u64::MAX);
-            self.queue.push(QueueDepth { at_us, messages });
+    /// Before a load: it looks through all keys, of which others may have millions.
+    pub async fn of(pipeline: &Pipeline) -> Self {
+        let store = pipeline.store.as_ref();
+        let services = match store {
+            Some(store) => store.log.services().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        Self {
+            log: store.map(|store| store.log.clone()),
+            queue_redis: store.map(|store| store.queue.clone()),
+            shares_redis: store.is_some_and(|store| store.is_shared),
+            key: pipeline.queue.clone(),
+            processes: pipeline.processes().into_iter().map(|(name, pid)| (name, Process { pid })).collect(),
+            services,
+            begin: clock::now(),
+            spending: Spending::default(),
         }
     }
 
-    async fn look_at_parts(&mut self) {
+    /// Messages that wait in the queue. A server that is away is told of by the load itself.
+    pub async fn queue(&self) -> Option<u64> {
+        self.queue_redis.as_ref()?.length(&self.key).await.ok()
+    }
+
+    /// Looks through all keys again for services that have come since.
+    pub async fn look_for_services(&mut self) {
+        let Some(log) = &self.log else { return };
+        if let Ok(services) = log.services().await {
+            self.services = services;
+        }
+    }
+
+    /// What the parts have spent since the first look at them.
+    #[must_use]
+    pub fn usage(&self) -> Vec<Usage> {
+        self.spending.usage()
+    }
+
+    /// The same with what they tell about themselves; services of which nothing is known but their beats come last.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        let mut beats: Vec<Option<&Beat>> = self.services.iter().map(Some).collect();
+        let mut seen: Vec<Seen> = Vec::new();
+        for (usage, memory_bytes) in self.spending.latest() {
+            let is_its = |beat: &Beat| {
+                beat.service == usage.component && (usage.instance.is_empty() || beat.instance == usage.instance)
+            };
+            let beat = beats.iter_mut().find(|beat| beat.is_some_and(is_its)).and_then(Option::take).cloned();
+            seen.push(Seen { usage, memory_bytes, beat });
+        }
+        seen
+    }
+
+    /// Reads what the parts have spent by now.
+    pub async fn look_at_parts(&mut self) {
         let here: Vec<String> = self.processes.iter().map(|(component, _)| component.clone()).collect();
         for (component, process) in &self.processes {
             if let Some(reading) = process.read() {
@@ -126,12 +174,19 @@ impl Watch {
         if !self.shares_redis {
             self.look_at_redis("logstore", &log).await;
         }
-        for beat in log.beats_of(&self.services).await.unwrap_or_default() {
+        let beats = log.beats_of(&self.services).await.unwrap_or_default();
+        for beat in &beats {
             let known_here = here.contains(&beat.service);
             if let (Some(cpu_us), false) = (beat.cpu_us, known_here) {
                 let at = clock::now().checked_sub(Duration::from_millis(beat.age_ms)).unwrap_or(self.begin);
                 let reading = Reading { at, cpu_us, memory_bytes: beat.memory_bytes };
                 self.spending.note(&beat.service, &beat.instance, 1.0, reading);
+            }
+        }
+        // One that has fallen silent is remembered: it may come back.
+        for beat in beats {
+            if let Some(known) = self.services.iter_mut().find(|known| known.instance == beat.instance) {
+                *known = beat;
             }
         }
     }

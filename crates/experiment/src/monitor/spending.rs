@@ -45,18 +45,24 @@ impl Spending {
 
     /// What each has spent between its first reading and its last one.
     pub(super) fn usage(&self) -> Vec<Usage> {
+        self.latest().map(|(usage, _)| usage).collect()
+    }
+
+    /// The same, with the memory at the last reading, bytes.
+    pub(super) fn latest(&self) -> impl Iterator<Item = (Usage, Option<u64>)> {
         let usage = |((component, instance), part): (&(String, String), &Part)| {
             let wall = part.last.at.saturating_duration_since(part.first.at);
-            (wall >= LEAST).then(|| Usage {
+            let usage = || Usage {
                 component: component.clone(),
                 instance: instance.clone(),
                 cpu_us: part.last.cpu_us - part.first.cpu_us,
                 wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
                 cores: part.cores,
                 memory_bytes: part.most_memory,
-            })
+            };
+            (wall >= LEAST).then(|| (usage(), part.last.memory_bytes))
         };
-        self.parts.iter().filter_map(usage).collect()
+        self.parts.iter().filter_map(usage)
     }
 }
 

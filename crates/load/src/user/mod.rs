@@ -85,6 +85,7 @@ impl User {
             }
             self.stop(kind).await;
         }
+        shared.leave();
         for (table, row) in self.rows.iter().enumerate() {
             if let Some(row) = *row {
                 shared.dealers[table].give_back(row);

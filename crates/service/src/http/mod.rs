@@ -7,6 +7,7 @@ use crate::metrics::{Counter, Gauge, metrics_route};
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::{Method, Request, Response};
@@ -50,6 +51,8 @@ pub struct HttpLimits {
     /// How long a connection may stay open without a request. It is longer than the pools of HTTP clients keep theirs (90 s is
     /// usual), so that a client does not send on a connection that is just being closed.
     pub idle: Duration,
+    /// How long until the first byte of its first request.
+    pub first: Duration,
     /// How many connections may be open. More wait until the system accepts them or gives up.
     pub connections: usize,
 }
@@ -60,6 +63,7 @@ impl Default for HttpLimits {
             header: Duration::from_secs(10),
             body: Duration::from_secs(10),
             idle: Duration::from_secs(120),
+            first: Duration::from_secs(120),
             connections: 10_000,
         }
     }
@@ -114,7 +118,7 @@ impl<P: Posts> HttpServer<P> {
 
     /// Serves until the shutdown, and then until the requests under way are answered, under a deadline.
     pub(crate) async fn serve(mut self, listener: TcpListener, shutdown: &CancellationToken) {
-        let shortest = self.limits.header.min(self.limits.idle);
+        let shortest = self.limits.header.min(self.limits.idle).min(self.limits.first);
         let mut watch = interval(WATCH_PERIOD.min(shortest / 4).max(Duration::from_millis(1)));
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -227,7 +231,10 @@ async fn serve_connection<P: Posts>(
                 Either::Left(answer) => Ok(answer.await),
                 Either::Right(answer) => answer.await,
             };
-            watch.request_ends();
+            // A stream of events goes on for as long as its client wants it.
+            if !response.as_ref().is_ok_and(is_stream) {
+                watch.request_ends();
+            }
             response
         }
     });
@@ -246,6 +253,15 @@ async fn serve_connection<P: Posts>(
     if let Err(error) = ended {
         debug!("a connection ended early: {error}");
     }
+}
+
+fn is_stream(response: &Response<Body>) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|media_type| media_type == "text/event-stream")
+}
+
+/// Serves routes until the shutdown: for a program that is no service.
+pub async fn serve_routes(routes: Router, limits: HttpLimits, listener: TcpListener, shutdown: &CancellationToken) {
+    HttpServer::new(routes, None::<NoPosts>, limits, &Metrics::default()).serve(listener, shutdown).await;
 }
 
 impl Metrics {

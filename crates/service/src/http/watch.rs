@@ -83,6 +83,7 @@ impl Held {
             _ => self.seen.insert((state, now)).1,
         };
         let limit = match state & PHASE {
+            IDLE if state == 0 => limits.first,
             IDLE => limits.idle,
             HEADER => limits.header,
             // Whoever answers a request has limits of its own.

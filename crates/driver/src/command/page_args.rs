@@ -1,0 +1,117 @@
+//! Arguments of the live page (docs/page.md).
+
+use crate::output;
+use clap::Args;
+use page::{Page, PageLimits, PageOptions, PlanOffer, Start};
+use service::{InvalidListen, ListenAddress};
+use std::path::Path;
+use std::str::FromStr;
+use tokio::sync::mpsc;
+
+/// What `--ui` without an address stands for.
+pub(crate) const USUAL: &str = "usual";
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct PageArgs {
+    /// Show it in a live page at this address, and change it there [default: 127.0.0.1:8089, or a free port where that is taken]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = USUAL)]
+    ui: Option<UiAddress>,
+
+    /// The page may be asked for by this name, too, and tells its address with the first; may be repeated
+    #[arg(long, value_name = "NAME[:PORT]")]
+    ui_host: Vec<String>,
+
+    /// The page may ask for at most this many users, or connections
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..))]
+    ui_max_users: u32,
+
+    /// The page may ask for at most this many requests or rounds a second
+    #[arg(long, value_name = "PER_SECOND", default_value = "100000", value_parser = super::value::parse_rate)]
+    ui_max_rate: f64,
+}
+
+/// An address, or the usual one.
+#[derive(Debug, Clone)]
+struct UiAddress(Option<ListenAddress>);
+
+impl FromStr for UiAddress {
+    type Err = InvalidListen;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListen> {
+        if text == USUAL { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
+}
+
+impl PageArgs {
+    /// Opens the page of one run, where it is asked for, and tells its address.
+    ///
+    /// # Errors
+    /// When its address cannot be listened on: that is known before the load.
+    pub(super) async fn open(&self, command: &'static str, out: &Path) -> anyhow::Result<Option<Page>> {
+        match &self.ui {
+            Some(_) => Ok(Some(self.open_with(command, out, None).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// What may be asked for from the page.
+    pub(super) fn limits(&self) -> PageLimits {
+        PageLimits { users: self.ui_max_users, rate: self.ui_max_rate }
+    }
+
+    /// Opens it whether or not it is asked for.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub(super) async fn open_with(
+        &self,
+        command: &'static str,
+        out: &Path,
+        starts: Option<(Vec<PlanOffer>, mpsc::Sender<Start>)>,
+    ) -> anyhow::Result<Page> {
+        let page = Page::open(PageOptions {
+            listen: self.ui.as_ref().and_then(|UiAddress(address)| address.clone()),
+            hosts: self.ui_host.clone(),
+            limits: self.limits(),
+            command,
+            out: out.to_owned(),
+            starts,
+        })
+        .await?;
+        output::note(&format!("page: {}", page.url()));
+        Ok(page)
+    }
+}
+
+/// `--ui ADDRESS` becomes `--ui=ADDRESS`: what follows may as well be something else, such as a plan.
+pub(crate) fn bound(words: impl IntoIterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    let mut bound: Vec<std::ffi::OsString> = Vec::new();
+    for word in words {
+        let is_address = || word.to_str().is_some_and(|word| word.parse::<ListenAddress>().is_ok());
+        match bound.last_mut().filter(|last| *last == "--ui") {
+            Some(last) if is_address() => {
+                last.push("=");
+                last.push(word);
+            }
+            _ => bound.push(word),
+        }
+    }
+    bound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_belongs_to_its_option_and_a_plan_does_not() {
+        let bound = |words: &str| {
+            let words = bound(words.split(' ').map(Into::into));
+            words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(bound("driver run --ui plan.yaml"), "driver run --ui plan.yaml");
+        assert_eq!(bound("driver sweep --ui 127.0.0.1:0 --to 3"), "driver sweep --ui=127.0.0.1:0 --to 3");
+        assert_eq!(bound("driver sweep --ui :8080"), "driver sweep --ui=:8080");
+        assert_eq!(bound("driver sweep --ui --to 3"), "driver sweep --ui --to 3");
+    }
+}
