@@ -87,6 +87,9 @@ async fn a_load_is_started_edited_and_stopped_and_leaves_a_report() {
     let state = page.state().await;
     assert!(is(&state, "idle") && state["head"]["can"] == json!(["start"]), "{}", state["head"]);
     assert_eq!(state["plans"][0]["name"], "envelopes");
+    assert_eq!(page.act("start", json!({ "users": 2, "rate": 9 })).await.0, 422);
+    let (status, answer) = page.act("start", json!([])).await;
+    assert!(status == 400 && answer["error"].as_str().unwrap().contains("an object such as"), "{answer}");
     assert_eq!(page.act("start", json!({ "users": 2, "duration_s": 0 })).await.0, 200);
     let has_arrivals = |state: &Value| is(state, "running") && state["now"]["tiles"]["arrival"]["n"].as_u64() > Some(0);
     let state = page.until("an arrival", has_arrivals).await;

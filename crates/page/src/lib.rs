@@ -42,7 +42,7 @@ const LIMITS: HttpLimits = HttpLimits {
     header: Duration::from_secs(5),
     body: Duration::from_secs(5),
     idle: Duration::from_secs(60),
-    first: Duration::from_secs(5),
+    first: Some(Duration::from_secs(5)),
     connections: 1_000,
 };
 

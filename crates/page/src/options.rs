@@ -59,7 +59,7 @@ pub struct PlanOffer {
 
 /// What is to be started.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"users\": 50}")]
 pub struct Asked {
     /// Which plan; absent where there is one.
     pub plan: Option<String>,

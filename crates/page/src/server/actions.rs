@@ -15,13 +15,13 @@ use stamp::MsgId;
 use tokio::sync::oneshot;
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object: {\"token\": \"…\"}")]
 struct Enter {
     token: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object such as {\"users\": 50}")]
 struct Edit {
     users: Option<u32>,
     rate: Option<f64>,
@@ -71,10 +71,6 @@ impl Server {
 
     pub(super) fn edit(&self, body: &[u8]) -> Result<Response, Fault> {
         let Edit { users, rate, spawn } = read(body)?;
-        if users.is_some() && rate.is_some() {
-            let why = "give users or a rate: a load has a number of users, or a number of requests a second";
-            return Err(Fault(StatusCode::UNPROCESSABLE_ENTITY, why.to_owned()));
-        }
         if users.is_none() && rate.is_none() && spawn.is_none() {
             let why = "give what is to be changed: users, rate or spawn";
             return Err(Fault(StatusCode::UNPROCESSABLE_ENTITY, why.to_owned()));
@@ -122,6 +118,10 @@ impl Server {
 
     /// Whether somebody may ask for that much.
     fn check(&self, users: Option<u32>, rate: Option<f64>, spawn: Option<f64>) -> Result<(), Fault> {
+        if users.is_some() && rate.is_some() {
+            let why = "give users or a rate: a load has a number of users, or a number of requests a second";
+            return Err(Fault(StatusCode::UNPROCESSABLE_ENTITY, why.to_owned()));
+        }
         let limits = self.door.limits;
         if users.is_some_and(|users| !(1..=limits.users).contains(&users)) {
             return Err(unfit("users", &format!("from 1 to {} (--ui-max-users)", limits.users)));

@@ -51,8 +51,8 @@ pub struct HttpLimits {
     /// How long a connection may stay open without a request. It is longer than the pools of HTTP clients keep theirs (90 s is
     /// usual), so that a client does not send on a connection that is just being closed.
     pub idle: Duration,
-    /// How long until the first byte of its first request.
-    pub first: Duration,
+    /// How long until the first byte of its first request; absent: as long as it may be idle.
+    pub first: Option<Duration>,
     /// How many connections may be open. More wait until the system accepts them or gives up.
     pub connections: usize,
 }
@@ -63,7 +63,7 @@ impl Default for HttpLimits {
             header: Duration::from_secs(10),
             body: Duration::from_secs(10),
             idle: Duration::from_secs(120),
-            first: Duration::from_secs(120),
+            first: None,
             connections: 10_000,
         }
     }
@@ -118,7 +118,7 @@ impl<P: Posts> HttpServer<P> {
 
     /// Serves until the shutdown, and then until the requests under way are answered, under a deadline.
     pub(crate) async fn serve(mut self, listener: TcpListener, shutdown: &CancellationToken) {
-        let shortest = self.limits.header.min(self.limits.idle).min(self.limits.first);
+        let shortest = self.limits.header.min(self.limits.idle).min(self.limits.first.unwrap_or(self.limits.idle));
         let mut watch = interval(WATCH_PERIOD.min(shortest / 4).max(Duration::from_millis(1)));
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

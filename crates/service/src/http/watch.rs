@@ -83,7 +83,7 @@ impl Held {
             _ => self.seen.insert((state, now)).1,
         };
         let limit = match state & PHASE {
-            IDLE if state == 0 => limits.first,
+            IDLE if state == 0 => limits.first.unwrap_or(limits.idle),
             IDLE => limits.idle,
             HEADER => limits.header,
             // Whoever answers a request has limits of its own.
