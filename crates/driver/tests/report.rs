@@ -26,7 +26,7 @@ fn a_forwarder_that_cannot_keep_up_is_named() {
     let out = tempfile::tempdir().unwrap();
     // One worker takes one message at a time, and the next when the broker has acknowledged it.
     let slow = "--workers 1 --batch 1 --handoff inline --qos 1";
-    let report = sweep(out.path(), &["--levels", "1,12", "--duration", "2s", "--pushserver-args", slow]);
+    let report = sweep(out.path(), &["--levels", "1,12", "--duration", "4s", "--pushserver-args", slow]);
     let findings = &report["findings"];
     assert_eq!(findings["weakest"]["hop"], "pushserver", "{findings}");
     assert_eq!(findings["weakest"]["overloaded"], true, "{findings}");
