@@ -83,12 +83,18 @@ pub(crate) fn is_trouble(tiles: &Tiles) -> bool {
 }
 
 fn backlog_grows(tiles: &Tiles) -> bool {
-    tiles.backlog_per_s.is_some_and(|slope| slope > STILL * tiles.accepted.unwrap_or(0.0).max(100.0))
+    grows(tiles, tiles.backlog, tiles.backlog_per_s, STILL)
 }
 
 /// Counts come in ten times a second, so that those in flight are known to a tenth of the rate only.
 fn in_flight_grows(tiles: &Tiles) -> bool {
-    tiles.in_flight_per_s.is_some_and(|slope| slope > 5.0 * STILL * tiles.accepted.unwrap_or(0.0).max(100.0))
+    grows(tiles, tiles.in_flight, tiles.in_flight_per_s, 5.0 * STILL)
+}
+
+/// Whether messages become more. After a peak that is over the slope looks back at it: there must be as many as come in a second.
+fn grows(tiles: &Tiles, messages: Option<u64>, per_s: Option<f64>, still: f64) -> bool {
+    let (messages, slope) = (messages.unwrap_or(0) as f64, per_s.unwrap_or(0.0));
+    slope > still * tiles.accepted.unwrap_or(0.0).max(100.0) && messages >= slope
 }
 
 /// `grows by 2,100/s`, `empties in 4 s`, or nothing where it stands still.
@@ -148,7 +154,7 @@ mod tests {
             arrived: Some(5_001.0),
             arrival: Figures { p99_us: Some(3_620), ..Figures::default() },
             http: Figures { p99_us: Some(640), ..Figures::default() },
-            backlog: Some(12),
+            backlog: Some(2_500),
             backlog_per_s: Some(0.0),
             in_flight: Some(3_100),
             lost: Some(0),
@@ -192,7 +198,9 @@ mod tests {
             })
         };
         assert_eq!(trend(400, -110.0).as_deref(), Some("empties in 4 s"));
-        assert_eq!(trend(400, 2_100.4).as_deref(), Some("grows by 2,100/s"));
+        assert_eq!(trend(2_400, 2_100.4).as_deref(), Some("grows by 2,100/s"));
+        // A peak that is over.
+        assert_eq!(trend(4, 2_100.4), None);
         assert_eq!(trend(400, 20.0), None);
     }
 
