@@ -362,7 +362,8 @@ impl Inner {
     /// What may be done now.
     pub(crate) fn can(&self) -> Vec<&'static str> {
         let is_paused = self.phase == Phase::Paused;
-        let changes = self.control.is_some() && self.phase.can_change();
+        let is_stopped = self.stop.as_ref().is_some_and(CancellationToken::is_cancelled);
+        let changes = self.control.is_some() && self.phase.can_change() && !is_stopped;
         [
             ("start", is_paused && changes || self.starts.is_some() && !self.phase.is_active()),
             ("edit", changes),

@@ -118,7 +118,7 @@ impl Level {
 
     /// The generator has told what it has done so far.
     pub(crate) fn tell(&mut self, totals: Arc<Totals>, now: Instant) {
-        if totals.requests < self.before.0.requests {
+        if totals.requests < self.before.0.requests || (self.before.0.is_around && !totals.is_around) {
             // What is measured has begun anew.
             (self.before, self.measured_from) = ((Arc::default(), now), now);
             self.window.clear();
