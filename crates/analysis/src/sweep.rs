@@ -310,14 +310,23 @@ impl Sweep {
     fn of_run(run: RunId) -> Self {
         let load = Load::foreign(run.clone());
         Self {
+            loads: vec![load],
+            ..Self::of_load(run, stamp::SampleEvery::default().get(), &stamp::Path::default().without_send())
+        }
+    }
+
+    /// A load that is no sweep, for those who show it as one: it begins now, and nothing is known of its settings.
+    #[must_use]
+    pub fn of_load(run: RunId, every: u64, path: &stamp::Path) -> Self {
+        Self {
             id: run,
             started_unix_s: stamp::clock::unix_now().as_secs(),
-            every: stamp::SampleEvery::default().get(),
-            path: stamp::Path::default().without_send().stages().to_vec(),
+            every,
+            path: path.stages().to_vec(),
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),
             p99_limit_us: usual_limit(),
-            loads: vec![load],
+            loads: Vec::new(),
         }
     }
 }

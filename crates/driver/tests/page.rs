@@ -175,6 +175,9 @@ async fn a_load_of_one_api_can_be_edited_too() {
     assert_eq!(state["levels"].as_array().unwrap().len(), 1);
     assert_eq!(page.act("pause", json!({})).await.0, 200);
     page.until("the pause", |state| is(state, "paused")).await;
+    // No level is under way, and there are no more ids for it.
+    assert_eq!(page.act("edit", json!({ "users": 3_000 })).await.0, 422);
+    assert_eq!(page.act("start", json!({ "users": 5 })).await.0, 422);
     assert_eq!(page.act("start", json!({})).await.0, 200);
     page.until("the third level", |state| state["head"]["setting"]["number"] == 3).await;
     assert_eq!(page.act("stop", json!({})).await.0, 200);

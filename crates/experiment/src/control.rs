@@ -2,7 +2,6 @@
 //! asked for, so that no figure spans two settings.
 
 use crate::setting::{Setting, Who};
-use stamp::MsgId;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -160,11 +159,7 @@ impl Setting {
                 self.rate = Some(rate);
                 self.connections = self.connections.max(1);
             }
-            Change { users: Some(users), .. } => {
-                // Ids have room for so many.
-                let most = if self.who == Who::Connections { MsgId::CONNECTIONS.into() } else { users };
-                (self.connections, self.rate) = (users.min(most), None);
-            }
+            Change { users: Some(users), .. } => (self.connections, self.rate) = (users, None),
             _ => return,
         }
         if self.who == Who::Stages {

@@ -8,7 +8,7 @@ use crate::result::{Ended, Place};
 use crate::series::{Cell, Pushed, Row, Series};
 use crate::shown::{Books, Failure, Generator, Slow, Step, Tiles};
 use crate::threshold;
-use crate::told::{self, Now};
+use crate::told::{self, Maker, Now};
 use analysis::{Report, Sweep, Threshold, ThresholdVerdict};
 use experiment::{Control, Setting, Who};
 use load::Totals;
@@ -54,7 +54,7 @@ pub(crate) struct Inner {
     pub(crate) phase: Phase,
     /// Since when.
     since: Instant,
-    session: Session,
+    pub(crate) session: Session,
     pub(crate) level: Option<Level>,
     ended: Option<Place>,
     series: Series,
@@ -81,6 +81,10 @@ pub(crate) struct Session {
     pub(crate) folder: Option<String>,
     pub(crate) thresholds: Vec<Threshold>,
     pub(crate) secrets: Secrets,
+    /// Whether the load is of users, and not of connections, of which there are no more than ids have room for.
+    pub(crate) is_of_users: bool,
+    /// Another program makes the load.
+    pub(crate) is_foreign: bool,
 }
 
 /// Something that happened, for the charts.
@@ -333,12 +337,14 @@ impl Inner {
         };
     }
 
+    /// What came of a load that has no report.
+    pub(crate) fn say(&mut self, verdict: String) {
+        self.verdict = vec![verdict];
+    }
+
     pub(crate) fn end(&mut self) {
-        if self.phase != Phase::Failed {
-            self.enter(Phase::Done);
-        }
         (self.level, self.control, self.stop) = (None, None, None);
-        self.tell_state();
+        self.enter(if self.phase == Phase::Failed { Phase::Failed } else { Phase::Done });
     }
 
     /// A text without the secrets of the plan.
@@ -398,23 +404,29 @@ impl Inner {
             let wanted = level.setting.connections;
             Some((level.totals()?.users, wanted))
         });
-        let sentence = told::sentence(&Now {
+        let session = &self.session;
+        let (sentence, trouble) = told::sentence(&Now {
             phase: self.phase,
             tiles: &tiles,
-            users: users.unwrap_or_default(),
+            users,
             is_traced,
             can_start: self.starts.is_some(),
-            verdict: self.verdict.first().map(String::as_str),
+            maker: match level {
+                Some(level) if level.is_quiet() => Maker::Silent,
+                _ if session.is_foreign => Maker::Another,
+                _ => Maker::Driver,
+            },
+            limit_us: session.sweep.as_ref().map(|sweep| sweep.p99_limit_us),
+            verdict: self.verdict.first().map(String::as_str).or((!self.levels.is_empty()).then_some("It has ended.")),
             failure: self.failure.as_deref(),
         });
-        let session = &self.session;
         json!({
             "state": self.phase,
             "since_s": now.duration_since(self.since).as_secs_f64(),
             "t": self.t(),
             "can": self.can(),
             "sentence": sentence,
-            "trouble": level.is_some() && told::is_trouble(&tiles),
+            "trouble": trouble,
             "failure": self.failure,
             "verdict": self.verdict,
             "setting": setting,

@@ -300,6 +300,12 @@ impl Level {
         due.map_or(0, |(_, passed)| passed.saturating_sub(self.arrived(&self.counts)))
     }
 
+    /// Whether another program has sent nothing for some seconds.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let last = self.window.iter().rev().take(3);
+        self.totals.is_none() && self.window.len() >= 3 && last.into_iter().all(|second| second.accepted == 0)
+    }
+
     /// For how long nothing has arrived although messages are on their way.
     pub(crate) fn stalled(&self, now: Instant) -> Option<Duration> {
         (self.in_flight() > 0).then(|| now.duration_since(self.arrived_at)).filter(|time| time.as_secs_f64() >= 1.0)
@@ -506,6 +512,23 @@ mod tests {
         assert!((level.generator().unwrap().cpu_share.unwrap() - 0.4).abs() < 1e-9);
         let books = level.books(now);
         assert_eq!((books.sent, books.accepted, books.failed, books.arrived), (Some(10_980), 10_920, Some(60), 10_680));
+    }
+
+    #[test]
+    fn what_is_measured_begins_anew_after_the_users_have_come() {
+        let begin = clock::now();
+        let mut level = level("apiserver,mqttclient", begin);
+        let mut second_of = |number: u64, is_around: bool, requests: u64| {
+            let now = begin + second(number);
+            let response = vec![(100, requests)];
+            level.tell(Arc::new(Totals { requests, response, is_around, users: 8, ..Totals::default() }), now);
+            let row = level.look(&Look::default(), number as f64, now);
+            (row.get(Cell::Sent), row.get(Cell::HttpN), level.tiles(now).http.n)
+        };
+        assert_eq!(second_of(1, true, 10), (Some(10.0), Some(10.0), 10));
+        // More requests than all before, of another time: no second of either.
+        assert_eq!(second_of(2, false, 70), (None, None, 0));
+        assert_eq!(second_of(3, false, 170), (Some(100.0), Some(100.0), 100));
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Page {
 
     /// What is run is being made ready.
     pub fn prepare(&self) {
-        self.board.change(|inner| inner.enter(phase::Phase::Warmup));
+        self.board.change(|inner| inner.enter(phase::Phase::Preparing));
     }
 
     /// Nothing runs any more, and something else may be started.

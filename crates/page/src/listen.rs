@@ -5,7 +5,7 @@ use crate::board::{Inner, Session};
 use crate::follow::{Following, Source};
 use crate::phase::Phase;
 use analysis::{Level, Report, Sweep};
-use experiment::{Event, Listener, Setting, Telling};
+use experiment::{Event, Generator, Listener, Setting, Telling};
 use load::Live;
 use stamp::{LogStore, Path, RunId, clock};
 
@@ -23,6 +23,8 @@ impl Page {
                     folder: Some(self.out.join(sweep.id.as_str()).display().to_string()),
                     thresholds: plan.thresholds.clone(),
                     secrets: users.map(|users| users.plan.secrets.clone()).unwrap_or_default(),
+                    is_of_users: users.is_some(),
+                    is_foreign: matches!(plan.generator, Generator::Other { .. }),
                     ..Session::default()
                 };
                 self.board.change(|inner| inner.begin(session));
@@ -94,6 +96,16 @@ impl Page {
     pub async fn end_level(&mut self, level: &Level, report: &Report) {
         self.drained().await;
         self.board.change(|inner| inner.measured(level, report));
+    }
+
+    /// It has ended, and what is on its way is waited for.
+    pub fn drain_load(&mut self) {
+        self.board.change(|inner| inner.enter(Phase::Draining));
+    }
+
+    /// What it has come to, in words.
+    pub fn conclude_load(&mut self, verdict: String) {
+        self.board.change(|inner| inner.say(verdict));
     }
 
     /// It has ended.

@@ -8,6 +8,8 @@ use serde::Serialize;
 pub(crate) enum Phase {
     /// Nothing has begun.
     Idle,
+    /// The pipeline is made ready.
+    Preparing,
     Warmup,
     /// Users come.
     Spawning,

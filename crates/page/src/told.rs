@@ -6,27 +6,52 @@ use crate::shown::Tiles;
 /// A backlog that changes by less a second, as a part of the rate, stands still.
 const STILL: f64 = 0.01;
 
+/// Who makes the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Maker {
+    Driver,
+    /// Another program.
+    Another,
+    /// Another one, which has sent nothing for some seconds.
+    Silent,
+}
+
 /// What the sentence is made of.
 #[derive(Debug)]
 pub(crate) struct Now<'a> {
     pub(crate) phase: Phase,
     pub(crate) tiles: &'a Tiles,
     /// Users who are there, and how many there are to be.
-    pub(crate) users: (u32, u32),
+    pub(crate) users: Option<(u32, u32)>,
     pub(crate) is_traced: bool,
     pub(crate) can_start: bool,
+    pub(crate) maker: Maker,
+    /// The most that p99 of arrival latency may be, where a load is to count as carried.
+    pub(crate) limit_us: Option<u64>,
     /// What the report says first.
     pub(crate) verdict: Option<&'a str>,
     pub(crate) failure: Option<&'a str>,
 }
 
-pub(crate) fn sentence(now: &Now<'_>) -> String {
-    match now.phase {
+/// The sentence, and whether it tells of harm.
+pub(crate) fn sentence(now: &Now<'_>) -> (String, bool) {
+    let text = match now.phase {
+        Phase::Running => {
+            return match harm(now) {
+                Some(harm) => (harm, true),
+                None => (well(now), false),
+            };
+        }
         Phase::Idle if now.can_start => "Nothing runs. Choose what to load, and start.".to_owned(),
-        Phase::Idle => "The pipeline is made ready.".to_owned(),
+        Phase::Idle | Phase::Preparing => "The pipeline is made ready.".to_owned(),
+        Phase::Warmup if now.maker != Maker::Driver => "Waits for the first message of its run.".to_owned(),
         Phase::Warmup => "Warming up: this counts nowhere.".to_owned(),
-        Phase::Spawning => format!("{} of {} users are there.", number(now.users.0.into()), number(now.users.1.into())),
-        Phase::Running => running(now),
+        Phase::Spawning => match now.users {
+            Some((here, wanted)) if wanted > 0 => {
+                format!("{} of {} users are there.", number(here.into()), number(wanted.into()))
+            }
+            _ => "The load begins.".to_owned(),
+        },
         Phase::Paused => "Paused: no load until somebody goes on.".to_owned(),
         Phase::Draining => match now.tiles.in_flight {
             Some(messages) if messages > 0 => {
@@ -36,50 +61,56 @@ pub(crate) fn sentence(now: &Now<'_>) -> String {
         },
         Phase::Measuring => "Measuring, from all stamps of the level.".to_owned(),
         Phase::Done => now.verdict.unwrap_or("It has ended; nothing was measured.").to_owned(),
-        Phase::Failed => now.failure.unwrap_or("It has failed.").to_owned(),
-    }
+        Phase::Failed => return (now.failure.unwrap_or("It has failed.").to_owned(), true),
+    };
+    (text, false)
 }
 
-fn running(now: &Now<'_>) -> String {
+/// What is wrong with the load under way; nothing where all is well.
+fn harm(now: &Now<'_>) -> Option<String> {
     let tiles = now.tiles;
-    let accepted = tiles.accepted.unwrap_or(0.0);
-    if !now.is_traced {
-        let failed = match tiles.failed.filter(|failed| *failed > 0.0) {
-            Some(failed) => format!("{}/s fail", number(failed)),
-            None => "none fails".to_owned(),
-        };
-        return format!("Answers {}/s: {}{failed}.", number(accepted), p99("p99", tiles.http.p99_us));
-    }
-    let in_flight = tiles.in_flight.unwrap_or(0);
+    let accepted = number(tiles.accepted.unwrap_or(0.0));
     if let Some(seconds) = tiles.stalled_s {
-        return format!(
+        return Some(format!(
             "Nothing arrives for {seconds:.0} s: {} are on their way{}.",
-            messages_of(in_flight),
+            messages_of(tiles.in_flight.unwrap_or(0)),
             trend(tiles).map_or_else(String::new, |trend| format!("; the backlog {trend}"))
-        );
+        ));
     }
     if let Some(lost) = tiles.lost.filter(|lost| *lost > 0) {
-        return format!("Not arrived 5 s after their last hop began: {}.", messages_of(lost.unsigned_abs()));
+        return Some(format!("Not arrived 5 s after their last hop began: {}.", messages_of(lost.unsigned_abs())));
+    }
+    if let Some(failed) = tiles.failed.filter(|failed| *failed > 0.0) {
+        return Some(format!("{}/s fail, and {accepted}/s are accepted.", number(failed)));
     }
     let arrival = p99("arrival p99", tiles.arrival.p99_us);
     if backlog_grows(tiles) {
         let trend = trend(tiles).unwrap_or_default();
-        return format!("Does not keep up with {}/s: {arrival}the backlog {trend}.", number(accepted));
+        return Some(format!("Does not keep up with {accepted}/s: {arrival}the backlog {trend}."));
     }
     if let Some(slope) = tiles.in_flight_per_s.filter(|_| in_flight_grows(tiles)) {
         let slope = number(slope);
-        return format!("Does not keep up with {}/s: {arrival}{slope}/s more are on their way.", number(accepted));
+        return Some(format!("Does not keep up with {accepted}/s: {arrival}{slope}/s more are on their way."));
+    }
+    let over = now.limit_us.zip(tiles.arrival.p99_us).filter(|(limit, p99)| now.is_traced && p99 > limit);
+    over.map(|(limit, p99)| format!("Arrival p99 is {} at {accepted}/s: the limit is {}.", time(p99), time(limit)))
+}
+
+fn well(now: &Now<'_>) -> String {
+    let tiles = now.tiles;
+    let Some(accepted) = tiles.accepted.filter(|accepted| *accepted > 0.0) else {
+        let text = if now.maker == Maker::Silent { "Nothing comes in." } else { "The load begins." };
+        return text.to_owned();
+    };
+    if now.maker == Maker::Silent {
+        return "Nothing comes in any more: it ends when that has lasted.".to_owned();
+    }
+    if !now.is_traced {
+        return format!("Answers {}/s: {}none fails.", number(accepted), p99("p99", tiles.http.p99_us));
     }
     // What had piled up before is carried beside it.
     let carried = tiles.arrived.map_or(accepted, |arrived| arrived.min(accepted));
-    format!("Carries {}/s: {arrival}nothing piles up.", number(carried))
-}
-
-/// Whether a load that is under way has come to harm.
-pub(crate) fn is_trouble(tiles: &Tiles) -> bool {
-    let some = |count: Option<f64>| count.is_some_and(|count| count > 0.0);
-    let grows = backlog_grows(tiles) || in_flight_grows(tiles);
-    grows || some(tiles.stalled_s) || some(tiles.failed) || tiles.lost.is_some_and(|lost| lost > 0)
+    format!("Carries {}/s: {}nothing piles up.", number(carried), p99("arrival p99", tiles.arrival.p99_us))
 }
 
 fn backlog_grows(tiles: &Tiles) -> bool {
@@ -164,23 +195,30 @@ mod tests {
         let mut now = Now {
             phase: Phase::Running,
             tiles: &empty,
-            users: (120, 500),
+            users: Some((120, 500)),
             is_traced: true,
             can_start: true,
+            maker: Maker::Driver,
+            limit_us: Some(50_000),
             verdict: None,
             failure: None,
         };
         change(&mut tiles, &mut now);
-        sentence(&Now { tiles: &tiles, ..now })
+        let (text, is_harm) = sentence(&Now { tiles: &tiles, ..now });
+        if is_harm { format!("! {text}") } else { text }
     }
 
     #[test]
     fn sentences() {
         insta::assert_snapshot!(told(|_, _| {}), @"Carries 5,000/s: arrival p99 3.62 ms; nothing piles up.");
-        insta::assert_snapshot!(told(|tiles, _| tiles.backlog_per_s = Some(2_100.0)), @"Does not keep up with 5,000/s: arrival p99 3.62 ms; the backlog grows by 2,100/s.");
-        insta::assert_snapshot!(told(|tiles, _| tiles.in_flight_per_s = Some(800.0)), @"Does not keep up with 5,000/s: arrival p99 3.62 ms; 800/s more are on their way.");
-        insta::assert_snapshot!(told(|tiles, _| (tiles.backlog_per_s, tiles.stalled_s) = (Some(1_000.0), Some(3.0))), @"Nothing arrives for 3 s: 3,100 messages are on their way; the backlog grows by 1,000/s.");
-        insta::assert_snapshot!(told(|tiles, _| tiles.lost = Some(1)), @"Not arrived 5 s after their last hop began: 1 message.");
+        insta::assert_snapshot!(told(|tiles, _| tiles.backlog_per_s = Some(2_100.0)), @"! Does not keep up with 5,000/s: arrival p99 3.62 ms; the backlog grows by 2,100/s.");
+        insta::assert_snapshot!(told(|tiles, _| tiles.in_flight_per_s = Some(800.0)), @"! Does not keep up with 5,000/s: arrival p99 3.62 ms; 800/s more are on their way.");
+        insta::assert_snapshot!(told(|tiles, _| (tiles.backlog_per_s, tiles.stalled_s) = (Some(1_000.0), Some(3.0))), @"! Nothing arrives for 3 s: 3,100 messages are on their way; the backlog grows by 1,000/s.");
+        insta::assert_snapshot!(told(|tiles, _| tiles.lost = Some(1)), @"! Not arrived 5 s after their last hop began: 1 message.");
+        insta::assert_snapshot!(told(|tiles, _| tiles.failed = Some(12.0)), @"! 12/s fail, and 5,000/s are accepted.");
+        insta::assert_snapshot!(told(|tiles, _| tiles.arrival.p99_us = Some(3_500_000)), @"! Arrival p99 is 3.50 s at 5,000/s: the limit is 50.0 ms.");
+        insta::assert_snapshot!(told(|tiles, now| (tiles.accepted, now.maker) = (Some(3_000.0), Maker::Silent)), @"Nothing comes in any more: it ends when that has lasted.");
+        insta::assert_snapshot!(told(|tiles, _| tiles.accepted = None), @"The load begins.");
         insta::assert_snapshot!(told(|_, now| now.is_traced = false), @"Answers 5,000/s: p99 640 µs; none fails.");
         insta::assert_snapshot!(told(|_, now| now.phase = Phase::Spawning), @"120 of 500 users are there.");
         insta::assert_snapshot!(told(|_, now| now.phase = Phase::Draining), @"The load has ended; 3,100 messages are still to arrive.");

@@ -2,11 +2,11 @@
 //! answered 202 must arrive.
 
 use super::load::ShapeArgs;
-use super::page_args::PageArgs;
+use super::page_args::{self, PageArgs};
 use super::value::{parse_duration, parse_rate};
 use crate::output;
 use crate::progress::Progress;
-use analysis::{Report, Sweep};
+use analysis::Sweep;
 use clap::{Args, Parser};
 use experiment::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
 use experiment::{Setting, Who};
@@ -86,16 +86,23 @@ pub(crate) async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
         started = Box::pin(Stack::start(&options)) => started?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
-    Box::pin(chaos(&args, stack, shutdown)).await
+    let mut page = args.page.open("chaos", Path::new("reports")).await?;
+    let ran = Box::pin(chaos(&args, stack, page.as_mut(), shutdown)).await;
+    page_args::close(page, &ran);
+    ran
 }
 
-async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> anyhow::Result<ExitCode> {
+async fn chaos(
+    args: &ChaosArgs,
+    stack: Stack,
+    mut page: Option<&mut Page>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<ExitCode> {
     let run: RunId = "chaos".parse()?;
     let redis = stack.endpoints().redis.parse()?;
     let target: Target = stack.endpoints().api.parse()?;
     let mut harness = Harness { stack, redis, run: run.clone(), done: BTreeMap::new() };
 
-    let mut page = args.page.open("chaos", Path::new("reports")).await?;
     let shape = Shape::try_parse_from(["--timeout", "5s"])?.shape;
     let endpoint = Endpoint::open(&target, &shape.trust()).await?;
     let template = Template::single(&target, &run, &shape.request_options(None)?);
@@ -108,12 +115,13 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
     };
     if let Some(page) = &mut page {
         let log = LogStore::connect(&harness.redis).await?;
-        page.begin_load(&described(&run), Some((log, stamp::Path::default().without_send())));
+        let path = stamp::Path::default().without_send();
+        page.begin_load(&Sweep::of_load(run.clone(), SampleEvery::default().get(), &path), Some((log, path)));
         page.attach(None, &shutdown);
         let setting = Setting::all(&[(8, Some(args.rate))], Who::Connections, 1, args.seed, None).remove(0);
         page.begin_level(&run, &setting, 1);
     }
-    let marks = page.as_ref().map(Page::marks);
+    let marks = page.as_ref().map(|page| page.marks());
     let progress = Progress::new(args.duration);
     let begin = clock::now();
     let parts = if args.parts.is_empty() { Part::all().to_vec() } else { args.parts.clone() };
@@ -155,11 +163,19 @@ async fn chaos(args: &ChaosArgs, stack: Stack, shutdown: CancellationToken) -> a
     }
     anyhow::ensure!(interrupted || !harness.done.is_empty(), "no fault came about: give a longer --duration");
     let mut tally = tally?;
+    if let Some(page) = &mut page {
+        page.drain_load();
+    }
     let accepted = tally.accepted_ids.take().unwrap_or_default();
     let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
-    if let Some(mut page) = page {
+    if let Some(page) = page {
+        let (kills, stops) = sum(&harness.done);
+        let Audit { accepted, arrived, duplicates, lost } = &books;
+        page.conclude_load(format!(
+            "{kills} kills and {stops} stops: {accepted} messages accepted, {arrived} arrived, {duplicates} duplicates, {} lost.",
+            lost.len()
+        ));
         page.end_load();
-        page.close();
     }
     progress.finish();
     output::result(&table(&harness.done, tally.requests, &books));
@@ -202,20 +218,6 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
     })
 }
 
-/// The load as a sweep, for those who show it.
-fn described(run: &RunId) -> Sweep {
-    Sweep {
-        id: run.clone(),
-        started_unix_s: clock::unix_now().as_secs(),
-        every: SampleEvery::default().get(),
-        path: stamp::Path::default().without_send().stages().to_vec(),
-        settings: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        p99_limit_us: Report::P99_LIMIT_US,
-        loads: Vec::new(),
-    }
-}
-
 fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {
     let part = fault.part.to_string();
     let what = match fault.harm {
@@ -237,9 +239,14 @@ fn faults_table(done: &BTreeMap<String, (u32, u32)>) -> String {
     table
 }
 
+/// Kills and stops of all parts.
+fn sum(done: &BTreeMap<String, (u32, u32)>) -> (u32, u32) {
+    done.values().fold((0, 0), |(kills, stops), (more, other)| (kills + more, stops + other))
+}
+
 fn table(done: &BTreeMap<String, (u32, u32)>, requests: u64, books: &Audit) -> String {
     let mut table = faults_table(done);
-    let (kills, stops) = done.values().fold((0, 0), |(kills, stops), (more, other)| (kills + more, stops + other));
+    let (kills, stops) = sum(done);
     let Audit { accepted, arrived, duplicates, lost } = books;
     for (name, value) in [
         ("kills", u64::from(kills)),

@@ -1,7 +1,7 @@
 //! `driver load`: one load on one HTTP API.
 
 use super::load_result::{as_json, as_table};
-use super::page_args::PageArgs;
+use super::page_args::{self, PageArgs};
 use super::value::{parse_duration, parse_rate};
 use crate::output;
 use crate::progress::Progress;
@@ -10,15 +10,14 @@ use anyhow::Context;
 use clap::Args;
 use experiment::{Control, Levels, Next, Setting, Shape, Who, http_of};
 use load::{
-    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, Live, LoadPlan, Method, RequestOptions, StatusSet, Target,
+    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, Live, LoadPlan, Method, RequestOptions, StatusSet, Tally, Target,
     Template, Tracing, Trust, watched,
 };
 use page::Page;
 use reporter::Destination;
 use service::shutdown_on_signal;
 use stamp::ensure_usage;
-use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions, clock};
-use std::collections::BTreeMap;
+use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -230,21 +229,52 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     };
     let template = Template::single(&args.target, &args.run, &options);
     let mut page = args.page.open("load", Path::new("reports")).await?;
+    let ran = loads(&args, &endpoint, &template, tracer.as_ref(), page.as_mut(), &shutdown).await;
+    page_args::close(page, &ran);
+    if let Some(tracer) = tracer {
+        service::close(&tracer).await;
+    }
+    let Some(tally) = ran? else { return Ok(ExitCode::from(super::INTERRUPTED)) };
+    if let Some(file) = hgrm {
+        let mut written = Vec::new();
+        reporter::write_hgrm(&tally.response, &mut written).context("cannot write --hgrm")?;
+        file.write(&written).with_context(|| unwritable(file.path()))?;
+    }
+    Ok(match (shutdown.is_cancelled(), tally.accepted()) {
+        (true, _) => ExitCode::from(super::INTERRUPTED),
+        (false, 0) => ExitCode::FAILURE,
+        (false, _) => ExitCode::SUCCESS,
+    })
+}
+
+/// The load, and those that it is changed to on the page: each is told once it has ended. Gives the last.
+async fn loads(
+    args: &LoadArgs,
+    endpoint: &Endpoint,
+    template: &Template,
+    tracer: Option<&Tracer>,
+    mut page: Option<&mut Page>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Tally>> {
     let control = Control::default();
-    let sweep = args.described();
+    let sweep = Sweep::of_load(args.run.clone(), args.every.get(), &stamp::Path::default());
     if let Some(page) = &mut page {
         page.begin_load(&sweep, None);
-        page.attach(Some(&control), &shutdown);
+        page.attach(Some(&control), shutdown);
     }
     let mut levels = Levels::new(&args.settings(), &control);
     let (mut last, mut report) = (None, Report::new(&sweep));
-    while let Some(Next { setting, number, end, .. }) = next(&mut levels, page.as_ref(), &shutdown).await {
+    loop {
+        if let (Some(page), true) = (&page, levels.is_paused()) {
+            page.pause();
+        }
+        let Some(Next { setting, number, end, .. }) = levels.next(shutdown).await else { break };
         let load = args.shape.shape().load(endpoint.clone(), template.clone(), setting.connections, setting.rate);
         let plan = LoadPlan { limit: args.requests.map(Limit::Requests), until: Some(end), ..load };
         if let Some(page) = &mut page {
             page.begin_level(&args.run, &setting, number);
         }
-        let tracing = tracer.as_ref().map(|tracer| Tracing::new(tracer, &args.run));
+        let tracing = tracer.map(|tracer| Tracing::new(tracer, &args.run));
         let mut progress = Progress::new(plan.duration);
         progress.stage(match setting.rate {
             Some(rate) => format!("{rate} a second"),
@@ -278,51 +308,15 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
         }
         last = Some(tally);
     }
-    if let Some(mut page) = page {
+    if let Some(page) = page {
         page.end_load();
-        page.close();
     }
-    if let Some(tracer) = tracer {
-        service::close(&tracer).await;
-    }
-    let Some(tally) = last else { return Ok(ExitCode::from(super::INTERRUPTED)) };
-    if let Some(file) = hgrm {
-        let mut written = Vec::new();
-        reporter::write_hgrm(&tally.response, &mut written).context("cannot write --hgrm")?;
-        file.write(&written).with_context(|| unwritable(file.path()))?;
-    }
-    Ok(match (shutdown.is_cancelled(), tally.accepted()) {
-        (true, _) => ExitCode::from(super::INTERRUPTED),
-        (false, 0) => ExitCode::FAILURE,
-        (false, _) => ExitCode::SUCCESS,
-    })
-}
-
-/// The next level: another one where somebody has changed it on the page.
-async fn next(levels: &mut Levels, page: Option<&Page>, stop: &CancellationToken) -> Option<Next> {
-    if levels.is_paused() {
-        page.inspect(|page| page.pause());
-    }
-    levels.next(stop).await
+    Ok(last)
 }
 
 impl LoadArgs {
     /// The one level that is asked for.
     fn settings(&self) -> Vec<Setting> {
         Setting::all(&[(self.connections.into(), self.rate)], Who::Connections, 1, self.shape.seed, None)
-    }
-
-    /// The load as a sweep of one level, for those who show it.
-    fn described(&self) -> Sweep {
-        Sweep {
-            id: self.run.clone(),
-            started_unix_s: clock::unix_now().as_secs(),
-            every: self.every.get(),
-            path: stamp::Path::default().stages().to_vec(),
-            settings: BTreeMap::new(),
-            environment: BTreeMap::new(),
-            p99_limit_us: Report::P99_LIMIT_US,
-            loads: Vec::new(),
-        }
     }
 }

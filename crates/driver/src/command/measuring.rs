@@ -1,6 +1,6 @@
 //! What sweeps and watched loads share: how a load is drained and measured, who shows it, and where the report goes.
 
-use super::page_args::PageArgs;
+use super::page_args::{self, PageArgs};
 use super::prometheus_args::PrometheusArgs;
 use super::value::parse_duration;
 use crate::listening::{Files, Screen};
@@ -101,12 +101,7 @@ impl MeasuringArgs {
     ) -> anyhow::Result<Option<Report>> {
         let mut page = self.page.open(command, &self.out).await?;
         let ran = self.show(plan, id, guide, page.as_mut(), stop).await;
-        if let Some(page) = page {
-            if let Err(error) = &ran {
-                page.fail(&error.to_string());
-            }
-            page.close();
-        }
+        page_args::close(page, &ran);
         ran
     }
 
@@ -118,11 +113,12 @@ impl MeasuringArgs {
     /// Opens a page that outlasts what it shows.
     ///
     /// # Errors
-    /// When its address cannot be listened on.
+    /// When its address cannot be listened on, or no report could be written.
     pub(super) async fn open_page(
         &self,
         starts: Option<(Vec<PlanOffer>, mpsc::Sender<Start>)>,
     ) -> anyhow::Result<Page> {
+        Output::open(&self.out, &experiment::new_id())?.discard_empty();
         self.page.open_with("ui", &self.out, starts).await
     }
 

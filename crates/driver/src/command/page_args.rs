@@ -83,6 +83,15 @@ impl PageArgs {
     }
 }
 
+/// Ends the page of one run, where there is one, and shows why it failed, where it did.
+pub(super) fn close<T>(page: Option<Page>, ran: &anyhow::Result<T>) {
+    let Some(page) = page else { return };
+    if let Err(error) = ran {
+        page.fail(&error.to_string());
+    }
+    page.close();
+}
+
 /// `--ui ADDRESS` becomes `--ui=ADDRESS`: what follows may as well be something else, such as a plan.
 pub(crate) fn bound(words: impl IntoIterator<Item = std::ffi::OsString>) -> Vec<std::ffi::OsString> {
     let mut bound: Vec<std::ffi::OsString> = Vec::new();

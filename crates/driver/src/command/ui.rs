@@ -121,19 +121,15 @@ impl UiArgs {
     fn plan(&self, asked: &Asked) -> anyhow::Result<Plan> {
         let named = asked.plan.as_deref();
         let file = self.plans.iter().find(|file| named.is_none_or(|named| named == name(file)));
-        let mut plan = match (file, named) {
+        let (mut plan, lasts) = match (file, named) {
             (Some(file), _) => self.of_file(file, asked)?,
-            (None, None | Some(ENVELOPES)) => self.envelopes(asked)?,
+            (None, None | Some(ENVELOPES)) => (self.envelopes(asked)?, None),
             (None, Some(other)) => {
                 return Err(UsageError(format!("no plan {other:?} is offered: name it when the page is opened")).into());
             }
         };
         self.check_limits(&plan, asked)?;
-        let lasts = asked.duration_s.map(Duration::from_secs_f64).or_else(|| {
-            let file = file.and_then(|file| self.read(file, asked).ok());
-            file.and_then(|file| file.load.duration)
-        });
-        let lasts = lasts.filter(|lasts| !lasts.is_zero());
+        let lasts = asked.duration_s.map(Duration::from_secs_f64).or(lasts).filter(|lasts| !lasts.is_zero());
         plan.open_ended = lasts.is_none();
         plan.shape.duration = lasts.unwrap_or(OPEN_ENDED);
         Ok(plan)
@@ -155,7 +151,8 @@ impl UiArgs {
         Ok(())
     }
 
-    fn of_file(&self, file: &Path, asked: &Asked) -> anyhow::Result<Plan> {
+    /// A plan, and how long it lasts, as its file says.
+    fn of_file(&self, file: &Path, asked: &Asked) -> anyhow::Result<(Plan, Option<Duration>)> {
         let plan = self.read(file, asked)?;
         // What is reached, read and run was said when the page was opened. Parameters must not change it.
         if reach(&plan) != reach(&self.read(file, &Asked::default())?) {
@@ -165,8 +162,8 @@ impl UiArgs {
             )
             .into());
         }
-        let over = self.over(asked);
-        self.with(file, &over, asked).experiment(plan)
+        let (over, lasts) = (self.over(asked), plan.load.duration);
+        Ok((self.with(file, &over, asked).experiment(plan)?, lasts))
     }
 
     fn read(&self, file: &Path, asked: &Asked) -> anyhow::Result<plan::Plan> {
@@ -275,6 +272,10 @@ pub(crate) async fn run(args: UiArgs) -> anyhow::Result<ExitCode> {
             }
         };
         page.prepare();
+        // Who asked in the same moment is not served behind somebody's back when this one has ended.
+        while let Ok(Start { answer, .. }) = starts.try_recv() {
+            let _ = answer.send(Err("something else has begun".to_owned()));
+        }
         let _ = answer.send(Ok(()));
         let run_stop: CancellationToken = stop.child_token();
         let ran = args.measuring.show(&plan, &experiment::new_id(), &mut (), Some(&mut page), &run_stop).await;

@@ -7,7 +7,7 @@ use crate::phase::Phase;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use experiment::{Change, Who};
+use experiment::Change;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -50,18 +50,23 @@ impl Server {
         if asked.duration_s.is_some_and(|seconds| seconds != 0.0 && !(0.1..=7.0 * 86_400.0).contains(&seconds)) {
             return Err(unfit("duration_s", "from 0.1 to 604800, or 0 for a load that lasts until it is ended"));
         }
-        let starts = self.board.look(|inner| -> Result<_, Fault> {
+        let busy = || Fault(StatusCode::CONFLICT, "something begins already: wait for it".to_owned());
+        let answered = self.board.look(|inner| -> Result<_, Fault> {
             may(inner, "start")?;
             if inner.phase == Phase::Paused {
+                if asked != Asked::default() {
+                    let why = "it is paused: start goes on with what was paused, and edit changes it".to_owned();
+                    return Err(Fault(StatusCode::UNPROCESSABLE_ENTITY, why));
+                }
                 inner.control.iter().for_each(experiment::Control::go_on);
                 return Ok(None);
             }
-            Ok(inner.starts.clone())
+            // Under the lock: whoever takes it enters another state before it looks for further ones.
+            let (answer, answered) = oneshot::channel();
+            let sent = inner.starts.as_ref().is_some_and(|starts| starts.try_send(Start { asked, answer }).is_ok());
+            if sent { Ok(Some(answered)) } else { Err(busy()) }
         })?;
-        let Some(starts) = starts else { return Ok(done("it goes on")) };
-        let (answer, answered) = oneshot::channel();
-        let busy = || Fault(StatusCode::CONFLICT, "something begins already: wait for it".to_owned());
-        starts.try_send(Start { asked, answer }).map_err(|_| busy())?;
+        let Some(answered) = answered else { return Ok(done("it goes on")) };
         match answered.await {
             Ok(Ok(())) => Ok(done("it begins")),
             Ok(Err(why)) => Err(Fault(StatusCode::UNPROCESSABLE_ENTITY, why)),
@@ -78,8 +83,7 @@ impl Server {
         self.check(users, rate, spawn)?;
         self.board.change(|inner| {
             may(inner, "edit")?;
-            let is_of_users = inner.level.as_ref().is_none_or(|level| level.setting.who != Who::Connections);
-            if !is_of_users && users.is_some_and(|users| users > u32::from(MsgId::CONNECTIONS)) {
+            if !inner.session.is_of_users && users.is_some_and(|users| users > u32::from(MsgId::CONNECTIONS)) {
                 return Err(unfit("users", &format!("connections from 1 to {}", MsgId::CONNECTIONS)));
             }
             let change = Change { users, rate, spawn };
@@ -91,7 +95,10 @@ impl Server {
             ];
             let what: Vec<String> = what.into_iter().flatten().collect();
             inner.mark("edit", &format!("edited: {}", what.join(", ")));
-            Ok(done("the level under way ends, and the next begins"))
+            Ok(done(match inner.phase {
+                Phase::Paused => "the next level begins with it, once start goes on",
+                _ => "the level under way ends, and the next begins",
+            }))
         })
     }
 
