@@ -109,6 +109,8 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
         p50_us: Some(140),
         p99_us: Some(400),
         max_us: Some(900),
+        service_p50_us: None,
+        generator_cpu_share: None,
     };
     let load = Load {
         concurrency: Some(20),
@@ -126,6 +128,7 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
         environment: BTreeMap::new(),
         p99_limit_us: analysis::Report::P99_LIMIT_US,
         loads: vec![load],
+        search: None,
     }
 }
 

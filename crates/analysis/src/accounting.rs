@@ -135,6 +135,8 @@ mod tests {
             p50_us: Some(100),
             p99_us: Some(200),
             max_us: Some(300),
+            service_p50_us: None,
+            generator_cpu_share: None,
         };
         Load { http: Some(http), cutoff, ..Load::foreign("r".parse().unwrap()) }
     }

@@ -27,6 +27,7 @@ pub fn report_of(levels: &[u32]) -> Report {
         stamping: Vec::new(),
         levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
         findings: Findings::default(),
+        search: None,
         thresholds: Vec::new(),
         path,
     };
@@ -190,6 +191,8 @@ pub fn http(requests: u64, p50_us: i64) -> Http {
         p50_us: Some(p50_us),
         p99_us: Some(p50_us * 4),
         max_us: Some(p50_us * 20),
+        service_p50_us: Some(p50_us),
+        generator_cpu_share: None,
     }
 }
 

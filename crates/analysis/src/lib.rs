@@ -14,6 +14,7 @@ mod measure;
 mod model;
 pub mod number;
 pub mod scenario;
+mod search;
 mod source;
 mod stamping;
 mod statistics;
@@ -31,8 +32,9 @@ pub use model::{
     Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, StepArrival, Tail, TailHop,
     Timeline, Traces,
 };
+pub use search::{Ended, Found, Over, Trial, TrialVerdict, thousands};
 pub use source::{RawError, RawFile, RawHeader, RawRun, RawWriter, Stamps, StampsError};
 pub use stamping::{Margin, StampQuality, Stamping};
 pub use statistics::{Distribution, Interval, Intervals, Percentile};
 pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
-pub use thresholds::{InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};
+pub use thresholds::{Carried, InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};

@@ -1,7 +1,7 @@
 //! The report as data: what every output format shows. docs/report.md describes it, field by field.
 
 use crate::findings::Findings;
-use crate::{Accounting, Distribution, Load, Stamping, Sweep, ThresholdVerdict};
+use crate::{Accounting, Distribution, Found, Load, Stamping, Sweep, ThresholdVerdict};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
@@ -32,6 +32,9 @@ pub struct Report {
     pub levels: Vec<Level>,
     /// What the levels together tell.
     pub findings: Findings,
+    /// What a search found whose trials the levels are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Found>,
     /// Whether what was demanded of it holds.
     #[serde(default)]
     pub thresholds: Vec<ThresholdVerdict>,
@@ -336,6 +339,7 @@ impl Report {
             stamping: Vec::new(),
             levels: Vec::new(),
             findings: Findings::default(),
+            search: sweep.search.clone(),
             thresholds: Vec::new(),
         }
     }
@@ -365,11 +369,12 @@ impl Report {
         self.levels.iter().any(|level| level.load.scenario.is_some())
     }
 
-    /// Whether users loaded an API alone: there are no traced messages.
+    /// Whether an API was loaded alone: there are no traced messages.
     #[must_use]
     pub fn is_untraced(&self) -> bool {
         let is_traced = |level: &Level| {
-            level.load.scenario.as_ref().is_none_or(|scenario| scenario.steps.iter().any(|step| step.traced))
+            !level.load.untraced
+                && level.load.scenario.as_ref().is_none_or(|scenario| scenario.steps.iter().any(|step| step.traced))
         };
         !self.levels.is_empty() && !self.levels.iter().any(is_traced)
     }

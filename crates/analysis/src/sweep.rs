@@ -1,5 +1,6 @@
 //! What the load generator did: kept in the log store beside the stamps.
 
+use crate::Found;
 use crate::scenario::{Scenario, Times};
 use serde::{Deserialize, Serialize};
 use stamp::{ClockStep, LogStore, RunId, Stage, StoreError, keys};
@@ -27,6 +28,9 @@ pub struct Sweep {
     pub p99_limit_us: u64,
     /// One load for each level that is finished.
     pub loads: Vec<Load>,
+    /// What a search has found whose trials the loads are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Found>,
 }
 
 /// One load at one setting.
@@ -34,6 +38,9 @@ pub struct Sweep {
 pub struct Load {
     /// The run under which its messages were traced.
     pub run: RunId,
+    /// Its messages were not traced: an API was loaded alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untraced: bool,
     /// Connections of the load generator; absent where another program made the load.
     pub concurrency: Option<u32>,
     /// Requests a second that the load generator meant to send, in an open loop; absent in a closed one.
@@ -159,6 +166,12 @@ pub struct Http {
     pub p99_us: Option<u64>,
     /// The longest of the same, µs.
     pub max_us: Option<u64>,
+    /// Median time from the actual send to the whole answer, µs; absent where the generator does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_p50_us: Option<u64>,
+    /// The share of one processor that the generator's thread took, 0 to 1; absent where nobody tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_cpu_share: Option<f64>,
 }
 
 impl Http {
@@ -226,6 +239,7 @@ impl Load {
             concurrency: None,
             rate: None,
             repeat: once(),
+            untraced: false,
             generator_limited: None,
             interrupted_us: None,
             http: None,
@@ -246,6 +260,15 @@ impl Load {
         let traced =
             |scenario: &Scenario| scenario.steps.iter().filter(|step| step.traced).map(|step| step.accepted).sum();
         self.scenario.as_ref().map(traced).or(self.http.as_ref().map(|http| http.accepted))
+    }
+
+    /// The part of the asked rate at which requests were sent, or rounds were begun; absent in a closed loop.
+    #[must_use]
+    pub fn sent_share(&self) -> Option<f64> {
+        let (rate, http) = (self.rate?, self.http.as_ref()?);
+        let rounds = |scenario: &Scenario| scenario.rounds.iter().map(|rounds| rounds.begun).sum();
+        let sent: u64 = self.scenario.as_ref().map_or(http.requests, rounds);
+        Some(sent as f64 * 1e6 / http.duration_us.max(1) as f64 / rate)
     }
 
     /// `interrupted after 3.0 s`, where it was.
@@ -311,6 +334,7 @@ impl Sweep {
         let load = Load::foreign(run.clone());
         Self {
             loads: vec![load],
+            search: None,
             ..Self::of_load(run, stamp::SampleEvery::default().get(), &stamp::Path::default().without_send())
         }
     }
@@ -327,6 +351,7 @@ impl Sweep {
             environment: BTreeMap::new(),
             p99_limit_us: usual_limit(),
             loads: Vec::new(),
+            search: None,
         }
     }
 }

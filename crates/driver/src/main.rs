@@ -10,6 +10,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
+use command::find::FindArgs;
 use command::load::LoadArgs;
 use command::plan_file::PlanFileArgs;
 use command::reporting::Reporting;
@@ -42,6 +43,8 @@ enum Command {
     Run(RunArgs),
     /// Open the live page: start plans there, watch and change them, and compare past reports
     Ui(UiArgs),
+    /// Find the highest load under which something holds: of a pipeline, of one API, or of a plan's users
+    Find(FindArgs),
     /// Load one HTTP API and report its latency; no tracing needed
     Load(LoadArgs),
     /// Report arrival latency for a load that another program makes: Locust, k6, wrk
@@ -104,6 +107,7 @@ async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode>
         Command::Sweep(args) => Box::pin(command::sweep::run(args, matches)).await,
         Command::Run(args) => Box::pin(command::run_plan::run(args)).await,
         Command::Ui(args) => Box::pin(command::ui::run(args)).await,
+        Command::Find(args) => Box::pin(command::find::run(args, matches)).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Watch(args) => Box::pin(command::watch::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,

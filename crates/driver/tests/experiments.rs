@@ -75,6 +75,7 @@ fn plan(levels: &[u32]) -> Plan {
         },
         requests: None,
         levels: Setting::all(&levels, Who::Connections, 1, 1, None),
+        search: None,
         open_ended: false,
         warmup: Duration::from_millis(300),
         every,

@@ -113,6 +113,16 @@ impl Levels {
         Self { left: levels.iter().cloned().collect(), begun: Vec::new(), control: control.clone() }
     }
 
+    /// Whether none is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// Adds some at the end.
+    pub(crate) fn extend(&mut self, settings: impl IntoIterator<Item = Setting>) {
+        self.left.extend(settings);
+    }
+
     /// Whether the next has to wait until somebody lets it begin.
     #[must_use]
     pub fn is_paused(&self) -> bool {

@@ -30,7 +30,7 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
     let site = match plan.site {
         Site::Local(_) => "local stack",
         Site::Remote { .. } => "remote",
-        Site::Alone => "none: an API alone, nothing is traced",
+        Site::Alone { .. } => "none: an API alone, nothing is traced",
     };
     let mut settings = vec![
         ("every", plan.every.to_string()),
@@ -54,7 +54,9 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
 /// How load is made here.
 fn of_load(plan: &Plan) -> Vec<(&'static str, String)> {
     let shape = &plan.shape;
-    let rates = plan.levels.iter().any(|setting| setting.rate.is_some());
+    let search = plan.search.as_ref();
+    let rates = plan.levels.iter().any(|setting| setting.rate.is_some())
+        || search.is_some_and(|search| search.over == analysis::Over::Rate);
     let generator = if rates { format!("open loop, {:?} arrivals", shape.arrivals) } else { "closed loop".to_owned() };
     let mut settings = match &plan.work {
         Work::Requests(request) => vec![("payload_bytes", request.payload_bytes.to_string())],
@@ -75,6 +77,7 @@ fn of_load(plan: &Plan) -> Vec<(&'static str, String)> {
         ("ramp", time(shape.ramp)),
         ("generator_tcp_nodelay", "true".to_owned()),
     ]);
+    settings.extend(search.iter().flat_map(|search| search.settings()));
     settings
 }
 

@@ -18,6 +18,8 @@ pub fn of_tally(tally: &Tally) -> Http {
         p50_us: measured(tally.response.value_at_quantile(0.5)),
         p99_us: measured(tally.response.value_at_quantile(0.99)),
         max_us: measured(tally.response.max()),
+        service_p50_us: measured(tally.service.value_at_quantile(0.5)),
+        generator_cpu_share: tally.cpu_share(),
     }
 }
 
@@ -36,6 +38,8 @@ pub(crate) fn of_wrk(result: WrkResult) -> Http {
         p50_us: Some(whole(p50)),
         p99_us: Some(whole(p99)),
         max_us: Some(whole(max)),
+        service_p50_us: None,
+        generator_cpu_share: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod monitor;
 mod pipeline;
 mod plan;
 mod run;
+mod search;
 mod services;
 mod setting;
 
@@ -30,4 +31,5 @@ pub use monitor::{Seen, Watch};
 pub use pipeline::Pipeline;
 pub use plan::{Generator, Patience, Plan, Shape, Site, Users, Work};
 pub use run::{Outcome, run};
+pub use search::{Ask, Search, SearchPlan};
 pub use setting::{Setting, Who};

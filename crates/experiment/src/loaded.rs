@@ -108,17 +108,12 @@ pub(crate) fn of_users(
     let run_around: RunId = format!("{run}.around").parse()?;
     let tracing = tracer.map(|tracer| Tracing::new(tracer, &run_around));
     let around = Around { run: run_around.to_string(), tracing, spawn: setting.spawn, warmup: plan.warmup };
-    let mut program = scenario.program(most)?;
-    if tracer.is_none() {
-        // Nobody follows its messages.
-        program.steps.iter_mut().for_each(|step| step.traced = false);
-    }
     Ok(LoadPlan {
-        program: Arc::new(program),
+        program: Arc::new(scenario.program(most)?),
         run: run.to_string(),
         pacing,
         users: first,
-        duration: shape.duration,
+        duration: setting.lasts.unwrap_or(shape.duration),
         limit: None,
         until: None,
         keep_ids: false,

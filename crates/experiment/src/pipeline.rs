@@ -37,7 +37,9 @@ impl Pipeline {
     /// When a part does not start, or does not answer.
     pub(crate) async fn open(site: &Site, queue: &str) -> Result<Self, ExperimentError> {
         let (target, redis, url, stack) = match site {
-            Site::Alone => return Ok(Self { target: None, store: None, queue: String::new(), stack: None }),
+            Site::Alone { target } => {
+                return Ok(Self { target: target.clone(), store: None, queue: String::new(), stack: None });
+            }
             Site::Remote { target, redis, log_store } => (target.clone(), redis.clone(), log_store.clone(), None),
             Site::Local(options) => {
                 let stack = Stack::start(options).await?;

@@ -1,5 +1,6 @@
 //! What an experiment is to do.
 
+use crate::search::SearchPlan;
 use crate::setting::Setting;
 use analysis::Threshold;
 use load::{Arrivals, Endpoint, LoadPlan, Pacing, Program, RequestOptions, StatusSet, Target, Template, Trust};
@@ -26,8 +27,10 @@ pub struct Plan {
     pub shape: Shape,
     /// A level ends earlier when so many requests have been sent.
     pub requests: Option<u64>,
-    /// The levels in the order in which they run.
+    /// The levels in the order in which they run; none where a search finds them.
     pub levels: Vec<Setting>,
+    /// The search whose trials are the levels.
+    pub search: Option<SearchPlan>,
     /// Levels last until somebody ends them: to end one early is no interruption.
     pub open_ended: bool,
     /// The load before each level, which counts nowhere.
@@ -68,7 +71,10 @@ pub enum Site {
         log_store: RedisUrl,
     },
     /// There is none: an API is loaded alone, and nothing is traced.
-    Alone,
+    Alone {
+        /// The API; absent where a plan's users name it.
+        target: Option<Target>,
+    },
 }
 
 /// What is sent.

@@ -9,14 +9,19 @@ use crate::loaded::{self, Loaded};
 use crate::monitor::{Monitor, environment};
 use crate::pipeline::Pipeline;
 use crate::plan::{Generator, Plan, Work};
+use crate::search::{Ask, Search};
 use crate::services::check_services;
-use crate::setting::Setting;
+use crate::setting::{Setting, Who};
 use crate::{description, figures, http, intake};
-use analysis::{Cutoff, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure, untraced};
+use analysis::{Cutoff, Found, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure, untraced};
 use load::{Limit, LoadPlan, Template, Tracing, Wrk, watched};
 use stamp::{RunId, Tracer, TracerOptions, clock, keys};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
+
+/// Connections with which a trial of a search begins; more come where these are busy.
+const FIRST_CONNECTIONS: u32 = 16;
 
 /// How an experiment went.
 #[derive(Debug)]
@@ -74,7 +79,16 @@ struct Running<'a> {
     quality: StampQuality,
     /// Absent where nothing is traced.
     tracer: Option<Tracer>,
+    search: Option<Searching>,
     stop: &'a CancellationToken,
+}
+
+/// A search under way.
+struct Searching {
+    search: Search,
+    begun: Instant,
+    /// What the level under way tries.
+    ask: Option<Ask>,
 }
 
 /// What is known of a load that was made.
@@ -110,6 +124,7 @@ impl<'a> Running<'a> {
             environment: environment(pipeline).await,
             p99_limit_us: u64::try_from(plan.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
+            search: None,
         };
         let options = TracerOptions {
             every: plan.every,
@@ -119,7 +134,9 @@ impl<'a> Running<'a> {
         };
         let tracer = pipeline.store.as_ref().map(|store| Tracer::start(&store.url, options));
         let quality = StampQuality::new(&sweep.path);
-        Self { plan, loaded, wrk, report: Report::new(&sweep), sweep, quality, tracer, stop }
+        let search = plan.search.clone();
+        let search = search.map(|search| Searching { search: Search::new(search), begun: clock::now(), ask: None });
+        Self { plan, loaded, wrk, report: Report::new(&sweep), sweep, quality, tracer, search, stop }
     }
 
     async fn all(
@@ -154,6 +171,7 @@ impl<'a> Running<'a> {
         }
         let mut levels = Levels::new(&plan.levels, control);
         loop {
+            self.ask(&mut levels);
             if levels.is_paused() {
                 audience.tell(&Event::Paused).await;
             }
@@ -220,7 +238,28 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
+    /// Has a search say what is to be tried next, where nothing is left.
+    fn ask(&mut self, levels: &mut Levels) {
+        let Some(Searching { search, ask, .. }) = &mut self.search else { return };
+        if levels.is_empty() {
+            *ask = search.ask();
+            let who = if self.plan.work.users().is_some() { Who::Users } else { Who::Connections };
+            let connections = FIRST_CONNECTIONS.min(self.plan.shape.max_connections.into());
+            let spawn = self.plan.work.users().and_then(|users| users.plan.load.spawn);
+            levels.extend(ask.map(|ask| search.setting(ask, who, spawn, connections)));
+        }
+    }
+
     fn keep(&mut self, load: Load, level: Level) {
+        if let Some(Searching { search, begun, ask }) = &mut self.search {
+            // What was cut short tells nothing.
+            if let Some(ask) = ask.take().filter(|_| load.interrupted_us.is_none()) {
+                search.judge(ask, &level);
+            }
+            let took_us = u64::try_from(clock::now().duration_since(*begun).as_micros()).unwrap_or(u64::MAX);
+            self.sweep.search = Some(Found { took_us, ..search.found() });
+            self.report.search.clone_from(&self.sweep.search);
+        }
         self.sweep.loads.push(load);
         self.sweep.loads.sort_by(Load::cmp_setting);
         self.report.add(level);
@@ -249,16 +288,21 @@ impl<'a> Running<'a> {
         setting: &Setting,
         end: &CancellationToken,
     ) -> Result<Option<LoadPlan>, ExperimentError> {
-        let load = match (&self.loaded, &self.plan.work) {
+        let mut load = match (&self.loaded, &self.plan.work) {
             (Loaded::Target(target, endpoint), Work::Requests(request)) => {
                 let template = Template::single(target, run, request);
-                self.plan.shape.load(endpoint.clone(), template, setting.connections, setting.rate)
+                let load = self.plan.shape.load(endpoint.clone(), template, setting.connections, setting.rate);
+                LoadPlan { duration: setting.lasts.unwrap_or(load.duration), ..load }
             }
             (Loaded::Users(scenario), Work::Users(users)) => {
                 loaded::of_users(self.plan, self.tracer.as_ref(), run, setting, scenario, users)?
             }
             _ => return Ok(None),
         };
+        if self.tracer.is_none() {
+            // Nobody follows its messages.
+            Arc::make_mut(&mut load.program).steps.iter_mut().for_each(|step| step.traced = false);
+        }
         let (limit, until) = (self.plan.requests.map(Limit::Requests), Some(end.clone()));
         Ok(Some(LoadPlan { limit, until, ..load }))
     }
@@ -306,6 +350,7 @@ impl<'a> Running<'a> {
             concurrency: connections,
             rate: setting.rate,
             repeat: setting.repeat,
+            untraced: self.tracer.is_none(),
             generator_limited: limited_by,
             interrupted_us,
             // Where another program made the load, nobody knows its first request: the stamps tell.

@@ -2,6 +2,7 @@
 
 use load::SplitMix;
 use std::fmt;
+use std::time::Duration;
 
 /// Who loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,6 +27,8 @@ pub struct Setting {
     pub rate: Option<f64>,
     /// Users that begin a second; absent: all at once.
     pub spawn: Option<f64>,
+    /// How long the load lasts; absent: as all loads of the plan do.
+    pub lasts: Option<Duration>,
     /// Which repetition it is, counted from 1.
     pub repeat: u32,
     /// Whether there is more than one repetition.
@@ -43,6 +46,7 @@ impl Setting {
             who,
             rate,
             spawn,
+            lasts: None,
             repeat,
             repeated,
         };

@@ -40,6 +40,8 @@ fn report(sweep: &Sweep, level: &Level, now: Instant) -> Report {
             p50_us: figures.p50_us,
             p99_us: figures.p99_us,
             max_us: figures.max_us,
+            service_p50_us: None,
+            generator_cpu_share: None,
         }
     });
     let steps = level.steps();

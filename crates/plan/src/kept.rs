@@ -1,8 +1,9 @@
 //! The text of a plan as a report keeps it: what was set from outside stands in it, and files are named wherever it lies.
 
-use crate::model::{Amount, Arrivals, Load, Plan};
+use crate::model::{Amount, Arrivals, Load, Plan, Search, SearchOver};
 use std::fmt::Write;
 use std::path::Path;
+use std::time::Duration;
 
 impl Plan {
     /// The text that repeats it: `text` is what it was read from, beside which its files were looked for in `folder`; `thresholds` are all that
@@ -27,7 +28,18 @@ impl Plan {
         if !self.params.is_empty() {
             replace(&mut kept, "params", &self.params_block());
         }
-        replace(&mut kept, "load", &self.load.block());
+        match &self.search {
+            Some(search) => {
+                replace(&mut kept, "search", &search.block());
+                replace(&mut kept, "load", &self.load.block_of_search());
+            }
+            None => replace(&mut kept, "load", &self.load.block()),
+        }
+        // A run is of one combination.
+        if self.vary.is_none() {
+            remove(&mut kept, "vary");
+            remove(&mut kept, "repeat");
+        }
         if !thresholds.is_empty() {
             replace(
                 &mut kept,
@@ -54,7 +66,6 @@ impl Load {
     /// As it stands in a plan file.
     #[must_use]
     pub fn block(&self) -> String {
-        let time = |time| humantime::format_duration(time).to_string();
         let mut keys = match &self.amount {
             Amount::Users(users) => match users[..] {
                 [users] => vec![("users", users.to_string())],
@@ -69,6 +80,21 @@ impl Load {
                 vec![("stages", list(stages))]
             }
         };
+        keys.extend(self.keys());
+        block("load", &keys)
+    }
+
+    /// The same, where a search finds how much.
+    #[must_use]
+    pub fn block_of_search(&self) -> String {
+        match &self.keys()[..] {
+            [] => String::new(),
+            keys => block("load", keys),
+        }
+    }
+
+    /// All that is set beside the amount.
+    fn keys(&self) -> Vec<(&'static str, String)> {
         let by_rate = matches!(self.amount, Amount::Rates(_));
         let more = [
             ("spawn", self.spawn.filter(|_| matches!(self.amount, Amount::Users(_))).map(|spawn| format!("{spawn}/s"))),
@@ -81,9 +107,43 @@ impl Load {
             ("timeout", self.timeout.map(time)),
             ("seed", self.seed.map(|seed| seed.to_string())),
         ];
-        keys.extend(more.into_iter().filter_map(|(key, value)| Some((key, value?))));
-        keys.iter().fold("load:\n".to_owned(), |block, (key, value)| block + &format!("  {key}: {value}\n"))
+        more.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
+}
+
+impl Search {
+    /// As it stands in a plan file.
+    #[must_use]
+    pub fn block(&self) -> String {
+        let is_rate = self.over == SearchOver::Rate;
+        let load = |load: f64| if is_rate { format!("{load}/s") } else { load.to_string() };
+        let keys = [
+            ("over", (!is_rate).then(|| "users".to_owned())),
+            ("hold", Some(list(self.hold.iter().map(|one| quoted(&one.text))))),
+            ("from", self.from.map(load)),
+            ("to", self.to.map(load)),
+            ("within", self.within.map(|within| format!("{}%", within * 100.0))),
+            ("trial", self.trial.map(time)),
+            ("most_trials", self.most_trials.map(|trials| trials.to_string())),
+        ];
+        let keys: Vec<(&str, String)> = keys.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        block("search", &keys)
+    }
+}
+
+/// A map under a key.
+fn block(name: &str, keys: &[(&str, String)]) -> String {
+    keys.iter().fold(format!("{name}:\n"), |block, (key, value)| block + &format!("  {key}: {value}\n"))
+}
+
+fn time(time: Duration) -> String {
+    humantime::format_duration(time).to_string()
+}
+
+/// Takes away the block under this key.
+fn remove(text: &mut String, key: &str) {
+    // A block that is put at the end, where there is none, is empty.
+    replace(text, key, "");
 }
 
 /// Puts a block in the place of the one under this key, or at the end.

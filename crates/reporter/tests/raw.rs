@@ -52,6 +52,7 @@ impl Fixture {
             environment: BTreeMap::new(),
             p99_limit_us: analysis::Report::P99_LIMIT_US,
             loads: runs.into_iter().zip([25_000, 400]).map(|(run, messages)| load(run, messages)).collect(),
+            search: None,
         };
         sweep.save(&LogStore::connect(&fixture.url).await.unwrap(), Duration::from_secs(60)).await.unwrap();
         fixture
@@ -119,6 +120,8 @@ fn load(run: &str, messages: u64) -> Load {
         p50_us: Some(90),
         p99_us: Some(300),
         max_us: Some(400),
+        service_p50_us: None,
+        generator_cpu_share: None,
     };
     Load { concurrency: Some(8), drain_us: Some(1000), http: Some(http), ..Load::foreign(run.parse().unwrap()) }
 }

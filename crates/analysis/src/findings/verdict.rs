@@ -11,7 +11,9 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     if let Some(why) = course::nothing_accepted(report) {
         return std::iter::once(why).chain(course::interrupted(report)).collect();
     }
-    let mut sentences = vec![sustained(report, findings.capacity.as_ref())];
+    // A search says itself how much is sustained, and what the generator did not make.
+    let found = report.search.as_ref().map(crate::Found::sentence);
+    let mut sentences = vec![found.unwrap_or_else(|| sustained(report, findings.capacity.as_ref()))];
     sentences.extend(course::interrupted(report));
     sentences.extend(course::some_not_accepted(report));
     sentences.extend(withheld(findings));
@@ -21,7 +23,9 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences.extend(tail(report, findings));
     sentences.extend(unstable(report));
     sentences.extend(losses(report));
-    sentences.extend(generator(report));
+    if report.search.is_none() {
+        sentences.extend(generator(report));
+    }
     sentences.extend(doubts(report));
     sentences.extend(clocks(report));
     sentences

@@ -102,6 +102,8 @@ fn reported(messages: &[Message]) -> Level {
         p50_us: Some(1),
         p99_us: Some(1),
         max_us: Some(1),
+        service_p50_us: None,
+        generator_cpu_share: None,
     };
     let load = Load {
         http: Some(http),
@@ -118,6 +120,7 @@ fn reported(messages: &[Message]) -> Level {
         environment: BTreeMap::new(),
         p99_limit_us: 50_000,
         loads: Vec::new(),
+        search: None,
     };
     level(&load, &sweep, &join, 0, &counts.into_iter().collect::<Counts>())
 }

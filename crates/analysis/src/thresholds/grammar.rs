@@ -1,4 +1,4 @@
-//! How a threshold is written: `FIGURE OPERATOR VALUE[UNIT][@c=N|@r=N]`, for example `arrival.p99<50ms@c=20`. Pure.
+//! How a threshold is written: `FIGURE OPERATOR VALUE[UNIT][@c=N|@r=N][,abort[ after TIME]]`, for example `arrival.p99<50ms@c=20`. Pure.
 
 use super::measure::{Figure, Metric, NUMBERS, OfPart, Part, Span};
 use crate::{Load, Percentile};
@@ -6,6 +6,7 @@ use stamp::Stage;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What must hold of one figure, at every level or at one of them.
 #[derive(Debug, Clone)]
@@ -17,6 +18,8 @@ pub struct Threshold {
     /// Times are in µs.
     pub(crate) limit: f64,
     pub(crate) place: Option<Place>,
+    /// A level ends where it does not hold, from this time on since the level began.
+    abort: Option<Duration>,
 }
 
 /// How the figure must stand to the limit.
@@ -87,6 +90,14 @@ pub enum InvalidThreshold {
         "{0:?} names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second"
     )]
     Place(String),
+    /// What ends a level is not understood.
+    #[error("{0:?} does not say when a level is ended: write ,abort or ,abort after 10s behind the value")]
+    Abort(String),
+    /// The figure is not known while a load runs.
+    #[error(
+        "{0} is known only once a load has ended and been drained, so that it ends none: leave `abort` out, or take a latency, errors, rate, rps, shed or backlog"
+    )]
+    NotLive(String),
     /// The figure belongs to the whole sweep.
     #[error("{0} is a figure of the whole sweep and not of one level: leave the @ and what follows it out")]
     Whole(String),
@@ -99,14 +110,18 @@ impl FromStr for Threshold {
         let text = text.trim();
         // Names of steps may hold any of these characters: there, the last of them count.
         let is_part = text.starts_with("steps.") || text.starts_with("rounds.");
+        let (rest, abort) = match abort(text, is_part)? {
+            Some((rest, after)) => (rest, Some(after)),
+            None => (text, None),
+        };
         let place = if is_part {
-            text.rsplit_once('@').filter(|(_, place)| place.trim_start().starts_with(['c', 'r']))
+            rest.rsplit_once('@').filter(|(_, place)| place.trim_start().starts_with(['c', 'r']))
         } else {
-            text.split_once('@')
+            rest.split_once('@')
         };
         let (condition, place) = match place {
             Some((condition, place)) => (condition, Some(place.trim().parse()?)),
-            None => (text, None),
+            None => (rest, None),
         };
         let is_operator = |c: char| "<>=!".contains(c);
         let begin = if is_part {
@@ -124,9 +139,40 @@ impl FromStr for Threshold {
         if metric.is_of_the_sweep() && place.is_some() {
             return Err(InvalidThreshold::Whole(metric.to_string()));
         }
+        if abort.is_some() && !metric.is_live() {
+            return Err(InvalidThreshold::NotLive(metric.to_string()));
+        }
         // Such spaces as there may be lie between its parts, or in the name of a step.
         let text = if is_part { text.to_owned() } else { text.split_whitespace().collect() };
-        Ok(Self { text, metric, operator, limit, place })
+        Ok(Self { text, metric, operator, limit, place, abort })
+    }
+}
+
+impl Threshold {
+    /// Whether only traced messages tell it.
+    #[must_use]
+    pub fn is_of_messages(&self) -> bool {
+        self.metric.is_of_messages()
+    }
+
+    /// Sampled messages that its figure takes.
+    #[must_use]
+    pub fn samples_needed(&self) -> u64 {
+        self.metric.samples_needed()
+    }
+
+    /// Its limit, where it is one of the p99 of arrival latency.
+    #[must_use]
+    pub fn limit_of_arrival_p99(&self) -> Option<Duration> {
+        let is_limit = matches!(self.operator, Operator::Below | Operator::AtMost);
+        let is_p99 = matches!(self.metric, Metric::Latency(Span::Arrival, Figure::Percentile(Percentile::P99)));
+        (is_limit && is_p99 && self.limit > 0.0).then(|| Duration::from_secs_f64(self.limit / 1e6))
+    }
+
+    /// From which time on, since the level began, it ends a level in which it does not hold; absent where it ends none.
+    #[must_use]
+    pub fn aborts_after(&self) -> Option<Duration> {
+        self.abort
     }
 }
 
@@ -228,7 +274,8 @@ impl FromStr for Metric {
         let (span, known) = match of {
             "arrival" => (Span::Arrival, FIGURES),
             "user" => (Span::User, FIGURES),
-            "http" => (Span::Http, HTTP_FIGURES),
+            // k6 and Locust call it so.
+            "http" | "response" => (Span::Http, HTTP_FIGURES),
             stage => (Span::Hop(stage.parse::<Stage>().map_err(|_| unknown())?), FIGURES),
         };
         let wrong = || InvalidThreshold::Figure { of: of.to_owned(), figure: figure.to_owned(), known };
@@ -277,6 +324,18 @@ impl Part {
         let of = of.ok_or_else(|| wrong(figure, known));
         Some(of.map(|of| Metric::Part(Part { is_round, name: name.to_owned(), of })))
     }
+}
+
+/// Takes `,abort` off the end, with the time from which on it ends a level.
+fn abort(text: &str, is_part: bool) -> Result<Option<(&str, Duration)>, InvalidThreshold> {
+    // Names of steps may hold commas.
+    let split = text.rsplit_once(',').filter(|(_, rest)| !is_part || rest.trim_start().starts_with("abort"));
+    let Some((condition, rest)) = split else { return Ok(None) };
+    let wrong = || InvalidThreshold::Abort(format!(",{rest}"));
+    let after = rest.trim().strip_prefix("abort").ok_or_else(wrong)?.trim();
+    let after = after.strip_prefix("after").or(after.strip_prefix('=')).unwrap_or(after).trim();
+    let after = if after.is_empty() { Duration::ZERO } else { stamp::parse_duration(after).map_err(|_| wrong())? };
+    Ok(Some((condition, after)))
 }
 
 /// The figures of steps and of rounds.
@@ -373,14 +432,26 @@ mod tests {
     }
 
     #[test]
+    fn some_end_a_level() {
+        let after = |text: &str| parsed(text).aborts_after().map(|after| after.as_secs());
+        assert_eq!(after("errors<1%,abort"), Some(0));
+        assert_eq!(after("errors<1% @c=20 , abort after 10s"), Some(10));
+        assert_eq!(after("arrival.p99<50ms,abort=1m"), Some(60));
+        assert_eq!(after("steps.a, b.p99<50ms"), None);
+        assert_eq!(after("steps.a, b.p99<50ms,abort"), Some(0));
+        assert_eq!(after("errors<1%"), None);
+        assert_eq!(parsed("response.p99<5ms,abort").to_string(), "response.p99<5ms,abort");
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_remedy() {
         let told = |text: &str| text.parse::<Threshold>().unwrap_err().to_string();
         insta::assert_snapshot!(told(""), @r#""" compares nothing: write a figure, one of < <= > >= == !=, and a value, for example arrival.p99<50ms or lost==0"#);
         insta::assert_snapshot!(told("lost"), @r#""lost" compares nothing: write a figure, one of < <= > >= == !=, and a value, for example arrival.p99<50ms or lost==0"#);
         insta::assert_snapshot!(told("lost=0"), @r#""=" is no operator: write one of < <= > >= == !="#);
         insta::assert_snapshot!(told("lost=<0"), @r#""=<" is no operator: write one of < <= > >= == !="#);
-        insta::assert_snapshot!(told("loss==0"), @r#""loss" is no figure of a report: write a latency such as arrival.p99, or one of lost, late, in_flight, duplicates, errors, shed, reordered, negative, stamps_dropped, backlog, unstable, rps, delivered, capacity, cpu"#);
-        insta::assert_snapshot!(told("Arrival.p99<1ms"), @r#""Arrival.p99" is no figure of a report: write a latency such as arrival.p99, or one of lost, late, in_flight, duplicates, errors, shed, reordered, negative, stamps_dropped, backlog, unstable, rps, delivered, capacity, cpu"#);
+        insta::assert_snapshot!(told("loss==0"), @r#""loss" is no figure of a report: write a latency such as arrival.p99, or one of lost, late, in_flight, duplicates, errors, shed, reordered, negative, stamps_dropped, backlog, unstable, rps, rate, delivered, capacity, cpu"#);
+        insta::assert_snapshot!(told("Arrival.p99<1ms"), @r#""Arrival.p99" is no figure of a report: write a latency such as arrival.p99, or one of lost, late, in_flight, duplicates, errors, shed, reordered, negative, stamps_dropped, backlog, unstable, rps, rate, delivered, capacity, cpu"#);
         insta::assert_snapshot!(told("arrival.p98<1ms"), @r#""p98" is no figure of arrival: write one of mean, p50, p90, p95, p99, p999, max"#);
         insta::assert_snapshot!(told("http.p95<1ms"), @r#""p95" is no figure of http: write one of mean, p50, p99, max"#);
         insta::assert_snapshot!(told("arrival.p99<"), @r#""" is no value: write a number behind the operator, for example 50ms for a time or 20k for a number"#);
@@ -390,6 +461,9 @@ mod tests {
         insta::assert_snapshot!(told("lost<5ms"), @r#""ms" is no unit of lost: write a plain number, or one with k for thousands or M for millions"#);
         insta::assert_snapshot!(told("lost==0@20"), @r#""@20" names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second"#);
         insta::assert_snapshot!(told("lost==0@c=many"), @r#""@c=many" names no level: write @c=20 for the one with 20 connections, or @r=5000 for the one with 5000 requests a second"#);
+        insta::assert_snapshot!(told("errors<1%,stop"), @r#"",stop" does not say when a level is ended: write ,abort or ,abort after 10s behind the value"#);
+        insta::assert_snapshot!(told("errors<1%,abort soon"), @r#"",abort soon" does not say when a level is ended: write ,abort or ,abort after 10s behind the value"#);
+        insta::assert_snapshot!(told("lost==0,abort"), @"lost is known only once a load has ended and been drained, so that it ends none: leave `abort` out, or take a latency, errors, rate, rps, shed or backlog");
         insta::assert_snapshot!(told("capacity>1k@c=20"), @"capacity is a figure of the whole sweep and not of one level: leave the @ and what follows it out");
     }
 

@@ -102,6 +102,17 @@ pub(crate) const NUMBERS: &[Number] = &[
         whole: None,
     },
     Number {
+        // Of the rate that was asked for, where that was one of an open loop.
+        name: "rate",
+        of: |level| {
+            let rate = level.load.rate.ok_or("the loop was closed: no rate was asked for")?;
+            Ok(level.load.sent_share().ok_or_else(another)? * rate)
+        },
+        // A rate below one is rare, and then a number of requests tells little.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        whole: Some(|level| level.load.rate.map_or(0, |rate| (rate.round() as u64).max(1))),
+    },
+    Number {
         name: "delivered",
         // Where nothing arrives of what was accepted, nothing a second does.
         of: |level| message(level, level.delivered_per_sec().unwrap_or(0.0)),
@@ -159,6 +170,37 @@ impl Metric {
         matches!(self, Self::Capacity)
     }
 
+    /// Whether only traced messages tell it.
+    pub(crate) fn is_of_messages(&self) -> bool {
+        match self {
+            Self::Latency(Span::Http, _) => false,
+            Self::Latency(..) | Self::Cpu | Self::Capacity => true,
+            Self::Number(number) | Self::Share(number) => !["errors", "rate", "rps"].contains(&number.name),
+            Self::Part(part) => matches!(part.of, OfPart::Arrival(_)),
+        }
+    }
+
+    /// Sampled messages that it takes.
+    pub(crate) fn samples_needed(&self) -> u64 {
+        match self {
+            Self::Latency(Span::Arrival | Span::User | Span::Hop(_), Figure::Percentile(percentile))
+            | Self::Part(Part { of: OfPart::Arrival(Figure::Percentile(percentile)), .. }) => percentile.least_count(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is known while a load runs, as far as that has come.
+    pub(crate) fn is_live(&self) -> bool {
+        match self {
+            Self::Latency(..) => true,
+            Self::Number(number) | Self::Share(number) => {
+                ["errors", "rate", "rps", "shed", "backlog", "duplicates"].contains(&number.name)
+            }
+            Self::Part(part) => !part.is_round,
+            Self::Cpu | Self::Capacity => false,
+        }
+    }
+
     /// The stage whose hop it is about.
     pub(crate) fn stage(&self) -> Option<&Stage> {
         match self {
@@ -194,6 +236,24 @@ impl Metric {
             Self::Part(part) => part.at(level),
             Self::Capacity => Err("it is of the whole sweep".to_owned()),
         }
+    }
+
+    /// The 95 % interval of its value at a level, whose upper end may be open; absent where it has none.
+    pub(crate) fn interval_at(&self, level: &Level) -> Option<(f64, Option<f64>)> {
+        let (latency, figure) = match self {
+            Self::Latency(Span::Arrival, figure) => (&level.arrival, figure),
+            Self::Latency(Span::User, figure) => (&level.user, figure),
+            Self::Latency(Span::Hop(stage), figure) => {
+                (&level.hops.iter().find(|hop| hop.stage == *stage)?.latency, figure)
+            }
+            Self::Part(Part { name, of: OfPart::Arrival(figure), .. }) => {
+                (&level.steps.iter().find(|step| step.name == *name)?.arrival, figure)
+            }
+            _ => return None,
+        };
+        let Figure::Percentile(percentile) = figure else { return None };
+        let interval = latency.interval(*percentile)?;
+        Some((interval.low_us as f64, interval.high_us.map(|us| us as f64)))
     }
 
     /// Its value in the whole report.

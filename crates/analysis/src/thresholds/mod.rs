@@ -1,9 +1,11 @@
 //! Thresholds: what must hold of a report, and whether it does. Pure.
 
+mod carried;
 mod grammar;
 mod measure;
 mod verdict;
 
+pub use carried::Carried;
 pub use grammar::{InvalidThreshold, Threshold};
 pub use verdict::ThresholdVerdict;
 

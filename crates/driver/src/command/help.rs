@@ -55,6 +55,7 @@ const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "ve
 const LIVE: &[&str] = &["ui", "ui_host", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
+const SEARCH: &[&str] = &["hold", "over", "from", "to", "within", "trial", "most_trials"];
 const REMOTE: &[&str] = &["target", "redis", "log_store", "redis_user", "redis_password_file", "redis_ca", "queue"];
 const LOCAL: &[&str] = &["apiserver_args", "pushserver_args", "mqttclient_args"];
 
@@ -96,6 +97,21 @@ const SHAPES: &[Shape] = &[
                 "Log store, where the plan names no pipeline",
                 &["redis", "redis_user", "redis_password_file", "redis_ca"],
             ),
+            ("Tracing", TRACING),
+            ("Report", RESULT),
+            ("While it runs", LIVE),
+        ],
+    },
+    Shape {
+        command: "find",
+        short: &["hold", "over", "from", "to", "within", "trial", "target", "redis", "every", "json", "out", "ui"],
+        headings: &[
+            ("Search", SEARCH),
+            ("Plan file", PLAN),
+            ("Load", LOAD),
+            ("Pipeline that is already there", REMOTE),
+            ("Private local pipeline", LOCAL),
+            ("Request", REQUEST),
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),

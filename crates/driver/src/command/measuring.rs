@@ -143,8 +143,9 @@ impl MeasuringArgs {
         let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen];
         let control = Control::default();
         if let Some(page) = page {
-            // What other programs load is not changed from here.
-            page.attach((plan.generator == Generator::Driver).then_some(&control), stop);
+            // What other programs load, or a search, is not changed from here.
+            let is_ours = plan.generator == Generator::Driver && plan.search.is_none();
+            page.attach(is_ours.then_some(&control), stop);
             listeners.push(page);
         }
         let mut audience = Audience::new(listeners);

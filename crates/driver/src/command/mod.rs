@@ -6,6 +6,7 @@ mod check;
 pub(crate) mod clock;
 mod command_line;
 pub(crate) mod deployment;
+pub(crate) mod find;
 mod health;
 pub(crate) mod help;
 pub(crate) mod idle;
@@ -25,6 +26,7 @@ pub(crate) mod reporting;
 pub(crate) mod role;
 pub(crate) mod run_plan;
 mod sampling;
+mod search_args;
 pub(crate) mod services;
 pub(crate) mod stack;
 pub(crate) mod sweep;
@@ -33,7 +35,7 @@ pub(crate) mod ui;
 mod value;
 pub(crate) mod watch;
 
-use analysis::Report;
+use analysis::{Ended, Report};
 use std::process::ExitCode;
 
 /// The exit code of a command that a signal ended, as shells know it.
@@ -44,7 +46,8 @@ pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;
 
 /// The exit code of a command that has made a report.
 fn reported(report: &Report) -> ExitCode {
-    if report.misses_a_threshold() {
+    let is_lowest_failing = report.search.as_ref().is_some_and(|search| search.ended == Ended::LowestFails);
+    if report.misses_a_threshold() || is_lowest_failing {
         ExitCode::from(THRESHOLD_MISSED)
     } else if report.accepted_nothing() {
         ExitCode::FAILURE

@@ -25,6 +25,7 @@ impl SweepArgs {
             shape: self.shape.shape(),
             requests: self.requests,
             levels,
+            search: None,
             open_ended: false,
             warmup: self.warmup,
             every,

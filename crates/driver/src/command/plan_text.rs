@@ -7,8 +7,18 @@ use plan::{Amount, Load};
 impl SweepArgs {
     /// The plan file, as far as it can say it: the request itself, where one is given, is left to the command line, which it quotes.
     pub(super) fn as_plan(&self) -> String {
+        self.with_load(&self.load().block())
+    }
+
+    /// The same, where a search finds the levels.
+    pub(super) fn as_plan_of(&self, search: &plan::Search) -> String {
+        let load = Load { amount: Amount::Rates(Vec::new()), duration: None, repeat: 1, ..self.load() };
+        self.with_load(&[search.block(), load.block_of_search()].concat())
+    }
+
+    fn with_load(&self, load: &str) -> String {
         let command = stamp::mask(&command_line(std::env::args_os())).into_owned();
-        let text = format!("# {command}\nstampede: 1\n{}{}", self.pipeline(), self.load().block());
+        let text = format!("# {command}\nstampede: 1\n{}{load}", self.pipeline());
         let thresholds = self.measuring.thresholds.thresholds.iter().map(|one| quoted(&one.to_string()));
         let thresholds: Vec<String> = thresholds.collect();
         if thresholds.is_empty() { text } else { format!("{text}thresholds: [{}]\n", thresholds.join(", ")) }

@@ -4,6 +4,7 @@ use super::command_line::command_line;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::LocalArgs;
 use super::plan_file::{PlanFile, parse_pair};
+use super::search_args::{SearchArgs, searching};
 use super::value::{parse_duration, parse_rate};
 use crate::output;
 use analysis::Threshold;
@@ -142,6 +143,8 @@ pub(super) struct With<'a> {
     pub(super) file: &'a std::path::Path,
     pub(super) args: &'a OverPlanArgs,
     pub(super) over: Over,
+    /// What is set over its search, or makes it one.
+    pub(super) search: Option<&'a SearchArgs>,
     /// Where messages are traced, where the plan names no pipeline.
     pub(super) redis: Option<RedisUrl>,
     pub(super) log_store: Option<RedisUrl>,
@@ -166,6 +169,11 @@ impl With<'_> {
         let mut plan = self.file(amount).read(self.redis.is_some())?;
         let chosen = Chosen { only: self.args.only.clone(), except: self.args.except.clone() };
         chosen.apply(&mut plan).map_err(|error| UsageError(error.to_string()))?;
+        if let Some(search) = self.search {
+            plan.search = Some(search.over(plan.search.take())?);
+        } else if let Some(search) = &mut plan.search {
+            search.trial = self.over.duration.or(search.trial);
+        }
         let load = &mut plan.load;
         let over = &self.over;
         load.spawn = self.args.spawn.or(load.spawn);
@@ -237,6 +245,7 @@ impl With<'_> {
         let seed = load.seed.unwrap_or(1);
         let (site, queue, path) = self.site(&plan)?;
         let text = self.kept(&plan)?;
+        let (plan_search, is_traced) = (plan.search.clone(), !matches!(site, Site::Alone { .. }));
         let mut thresholds = self.measuring.thresholds.thresholds.clone();
         for threshold in &plan.thresholds {
             thresholds.push(threshold.text.parse::<Threshold>().map_err(|error| UsageError(error.to_string()))?);
@@ -252,7 +261,7 @@ impl With<'_> {
                 stages,
             })
         };
-        Ok(Plan {
+        let planned = Plan {
             site,
             queue,
             generator: experiment::Generator::Driver,
@@ -273,6 +282,7 @@ impl With<'_> {
             },
             requests: load.requests,
             levels: Setting::all(&levels, who, load.repeat.max(1), seed, load.spawn),
+            search: None,
             open_ended: false,
             warmup: load.warmup.unwrap_or_default(),
             every: self.every,
@@ -284,6 +294,10 @@ impl With<'_> {
             thresholds,
             text: Some(text),
             notes: BTreeMap::from([("command".to_owned(), command_line(std::env::args_os()))]),
+        };
+        Ok(match plan_search {
+            Some(search) => searching(planned, &search, is_traced)?,
+            None => planned,
         })
     }
 
@@ -312,7 +326,7 @@ impl With<'_> {
                 None if plan.target.is_none() && asks_for_paths(plan) => {
                     Ok((Site::Local(LocalArgs::of_plan(&BTreeMap::new()).options(self.every)?), default(), usual()))
                 }
-                None => Ok((Site::Alone, default(), usual())),
+                None => Ok((Site::Alone { target: None }, default(), usual())),
             },
         }
     }
@@ -357,6 +371,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             seed: args.seed,
             arrivals: None,
         },
+        search: None,
         redis: args.redis.clone(),
         log_store: None,
         redis_args: &args.redis_args,
@@ -376,7 +391,7 @@ pub(super) async fn perform(command: &'static str, with: &With<'_>) -> anyhow::R
         return Ok(ExitCode::SUCCESS);
     }
     let plan = with.experiment(plan)?;
-    if matches!(plan.site, Site::Alone) {
+    if matches!(plan.site, Site::Alone { .. }) {
         output::note(
             "the plan names neither a pipeline nor a log store: the API is loaded alone, and nothing is traced",
         );

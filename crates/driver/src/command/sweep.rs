@@ -7,7 +7,7 @@ use super::run_plan::{Over, OverPlanArgs, With, perform};
 use super::sampling::Every;
 use super::value::{parse_duration, parse_rate};
 use crate::output;
-use clap::{ArgMatches, Args};
+use clap::{ArgMatches, Args, Parser};
 use reporter::is_given;
 use stamp::{MsgId, Path, UsageError};
 use std::path::PathBuf;
@@ -111,7 +111,23 @@ pub(super) enum Generator {
     Wrk,
 }
 
+/// A sweep with all defaults: clap knows them.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true)]
+struct Usual {
+    #[command(flatten)]
+    sweep: SweepArgs,
+}
+
 impl SweepArgs {
+    /// A sweep with all defaults.
+    ///
+    /// # Errors
+    /// When a variable of the environment is no value of its option.
+    pub(super) fn usual() -> Result<Self, clap::Error> {
+        Ok(Usual::try_parse_from(std::iter::empty::<&str>())?.sweep)
+    }
+
     /// A plan file, and what is set over it; of options with a default, those that are given.
     fn with<'a>(&'a self, file: &'a std::path::Path, matches: &ArgMatches) -> anyhow::Result<With<'a>> {
         let given = |id: &str| is_given(matches, id);
@@ -132,6 +148,7 @@ impl SweepArgs {
                 seed: given("seed").then_some(self.shape.seed),
                 arrivals: given("arrivals").then_some(self.shape.arrivals),
             },
+            search: None,
             redis: self.remote.redis.clone(),
             log_store: self.remote.log_store.clone(),
             redis_args: &self.remote.redis_args,

@@ -8,7 +8,7 @@ use super::sampling::Every;
 use super::sweep::SweepArgs;
 use super::value::parse_duration;
 use crate::output;
-use clap::{Args, Parser};
+use clap::Args;
 use experiment::Plan;
 use load::Trust;
 use page::{Asked, PlanOffer, Start};
@@ -68,14 +68,6 @@ pub(crate) struct UiArgs {
 
     #[command(flatten)]
     local: LocalArgs,
-}
-
-/// A sweep with all defaults: clap knows them.
-#[derive(Debug, Parser)]
-#[command(no_binary_name = true)]
-struct Usual {
-    #[command(flatten)]
-    sweep: SweepArgs,
 }
 
 impl UiArgs {
@@ -191,6 +183,7 @@ impl UiArgs {
             file,
             args: over,
             over: Over { rates: asked.rate.into_iter().collect(), ..Over::default() },
+            search: None,
             redis: self.remote.redis.clone(),
             log_store: self.remote.log_store.clone(),
             redis_args: &self.remote.redis_args,
@@ -210,7 +203,7 @@ impl UiArgs {
         if let Some(name) = asked.params.keys().next() {
             return Err(UsageError(format!("{ENVELOPES} has no parameter {name}")).into());
         }
-        let mut sweep = Usual::try_parse_from(std::iter::empty::<&str>())?.sweep;
+        let mut sweep = SweepArgs::usual()?;
         let connections = asked.users.unwrap_or(CONNECTIONS.into());
         let most = stamp::MsgId::CONNECTIONS;
         sweep.levels = vec![

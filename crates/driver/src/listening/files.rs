@@ -60,7 +60,9 @@ impl Files {
     }
 
     fn conclude(&mut self, report: &Report) {
-        if !report.levels.is_empty() && (!report.thresholds.is_empty() || self.unwritten.is_some()) {
+        if !report.levels.is_empty()
+            && (!report.thresholds.is_empty() || report.search.is_some() || self.unwritten.is_some())
+        {
             self.write(report);
         }
         self.unjudged = self.judge.take().and_then(|judge| judge.save(report).err()).map(Into::into);

@@ -4,6 +4,7 @@ mod closing;
 mod files;
 mod screen;
 mod table;
+mod trials;
 
 pub(crate) use files::Files;
 pub(crate) use screen::Screen;

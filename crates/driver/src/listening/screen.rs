@@ -2,6 +2,7 @@
 
 use super::closing;
 use super::table::{heading, row, spread_table, stamping_table};
+use super::trials::{answer, trial_heading, trial_row};
 use crate::output;
 use crate::progress::Progress;
 use analysis::{Level, Report};
@@ -15,17 +16,31 @@ pub(crate) struct Screen {
     /// Levels as JSON, for scripts, and not as a table.
     json: bool,
     verbose: bool,
+    /// Levels are trials, and the answer comes at the end.
+    is_search: bool,
 }
+
+/// Trials that a search takes, more or less: for the bar alone.
+const USUAL_TRIALS: u32 = 20;
 
 impl Screen {
     /// For this plan, with each level as a line of JSON, or in a table; `verbose` shows what the stamps are worth.
     pub(crate) fn new(plan: &Plan, json: bool, verbose: bool) -> Self {
-        let levels = u32::try_from(plan.levels.len()).unwrap_or(u32::MAX);
-        let progress = Progress::new(plan.shape.duration.saturating_add(plan.warmup).saturating_mul(levels));
-        Self { progress, json, verbose }
+        let (levels, each) = match &plan.search {
+            // How many trials there will be is not known.
+            Some(search) => (USUAL_TRIALS, search.trial),
+            None => (u32::try_from(plan.levels.len()).unwrap_or(u32::MAX), plan.shape.duration),
+        };
+        let progress = Progress::new(each.saturating_add(plan.warmup).saturating_mul(levels));
+        Self { progress, json, verbose, is_search: plan.search.is_some() }
     }
 
-    fn level(&self, level: &Level) {
+    fn level(&self, level: &Level, report: &Report) {
+        let trial = report.search.as_ref().and_then(|search| search.trials.last());
+        let trial = trial.filter(|trial| trial.run == level.load.run.as_str());
+        if self.is_search {
+            return output::note(&trial.map_or_else(|| row(level), |trial| trial_row(level, trial)));
+        }
         if !self.json {
             return output::result(&row(level));
         }
@@ -37,10 +52,16 @@ impl Screen {
 
     fn verdict(&self, report: &Report) {
         self.progress.finish();
+        if let Some(search) = &report.search {
+            let json = || answer(search).to_string();
+            output::result(&if self.json { json() } else { search.sentence() });
+            search.not_monotonic.iter().for_each(|told| output::note(told));
+        }
         if report.levels.is_empty() {
             output::note("no level was finished: there is no report");
         } else {
-            if report.levels.iter().any(|level| level.load.repeat > 1) && !self.json {
+            let is_repeated = report.levels.iter().any(|level| level.load.repeat > 1);
+            if is_repeated && !self.json && !self.is_search {
                 output::result(&spread_table(report));
             }
             if self.verbose {
@@ -60,18 +81,20 @@ impl Screen {
 impl Listener for Screen {
     fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
         match event {
+            Event::Begun { .. } if self.is_search => output::note(&trial_heading()),
             Event::Begun { .. } if !self.json => output::result(&heading()),
             Event::Warning(warning) => output::note(&format!("warning: {warning}")),
             Event::WarmUp(setting) => self.progress.stage(format!("{setting}, warm-up")),
             Event::LevelBegun { number, of, setting, .. } => {
-                self.progress.stage(format!("{setting}, level {number} of {of}"));
+                let (what, of) = if self.is_search { ("trial", String::new()) } else { ("level", format!(" of {of}")) };
+                self.progress.stage(format!("{setting}, {what} {number}{of}"));
             }
             Event::Tick(live) => self.progress.live(live, LIVE_PERIOD),
             Event::Draining(setting) => self.progress.stage(format!("{setting}, draining")),
             Event::GivenUp { run, why } => {
                 output::note(&format!("{run}: not every accepted message has arrived, and {why}"));
             }
-            Event::LevelEnded { level, .. } => self.level(level),
+            Event::LevelEnded { level, report } => self.level(level, report),
             Event::Verdict(report) => self.verdict(report),
             _ => {}
         }

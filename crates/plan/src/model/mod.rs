@@ -1,11 +1,13 @@
 //! A plan as data. Every name is resolved: a text knows where each of its parts comes from.
 
 mod data;
+mod experiments;
 mod load;
 mod text;
 mod users;
 
 pub use data::{Data, Rows, Take};
+pub use experiments::{Search, SearchOver, Vary};
 pub use load::{Amount, Arrivals, Load, Stage};
 pub use text::{Body, Function, Json, Part, Text, Value};
 pub use users::{Expect, Hook, Keep, KeepFrom, OnFailure, Retry, Share, Span, Step, StepOrHook, Task, UserKind};
@@ -38,6 +40,10 @@ pub struct Plan {
     pub users: Vec<UserKind>,
     /// How much.
     pub load: Load,
+    /// The search that finds how much, instead.
+    pub search: Option<Search>,
+    /// The parameters whose values are combined, a run for each combination.
+    pub vary: Option<Vary>,
     /// What must hold, as it is written.
     pub thresholds: Vec<Threshold>,
     /// The files that it names, and where.

@@ -2,7 +2,7 @@
 
 use super::Reader;
 use super::table::list;
-use crate::model::{Amount, Arrivals, Load, Stage};
+use crate::model::{Amount, Arrivals, Load, Search, SearchOver, Stage};
 use crate::yaml::{Key, Node};
 
 const KEYS: &[&str] = &[
@@ -28,8 +28,15 @@ const ARRIVALS: &[(&str, Arrivals)] = &[("constant", Arrivals::Constant), ("pois
 /// What measures load out: there is one of them.
 const AMOUNTS: [&str; 5] = ["users", "rate", "stages", "levels", "rates"];
 
+/// What some options belong to.
+const OF_USERS: &[&str] = &["users", "levels"];
+const OF_RATES: &[&str] = &["rate", "rates"];
+
+/// An option, where it is given, and the amounts that it belongs to.
+type Fit<'a> = (Option<(&'a Key, &'a Node)>, &'static [&'static str]);
+
 impl Reader<'_> {
-    pub(super) fn load(&mut self, node: &Node) -> Load {
+    pub(super) fn load(&mut self, node: &Node, search: Option<&Search>) -> Load {
         let Some(mut table) = self.table(node, "a load") else { return Load::default() };
         let amounts: Vec<(&Key, &Node)> = AMOUNTS.iter().filter_map(|key| table.take_pair(key)).collect();
         let [spawn, max_users, arrivals] = ["spawn", "max_users", "arrivals"].map(|key| table.take_pair(key));
@@ -46,6 +53,19 @@ impl Reader<'_> {
             seed: table.take("seed").and_then(|node| self.whole(node)),
         };
         self.finish(table, KEYS);
+        let over = match search.map(|search| search.over) {
+            Some(SearchOver::Rate) => Some("rate"),
+            Some(SearchOver::Users) => Some("users"),
+            None => None,
+        };
+        if let (Some(_), Some((key, _))) = (over, amounts.first()) {
+            self.fault(key.place, format!("`search` finds how much load there is: leave `{}` out", key.name));
+            return load;
+        }
+        if let Some(over) = over {
+            self.check_fit(over, &[(spawn, OF_USERS), (max_users, OF_RATES), (arrivals, OF_RATES)]);
+            return load;
+        }
         let Some(&(key, amount)) = amounts.first() else {
             self.fault(
                 node.place,
@@ -59,23 +79,7 @@ impl Reader<'_> {
                 format!("load is measured out by `{}` or by `{}`, not by both: leave one out", key.name, other.name),
             );
         }
-        for (option, fits) in
-            [(spawn, &["users", "levels"][..]), (max_users, &["rate", "rates"]), (arrivals, &["rate", "rates"])]
-        {
-            if let Some((option, _)) = option
-                && !fits.contains(&key.name.as_str())
-            {
-                self.fault(
-                    option.place,
-                    format!(
-                        "`{}` does nothing beside `{}`: it belongs to {}",
-                        option.name,
-                        key.name,
-                        fits.join(" and ")
-                    ),
-                );
-            }
-        }
+        self.check_fit(&key.name, &[(spawn, OF_USERS), (max_users, OF_RATES), (arrivals, OF_RATES)]);
         let amount = match key.name.as_str() {
             "users" => self.positive(amount).map(|users| Amount::Users(vec![users])),
             "rate" => self.rate(amount).map(|rate| Amount::Rates(vec![rate])),
@@ -90,6 +94,20 @@ impl Reader<'_> {
         };
         load.amount = amount.unwrap_or_default();
         load
+    }
+
+    /// Refuses what does nothing beside this amount.
+    fn check_fit(&mut self, amount: &str, options: &[Fit<'_>]) {
+        for (option, fits) in options {
+            if let Some((option, _)) = option
+                && !fits.contains(&amount)
+            {
+                self.fault(
+                    option.place,
+                    format!("`{}` does nothing beside `{amount}`: it belongs to {}", option.name, fits.join(" and ")),
+                );
+            }
+        }
     }
 
     /// `[1, 2, 4]`, or a range `1..20`.

@@ -1,6 +1,7 @@
 //! From the tree to the plan: each key by what it expects. Faults are gathered, and reading goes on behind each.
 
 mod data;
+mod experiments;
 mod load;
 mod pipeline;
 mod request;
@@ -128,7 +129,7 @@ impl Reader<'_> {
         self.version(table.take("stampede"), root.place);
         self.params(table.take("params"));
         plan.name = table.take("name").and_then(|node| self.constant(node));
-        for key in ["vary", "search", "notify", "repeat"] {
+        for key in ["notify"] {
             if let Some((key, _)) = table.take_pair(key) {
                 self.fault(
                     key.place,
@@ -148,7 +149,10 @@ impl Reader<'_> {
         let users = table.take_pair("users");
         plan.users = users.map(|(_, node)| self.users(node)).unwrap_or_default();
         plan.teardown = table.take("teardown").map(|node| self.teardown(node)).unwrap_or_default();
-        plan.load = table.take("load").map(|node| self.load(node)).unwrap_or_default();
+        plan.search = table.take("search").and_then(|node| self.search(node));
+        let (vary, repeat) = (table.take("vary"), table.take_pair("repeat"));
+        plan.vary = self.vary(vary, repeat);
+        plan.load = table.take("load").map(|node| self.load(node, plan.search.as_ref())).unwrap_or_default();
         if let Some(amount) = &self.input.amount {
             plan.load.amount = amount.clone();
         }

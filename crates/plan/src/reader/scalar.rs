@@ -67,7 +67,7 @@ impl Reader<'_> {
     }
 
     /// A value in one of the ways in which it is written; `form` says how, as in `a whole number such as 5`.
-    fn parsed<T>(&mut self, node: &Node, form: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn parsed<T>(&mut self, node: &Node, form: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let text = self.constant(node)?;
         let parsed = parse(text.trim());
         if parsed.is_none() {

@@ -1,5 +1,6 @@
 //! What must hold, and what only shows in the plan as a whole.
 
+use super::table::list;
 use super::{Reader, listed};
 use crate::model::{Amount, Plan, Rows, Share, Take, Threshold, UserKind};
 use crate::problem::like;
@@ -30,11 +31,36 @@ const OF_STEPS: &[&str] = &["mean", "p50", "p90", "p95", "p99", "p999", "max", "
 
 impl Reader<'_> {
     pub(super) fn thresholds(&mut self, node: &Node) -> Vec<Threshold> {
-        let read = |node: &Node| Some(Threshold { text: self.constant(node)?, place: node.place });
-        match &node.value {
-            crate::yaml::Value::List(list) => list.iter().filter_map(read).collect(),
-            _ => Some(node).and_then(read).into_iter().collect(),
-        }
+        list(node).iter().filter_map(|node| self.threshold(node)).collect()
+    }
+
+    /// `errors<1%`, `errors<1%,abort`, or a map with `threshold` and `abort`.
+    fn threshold(&mut self, node: &Node) -> Option<Threshold> {
+        let crate::yaml::Value::Map(_) = &node.value else {
+            return Some(Threshold { text: self.constant(node)?, place: node.place });
+        };
+        let mut table = self.table(node, "a threshold")?;
+        let text = table.take("threshold");
+        let abort = table.take("abort");
+        self.finish(table, &["threshold", "abort"]);
+        let Some(text) = text else {
+            self.fault(
+                node.place,
+                "what must hold is missing: { threshold: \"errors<1%\", abort: after 10s }".to_owned(),
+            );
+            return None;
+        };
+        let abort = abort.and_then(|node| {
+            self.parsed(node, "true, false, or a time such as after 10s", |text| match text {
+                "true" => Some(",abort".to_owned()),
+                "false" => Some(String::new()),
+                text => {
+                    let time = text.strip_prefix("after").unwrap_or(text).trim();
+                    stamp::parse_duration(time).ok().map(|_| format!(",abort after {time}"))
+                }
+            })
+        });
+        Some(Threshold { text: format!("{}{}", self.constant(text)?, abort.unwrap_or_default()), place: text.place })
     }
 
     pub(super) fn check_whole(&mut self, plan: &Plan, has_target: bool) {
@@ -56,7 +82,8 @@ impl Reader<'_> {
             );
         }
         self.check_rows(plan);
-        for threshold in &plan.thresholds {
+        let hold = plan.search.iter().flat_map(|search| &search.hold);
+        for threshold in plan.thresholds.iter().chain(hold) {
             self.check_threshold(threshold, plan);
         }
     }

@@ -36,6 +36,7 @@ fn header(runs: &[Run]) -> RawHeader {
         environment: BTreeMap::new(),
         p99_limit_us: crate::Report::P99_LIMIT_US,
         loads: runs.iter().map(|run| Load::foreign(run.id.clone())).collect(),
+        search: None,
     };
     let stages = |run: &Run| run.stages.iter().map(|(stage, _)| stage.clone()).collect();
     RawHeader::new(
