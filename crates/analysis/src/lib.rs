@@ -10,6 +10,7 @@ mod findings;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod join;
+mod key;
 mod measure;
 mod model;
 pub mod number;
@@ -20,6 +21,7 @@ mod stamping;
 mod statistics;
 mod sweep;
 mod thresholds;
+mod vary;
 
 pub use accounting::Accounting;
 pub use compare::{
@@ -27,6 +29,7 @@ pub use compare::{
     Point, Series, StepFigures, find_report, percent as percent_of_change,
 };
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Spread, Usl, Weakest, Withheld};
+pub use key::{KeyFigure, KeyFigureKind};
 pub use measure::{arrival_begins, make_report, measure, untraced};
 pub use model::{
     Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, StepArrival, Tail, TailHop,
@@ -38,3 +41,4 @@ pub use stamping::{Margin, StampQuality, Stamping};
 pub use statistics::{Distribution, Interval, Intervals, Percentile};
 pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
 pub use thresholds::{Carried, InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};
+pub use vary::{Averaged, Combination, Effect, Varied, VariedRun};

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "it is a test")]
 
 use experiment::{
-    Audience, Change, Control, Event, Generator, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who, Work,
+    Audience, Change, Control, Event, Generator, Hooks, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who,
+    Work,
 };
 use load::{Arrivals, RequestOptions, Trust};
 use stack::StackOptions;
@@ -75,6 +76,7 @@ fn plan(levels: &[u32]) -> Plan {
         },
         requests: None,
         levels: Setting::all(&levels, Who::Connections, 1, 1, None),
+        hooks: Hooks::default(),
         search: None,
         open_ended: false,
         warmup: Duration::from_millis(300),

@@ -3,7 +3,7 @@
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
 use crate::pipeline::Pipeline;
-use crate::plan::{Generator, Plan, Users};
+use crate::plan::{Generator, Hooks, Plan, Users};
 use crate::setting::{Setting, Who};
 use load::{Around, Endpoint, LoadPlan, Pacing, Target, Tracing};
 use scenario::{Scenario, Told};
@@ -19,8 +19,8 @@ const MOST_AT_FIRST: u32 = 100;
 /// Has the pipeline made ready, and sees that it and what is loaded answer.
 pub(crate) async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentError> {
     let users = plan.work.users();
-    for hook in users.and_then(|users| users.plan.pipeline.as_ref()).iter().flat_map(|pipeline| &pipeline.before) {
-        hooked(users, hook).await?;
+    for hook in &plan.hooks.before {
+        hooked(&plan.hooks, hook).await?;
     }
     let pipeline = Pipeline::open(&plan.site, &plan.queue).await?;
     let loaded = match (users, &pipeline.target) {
@@ -37,8 +37,8 @@ pub(crate) async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentEr
 }
 
 /// Runs a command beside the load.
-async fn hooked(users: Option<&Users>, hook: &plan::Hook) -> Result<(), ExperimentError> {
-    let mask = |text: &str| users.map_or_else(|| text.to_owned(), |users| users.plan.secrets.mask(text));
+async fn hooked(hooks: &Hooks, hook: &plan::Hook) -> Result<(), ExperimentError> {
+    let mask = |text: &str| hooks.secrets.mask(text);
     let ran = scenario::run_hook(hook).await;
     ran.map(|_| ()).map_err(|why| ExperimentError::Hook { command: mask(&hook.command), why: mask(&why) })
 }
@@ -56,7 +56,6 @@ pub(crate) enum Loaded {
 impl Loaded {
     /// What stands behind the load: tear-down, and the commands of the pipeline.
     pub(crate) async fn tidy_up(&mut self, plan: &Plan, id: &RunId, audience: &mut Audience<'_>) {
-        let (Loaded::Users(scenario), Some(users)) = (self, plan.work.users()) else { return };
         let mut failed = Vec::new();
         let mut tell = |told: &Told<'_>| match told {
             Told::Step { name, failure: Some(why), .. } | Told::Hook { command: name, result: Err(why) } => {
@@ -64,9 +63,11 @@ impl Loaded {
             }
             _ => {}
         };
-        scenario.tear_down(id, &mut tell).await;
-        for hook in users.plan.pipeline.iter().flat_map(|pipeline| &pipeline.after) {
-            failed.extend(hooked(Some(users), hook).await.err().map(|error| error.to_string()));
+        if let Loaded::Users(scenario) = self {
+            scenario.tear_down(id, &mut tell).await;
+        }
+        for hook in &plan.hooks.after {
+            failed.extend(hooked(&plan.hooks, hook).await.err().map(|error| error.to_string()));
         }
         for failed in failed {
             audience.tell(&Event::Warning(&format!("tear-down failed: {failed}"))).await;

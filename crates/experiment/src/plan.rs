@@ -21,6 +21,8 @@ pub struct Plan {
     pub generator: Generator,
     /// What is sent.
     pub work: Work,
+    /// Commands around it.
+    pub hooks: Hooks,
     /// Whom an https target must prove itself to.
     pub trust: Trust,
     /// What all loads have in common.
@@ -85,6 +87,17 @@ pub enum Work {
     Requests(RequestOptions),
     /// What the users of a plan file do.
     Users(Users),
+}
+
+/// Commands around an experiment: before its pipeline is opened, and after all else.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    /// One that fails ends the experiment before it begins.
+    pub before: Vec<plan::Hook>,
+    /// What fails is told.
+    pub after: Vec<plan::Hook>,
+    /// What stands in them from the environment.
+    pub secrets: plan::Secrets,
 }
 
 /// Users who go through steps.

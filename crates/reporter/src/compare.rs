@@ -1,10 +1,10 @@
 //! `reporter compare`: sweeps side by side.
 
 use crate::{LogStoreArgs, chart, export};
-use analysis::{CompareError, Comparison, find_report};
+use analysis::{CompareError, Comparison, Varied, find_report};
 use anyhow::Context;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `reporter compare`.
 #[derive(Debug, Clone, Args)]
@@ -58,6 +58,23 @@ pub async fn compare(args: &CompareArgs) -> anyhow::Result<(String, PathBuf)> {
 /// When it cannot be drawn.
 pub fn comparison_picture(comparison: &Comparison, title: &str) -> anyhow::Result<String> {
     Ok(chart::compare::svg(comparison, title)?)
+}
+
+/// Writes what the runs of a plan's combinations tell: vary.tsv, vary.md, vary.json, and the picture; `latest` beside the folder points to it.
+///
+/// # Errors
+/// When a file cannot be written to the folder, or the picture cannot be drawn.
+pub fn write_varied(varied: &Varied, folder: &Path) -> anyhow::Result<()> {
+    export::write_varied(varied, folder).with_context(|| format!("cannot write to {}", folder.display()))?;
+    // A link that cannot be set takes nothing away.
+    let _ = crate::output::point_latest(folder);
+    Ok(())
+}
+
+/// The table of a plan's combinations, as people read it on a terminal.
+#[must_use]
+pub fn varied_table(varied: &Varied) -> String {
+    export::vary::text(varied)
 }
 
 /// The table of a comparison, as people read it on a terminal.

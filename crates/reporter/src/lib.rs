@@ -17,7 +17,7 @@ mod transfer;
 mod usage;
 
 pub use command::{Made, ReportArgs, parse_path, report};
-pub use compare::{CompareArgs, compare, comparison_picture, comparison_table};
+pub use compare::{CompareArgs, compare, comparison_picture, comparison_table, varied_table, write_varied};
 pub use destination::Destination;
 pub use export::write_hgrm;
 pub use interrupt::{INTERRUPTED, exit_on_signal};

@@ -68,7 +68,7 @@ impl Output {
 }
 
 /// Replaces the link in one step, so that `latest` always points somewhere.
-fn point_latest(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn point_latest(folder: &Path) -> std::io::Result<()> {
     let (Some(out), Some(sweep)) = (folder.parent(), folder.file_name()) else { return Ok(()) };
     let partial = out.join(format!(".latest-{}", std::process::id()));
     let _ = std::fs::remove_file(&partial);

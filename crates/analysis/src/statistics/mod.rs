@@ -10,7 +10,7 @@ mod dependence;
 mod interval;
 mod random;
 pub(crate) mod ratio;
-mod student;
+pub(crate) mod student;
 mod survival;
 
 use interval::{lower_rank, ranks};

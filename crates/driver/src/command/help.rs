@@ -92,7 +92,13 @@ const SHAPES: &[Shape] = &[
         ],
         headings: &[
             ("Plan file", PLAN),
-            ("Load", &["rates", "duration", "warmup", "repeat", "requests", "timeout", "seed", "cacert", "insecure"]),
+            (
+                "Load",
+                &[
+                    "rates", "duration", "warmup", "repeat", "requests", "timeout", "seed", "cacert", "insecure",
+                    "within", "resume", "yes",
+                ],
+            ),
             (
                 "Log store, where the plan names no pipeline",
                 &["redis", "redis_user", "redis_password_file", "redis_ca"],

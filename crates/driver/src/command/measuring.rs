@@ -12,7 +12,7 @@ use page::{Page, PageLimits, PlanOffer, Start};
 use reporter::{Output, ThresholdArgs};
 use service::shutdown_on_signal;
 use stamp::RunId;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -47,6 +47,10 @@ pub(super) struct MeasuringArgs {
     /// Show the quality of each stage's stamps at the end
     #[arg(short, long)]
     verbose: bool,
+
+    /// What levels say goes where progress goes: they are not the result.
+    #[arg(skip)]
+    brief: bool,
 
     #[command(flatten)]
     page: PageArgs,
@@ -105,6 +109,24 @@ impl MeasuringArgs {
         ran
     }
 
+    /// The folder for reports.
+    pub(super) fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// The same, for one of several runs: with its report in another folder, and with its levels as progress.
+    pub(super) fn within(&self, out: &Path) -> Self {
+        Self { out: out.to_owned(), brief: true, json: false, ..self.clone() }
+    }
+
+    /// Opens the page, where one is asked for, for several runs in turn.
+    ///
+    /// # Errors
+    /// When its address cannot be listened on.
+    pub(super) async fn open_page_of(&self, command: &'static str) -> anyhow::Result<Option<Page>> {
+        self.page.open(command, &self.out).await
+    }
+
     /// What may be asked for from the page.
     pub(super) fn page_limits(&self) -> PageLimits {
         self.page.limits()
@@ -137,7 +159,7 @@ impl MeasuringArgs {
         // What cannot be written or listened on is known before the load.
         let judge = self.thresholds.open(plan.path.stages())?;
         let mut files = Files::new(Output::open(&self.out, id)?, judge, plan.text.clone());
-        let mut screen = Screen::new(plan, self.json, self.verbose);
+        let mut screen = Screen::new(plan, self.json, self.verbose, self.brief);
         let mut prometheus = self.prometheus.open().await?;
         // Who sees a level on the screen finds it in the files.
         let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen];

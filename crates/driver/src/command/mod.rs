@@ -33,6 +33,7 @@ pub(crate) mod sweep;
 pub(crate) mod try_plan;
 pub(crate) mod ui;
 mod value;
+mod vary;
 pub(crate) mod watch;
 
 use analysis::{Ended, Report};

@@ -3,7 +3,7 @@
 use super::command_line::command_line;
 use super::sampling;
 use super::sweep::{Generator, SweepArgs};
-use experiment::{Plan, Setting, Who, Work};
+use experiment::{Hooks, Plan, Setting, Who, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl SweepArgs {
@@ -25,6 +25,7 @@ impl SweepArgs {
             shape: self.shape.shape(),
             requests: self.requests,
             levels,
+            hooks: Hooks::default(),
             search: None,
             open_ended: false,
             warmup: self.warmup,

@@ -4,16 +4,17 @@ use super::command_line::command_line;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::LocalArgs;
 use super::plan_file::{PlanFile, parse_pair};
-use super::search_args::{SearchArgs, searching};
+use super::search_args::{SearchArgs, parse_share, searching};
 use super::value::{parse_duration, parse_rate};
+use super::vary::{self, How};
 use crate::output;
 use analysis::Threshold;
 use clap::Args;
-use experiment::{Plan, Setting, Shape, Site, Users, Who, Work};
+use experiment::{Hooks, Plan, Setting, Shape, Site, Users, Who, Work};
 use load::{Arrivals, RequestOptions, Target, Trust};
 use plan::{Amount, PipelinePlace, Stage};
 use scenario::Chosen;
-use stamp::{ClockMode, Path, RedisArgs, RedisUrl, SampleEvery, UsageError};
+use stamp::{ClockMode, Path, RedisArgs, RedisUrl, SampleEvery, UsageError, ensure_usage};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -78,6 +79,18 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     insecure: bool,
 
+    /// Where the plan searches: how narrow the answer's interval is to be, as a part of its lower end
+    #[arg(long, value_name = "PART", value_parser = parse_share)]
+    within: Option<f64>,
+
+    /// Where the plan varies parameters: go on with the newest run that was interrupted
+    #[arg(long)]
+    resume: bool,
+
+    /// Where the plan varies parameters: run them all, however long it takes
+    #[arg(long)]
+    yes: bool,
+
     #[command(flatten)]
     measuring: MeasuringArgs,
 }
@@ -122,6 +135,15 @@ pub(crate) struct OverPlanArgs {
     pub(super) print_plan: bool,
 }
 
+impl OverPlanArgs {
+    /// The same, with these parameters set.
+    pub(super) fn with(&self, params: &[(String, String)]) -> Self {
+        let mut args = self.clone();
+        args.set.extend(params.iter().cloned());
+        args
+    }
+}
+
 /// How long the end of a load may take unless it is said.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -136,9 +158,12 @@ pub(super) struct Over {
     pub(super) timeout: Option<Duration>,
     pub(super) seed: Option<u64>,
     pub(super) arrivals: Option<Arrivals>,
+    /// Of a search.
+    pub(super) within: Option<f64>,
 }
 
 /// What a plan is run with, beside itself.
+#[derive(Clone)]
 pub(super) struct With<'a> {
     pub(super) file: &'a std::path::Path,
     pub(super) args: &'a OverPlanArgs,
@@ -173,6 +198,7 @@ impl With<'_> {
             plan.search = Some(search.over(plan.search.take())?);
         } else if let Some(search) = &mut plan.search {
             search.trial = self.over.duration.or(search.trial);
+            search.within = self.over.within.or(search.within);
         }
         let load = &mut plan.load;
         let over = &self.over;
@@ -201,7 +227,7 @@ impl With<'_> {
     ///
     /// # Errors
     /// When the file is there no more.
-    fn kept(&self, plan: &plan::Plan) -> anyhow::Result<String> {
+    pub(super) fn kept(&self, plan: &plan::Plan) -> anyhow::Result<String> {
         let file = self.file(None);
         let of_options = self.measuring.thresholds.thresholds.iter().map(ToString::to_string);
         let thresholds: Vec<String> = plan.thresholds.iter().map(|one| one.text.clone()).chain(of_options).collect();
@@ -245,6 +271,9 @@ impl With<'_> {
         let seed = load.seed.unwrap_or(1);
         let (site, queue, path) = self.site(&plan)?;
         let text = self.kept(&plan)?;
+        let (before, after) =
+            plan.pipeline.clone().map(|pipeline| (pipeline.before, pipeline.after)).unwrap_or_default();
+        let hooks = Hooks { before, after, secrets: plan.secrets.clone() };
         let (plan_search, is_traced) = (plan.search.clone(), !matches!(site, Site::Alone { .. }));
         let mut thresholds = self.measuring.thresholds.thresholds.clone();
         for threshold in &plan.thresholds {
@@ -282,6 +311,7 @@ impl With<'_> {
             },
             requests: load.requests,
             levels: Setting::all(&levels, who, load.repeat.max(1), seed, load.spawn),
+            hooks,
             search: None,
             open_ended: false,
             warmup: load.warmup.unwrap_or_default(),
@@ -370,6 +400,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
             timeout: args.timeout,
             seed: args.seed,
             arrivals: None,
+            within: args.within,
         },
         search: None,
         redis: args.redis.clone(),
@@ -380,16 +411,28 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         trust,
         measuring: &args.measuring,
     };
-    perform("run", &with).await
+    let how = How { resume: args.resume, yes: args.yes };
+    perform_varied("run", &with, how).await
 }
 
 /// Runs it as `driver sweep` does.
 pub(super) async fn perform(command: &'static str, with: &With<'_>) -> anyhow::Result<ExitCode> {
-    let plan = with.plan()?;
+    perform_varied(command, with, How { resume: false, yes: false }).await
+}
+
+async fn perform_varied(command: &'static str, with: &With<'_>, how: How) -> anyhow::Result<ExitCode> {
+    let mut plan = with.plan()?;
     if with.args.print_plan {
         output::result(with.kept(&plan)?.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(vary) = plan.vary.take() {
+        ensure_usage(command == "run", || {
+            format!("the plan varies parameters: `driver run` does that, `driver {command}` does not")
+        })?;
+        return Box::pin(vary::perform(with, plan, vary, how)).await;
+    }
+    ensure_usage(!how.resume, || "--resume is for a plan that varies parameters (`vary`): leave it out".to_owned())?;
     let plan = with.experiment(plan)?;
     if matches!(plan.site, Site::Alone { .. }) {
         output::note(

@@ -135,7 +135,7 @@ fn parse_load(text: &str) -> Result<f64, String> {
 }
 
 /// Reads `3%`, or `0.03`.
-fn parse_share(text: &str) -> Result<f64, String> {
+pub(super) fn parse_share(text: &str) -> Result<f64, String> {
     let share = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().ok().map(|percent| percent / 100.0),
         None => text.parse().ok(),

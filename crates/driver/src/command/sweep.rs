@@ -147,6 +147,7 @@ impl SweepArgs {
                 timeout: given("timeout").then_some(self.shape.timeout),
                 seed: given("seed").then_some(self.shape.seed),
                 arrivals: given("arrivals").then_some(self.shape.arrivals),
+                within: None,
             },
             search: None,
             redis: self.remote.redis.clone(),

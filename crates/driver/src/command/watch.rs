@@ -5,7 +5,7 @@ use super::pipeline_args::{LocalArgs, RemoteArgs};
 use super::value::parse_duration;
 use crate::output;
 use clap::Args;
-use experiment::{Event, Generator, Listener, Plan, Setting, Shape, Site, Telling, Who, Work};
+use experiment::{Event, Generator, Hooks, Listener, Plan, Setting, Shape, Site, Telling, Who, Work};
 use load::{Arrivals, RequestOptions, Trust};
 use service::shutdown_on_signal;
 use stamp::{ClockMode, Path, RunId, SampleEvery};
@@ -84,6 +84,7 @@ impl WatchArgs {
                 repeat: 1,
                 repeated: false,
             }],
+            hooks: Hooks::default(),
             search: None,
             open_ended: false,
             warmup: Duration::ZERO,

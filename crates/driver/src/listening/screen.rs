@@ -16,6 +16,8 @@ pub(crate) struct Screen {
     /// Levels as JSON, for scripts, and not as a table.
     json: bool,
     verbose: bool,
+    /// Where results go.
+    print: fn(&str),
     /// Levels are trials, and the answer comes at the end.
     is_search: bool,
 }
@@ -24,15 +26,22 @@ pub(crate) struct Screen {
 const USUAL_TRIALS: u32 = 20;
 
 impl Screen {
-    /// For this plan, with each level as a line of JSON, or in a table; `verbose` shows what the stamps are worth.
-    pub(crate) fn new(plan: &Plan, json: bool, verbose: bool) -> Self {
+    /// For this plan, with each level as a line of JSON, or in a table; `verbose` shows what the stamps are worth, and `brief` has the levels among the
+    /// progress.
+    pub(crate) fn new(plan: &Plan, json: bool, verbose: bool, brief: bool) -> Self {
         let (levels, each) = match &plan.search {
             // How many trials there will be is not known.
             Some(search) => (USUAL_TRIALS, search.trial),
             None => (u32::try_from(plan.levels.len()).unwrap_or(u32::MAX), plan.shape.duration),
         };
         let progress = Progress::new(each.saturating_add(plan.warmup).saturating_mul(levels));
-        Self { progress, json, verbose, is_search: plan.search.is_some() }
+        Self {
+            progress,
+            json,
+            verbose,
+            print: if brief { output::note } else { output::result },
+            is_search: plan.search.is_some(),
+        }
     }
 
     fn level(&self, level: &Level, report: &Report) {
@@ -42,11 +51,11 @@ impl Screen {
             return output::note(&trial.map_or_else(|| row(level), |trial| trial_row(level, trial)));
         }
         if !self.json {
-            return output::result(&row(level));
+            return (self.print)(&row(level));
         }
         // It has no maps with other keys than texts, nor numbers that JSON lacks.
         if let Ok(line) = serde_json::to_string(level) {
-            output::result(&line);
+            (self.print)(&line);
         }
     }
 
@@ -54,7 +63,7 @@ impl Screen {
         self.progress.finish();
         if let Some(search) = &report.search {
             let json = || answer(search).to_string();
-            output::result(&if self.json { json() } else { search.sentence() });
+            (self.print)(&if self.json { json() } else { search.sentence() });
             search.not_monotonic.iter().for_each(|told| output::note(told));
         }
         if report.levels.is_empty() {
@@ -62,7 +71,7 @@ impl Screen {
         } else {
             let is_repeated = report.levels.iter().any(|level| level.load.repeat > 1);
             if is_repeated && !self.json && !self.is_search {
-                output::result(&spread_table(report));
+                (self.print)(&spread_table(report));
             }
             if self.verbose {
                 output::note(&stamping_table(report));
@@ -82,7 +91,7 @@ impl Listener for Screen {
     fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
         match event {
             Event::Begun { .. } if self.is_search => output::note(&trial_heading()),
-            Event::Begun { .. } if !self.json => output::result(&heading()),
+            Event::Begun { .. } if !self.json => (self.print)(&heading()),
             Event::Warning(warning) => output::note(&format!("warning: {warning}")),
             Event::WarmUp(setting) => self.progress.stage(format!("{setting}, warm-up")),
             Event::LevelBegun { number, of, setting, .. } => {

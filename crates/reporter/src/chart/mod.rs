@@ -33,6 +33,7 @@ pub(crate) mod tests;
 mod text;
 mod throughput;
 mod timeline;
+pub(crate) mod vary;
 
 pub(crate) use arrival::Arrival;
 pub(crate) use cpu::Cpu;

@@ -10,6 +10,7 @@ mod markdown;
 mod parquet;
 mod steps;
 mod tsv;
+pub(crate) mod vary;
 
 pub use hgrm::write_hgrm;
 pub(crate) use junit::junit;
@@ -17,7 +18,7 @@ pub(crate) use junit::junit;
 use crate::chart::{self, Picture};
 use crate::html;
 use analysis::number::NOT_AVAILABLE;
-use analysis::{Comparison, Report};
+use analysis::{Comparison, Report, Varied};
 use std::path::Path;
 
 /// Renders a report as one file's bytes.
@@ -130,6 +131,20 @@ pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Pa
     put(folder, "compare.json", &comparison::json(comparison).map_err(RenderError::Json)?)?;
     put(folder, "compare.svg", svg.as_bytes())?;
     put(folder, "compare.png", &png)
+}
+
+/// Writes the files of a plan's combinations into `folder`, in the same way.
+pub(crate) fn write_varied(varied: &Varied, folder: &Path) -> Result<(), ExportError> {
+    put(folder, "vary.tsv", vary::tsv(varied).as_bytes())?;
+    put(folder, "vary.md", vary::markdown(varied).as_bytes())?;
+    put(folder, "vary.json", &vary::json(varied).map_err(RenderError::Json)?)?;
+    if let Some(svg) = chart::vary::svg(varied).map_err(RenderError::Chart)? {
+        put(folder, "vary.svg", svg.as_bytes())?;
+    }
+    match chart::vary::png(varied).map_err(RenderError::Chart)? {
+        Some(png) => put(folder, "vary.png", &png),
+        None => Ok(()),
+    }
 }
 
 /// Writes a file beside its place and then moves it there, so that nobody reads half of it.

@@ -1,0 +1,164 @@
+//! `runs.jsonl`: what has been run of a plan's combinations, so that it can go on after an interruption. The first line says what is run, each further
+//! line is a run.
+
+use analysis::VariedRun;
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use stamp::UsageError;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The version of the file.
+pub(super) const VERSION: u32 = 1;
+
+/// Its name.
+pub(super) const FILE: &str = "runs.jsonl";
+
+/// What is run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Begun {
+    pub(super) version: u32,
+    /// The plan's text as it is kept, with what was set over it.
+    pub(super) plan: String,
+    pub(super) params: Vec<(String, Vec<String>)>,
+    pub(super) repeat: u32,
+    pub(super) seed: u64,
+}
+
+/// The file, open for further runs.
+#[derive(Debug)]
+pub(super) struct Record {
+    file: File,
+    path: PathBuf,
+}
+
+impl Record {
+    /// Begins one in a new folder.
+    ///
+    /// # Errors
+    /// When it cannot be written: that is known before the first run.
+    pub(super) fn begin(folder: &Path, begun: &Begun) -> anyhow::Result<Self> {
+        let path = folder.join(FILE);
+        let unwritable = || format!("cannot write {}: choose another folder with --out", path.display());
+        std::fs::create_dir_all(folder).with_context(unwritable)?;
+        let file = OpenOptions::new().create_new(true).append(true).open(&path).with_context(unwritable)?;
+        let mut record = Self { file, path };
+        record.line(&serde_json::to_string(begun)?)?;
+        Ok(record)
+    }
+
+    /// Adds a run that is finished.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn add(&mut self, run: &VariedRun) -> anyhow::Result<()> {
+        self.line(&serde_json::to_string(run)?)
+    }
+
+    fn line(&mut self, line: &str) -> anyhow::Result<()> {
+        let written = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data());
+        written.with_context(|| {
+            format!(
+                "cannot write {}: what has been run so far is kept; make room, and go on with --resume",
+                self.path.display()
+            )
+        })
+    }
+}
+
+/// Finds the newest in `out` that is the same and not finished, and what it has run.
+///
+/// # Errors
+/// A [`UsageError`] where there is none.
+pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Record, Vec<VariedRun>)> {
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(out)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| !path.is_symlink() && path.join(FILE).exists())
+        .collect();
+    // Their names begin with the time.
+    folders.sort();
+    let mut others = Vec::new();
+    for folder in folders.into_iter().rev() {
+        let path = folder.join(FILE);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut lines = text.split_inclusive('\n');
+        let first = lines.next().and_then(|line| serde_json::from_str::<Begun>(line).ok());
+        let Some(first) = first else { continue };
+        let planned = first.params.iter().map(|(_, values)| values.len()).product::<usize>() * first.repeat as usize;
+        // The last line may be torn: that run is made again.
+        let runs: Vec<VariedRun> =
+            lines.filter(|line| line.ends_with('\n')).filter_map(|line| serde_json::from_str(line).ok()).collect();
+        if runs.len() >= planned {
+            continue;
+        }
+        if first != *begun {
+            others.push(folder.display().to_string());
+            continue;
+        }
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let file =
+            OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        file.set_len(whole as u64).with_context(|| format!("cannot write {}", path.display()))?;
+        return Ok((folder, Record { file, path }, runs));
+    }
+    let near = match &others[..] {
+        [] => format!("none of {} was interrupted", out.display()),
+        others => format!("{} was, but with another plan, other values or another seed", others[0]),
+    };
+    Err(UsageError(format!("--resume: there is nothing to go on with: {near}. Run it without --resume")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> Begun {
+        Begun {
+            version: VERSION,
+            plan: "stampede: 1\n".to_owned(),
+            params: vec![("n".to_owned(), vec!["1".to_owned(), "2".to_owned()])],
+            repeat: 1,
+            seed: 1,
+        }
+    }
+
+    fn run(number: usize) -> VariedRun {
+        VariedRun {
+            number,
+            combination: vec![("n".to_owned(), number.to_string())],
+            repeat: 1,
+            figures: Vec::new(),
+            report: String::new(),
+            verdict: None,
+            missed: false,
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn what_was_interrupted_goes_on_behind_its_last_whole_line() {
+        let out = tempfile::tempdir().unwrap();
+        let folder = out.path().join("20260101-000000-abc");
+        let mut record = Record::begin(&folder, &begun()).unwrap();
+        record.add(&run(1)).unwrap();
+        record.file.write_all(b"{\"number\":2,\"comb").unwrap();
+        let (found, mut record, runs) = resume(out.path(), &begun()).unwrap();
+        assert_eq!((found, runs), (folder, vec![run(1)]));
+        record.add(&run(2)).unwrap();
+        // All have been run.
+        let error = resume(out.path(), &begun()).unwrap_err().to_string();
+        assert!(error.contains("there is nothing to go on with"), "{error}");
+    }
+
+    #[test]
+    fn another_plan_is_not_gone_on_with() {
+        let out = tempfile::tempdir().unwrap();
+        Record::begin(&out.path().join("a"), &begun()).unwrap();
+        let error = resume(out.path(), &Begun { seed: 2, ..begun() }).unwrap_err().to_string();
+        assert!(error.contains("another seed"), "{error}");
+    }
+}
