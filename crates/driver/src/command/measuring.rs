@@ -3,7 +3,7 @@
 use super::page_args::{self, PageArgs};
 use super::prometheus_args::PrometheusArgs;
 use super::value::parse_duration;
-use crate::listening::{Files, Screen};
+use crate::listening::{Files, Screen, Told};
 use crate::output;
 use analysis::Report;
 use clap::Args;
@@ -48,9 +48,9 @@ pub(super) struct MeasuringArgs {
     #[arg(short, long)]
     verbose: bool,
 
-    /// What levels say goes where progress goes: they are not the result.
+    /// What levels are to a reader.
     #[arg(skip)]
-    brief: bool,
+    told: Told,
 
     #[command(flatten)]
     page: PageArgs,
@@ -116,7 +116,7 @@ impl MeasuringArgs {
 
     /// The same, for one of several runs: with its report in another folder, and with its levels as progress.
     pub(super) fn within(&self, out: &Path) -> Self {
-        Self { out: out.to_owned(), brief: true, json: false, ..self.clone() }
+        Self { out: out.to_owned(), told: Told::AsProgress, json: false, ..self.clone() }
     }
 
     /// Opens the page, where one is asked for, for several runs in turn.
@@ -159,7 +159,7 @@ impl MeasuringArgs {
         // What cannot be written or listened on is known before the load.
         let judge = self.thresholds.open(plan.path.stages())?;
         let mut files = Files::new(Output::open(&self.out, id)?, judge, plan.text.clone());
-        let mut screen = Screen::new(plan, self.json, self.verbose, self.brief);
+        let mut screen = Screen::new(plan, self.json, self.verbose, self.told);
         let mut prometheus = self.prometheus.open().await?;
         // Who sees a level on the screen finds it in the files.
         let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen];

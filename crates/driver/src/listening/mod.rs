@@ -7,4 +7,4 @@ mod table;
 mod trials;
 
 pub(crate) use files::Files;
-pub(crate) use screen::Screen;
+pub(crate) use screen::{Screen, Told};

@@ -22,13 +22,22 @@ pub(crate) struct Screen {
     is_search: bool,
 }
 
+/// What levels are to a reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Told {
+    /// The result.
+    #[default]
+    AsResult,
+    /// Progress: the result is of several runs together.
+    AsProgress,
+}
+
 /// Trials that a search takes, more or less: for the bar alone.
 const USUAL_TRIALS: u32 = 20;
 
 impl Screen {
-    /// For this plan, with each level as a line of JSON, or in a table; `verbose` shows what the stamps are worth, and `brief` has the levels among the
-    /// progress.
-    pub(crate) fn new(plan: &Plan, json: bool, verbose: bool, brief: bool) -> Self {
+    /// For this plan, with each level as a line of JSON, or in a table; `verbose` shows what the stamps are worth, and `told` says where.
+    pub(crate) fn new(plan: &Plan, json: bool, verbose: bool, told: Told) -> Self {
         let (levels, each) = match &plan.search {
             // How many trials there will be is not known.
             Some(search) => (USUAL_TRIALS, search.trial),
@@ -39,7 +48,7 @@ impl Screen {
             progress,
             json,
             verbose,
-            print: if brief { output::note } else { output::result },
+            print: if told == Told::AsProgress { output::note } else { output::result },
             is_search: plan.search.is_some(),
         }
     }
