@@ -7,7 +7,7 @@ use experiment::{
     Work,
 };
 use load::{Arrivals, RequestOptions, Trust};
-use stack::StackOptions;
+use stack::{Cpus, Replicas, StackOptions};
 use stamp::{ClockMode, Path, SampleEvery};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -53,6 +53,8 @@ fn plan(levels: &[u32]) -> Plan {
             apiserver_args: Vec::new(),
             pushserver_args: Vec::new(),
             mqttclient_args: Vec::new(),
+            replicas: Replicas::default(),
+            cpus: Cpus::default(),
         }),
         queue: stamp::keys::DEFAULT_QUEUE.to_owned(),
         generator: Generator::Driver,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use service::mqtt::{self, Broker, Connection, Packet, QoS, Session, Version};
-use stack::{Stack, StackOptions};
+use stack::{Cpus, Replicas, Stack, StackOptions};
 use stamp::keys::DEFAULT_QUEUE;
 use stamp::{Envelope, LogStore, RedisUrl, RunId, Wait};
 use std::collections::BTreeMap;
@@ -51,6 +51,8 @@ async fn any_bytes_pass_the_queue_and_the_broker_and_are_counted() {
         apiserver_args: Vec::new(),
         pushserver_args: Vec::new(),
         mqttclient_args: Vec::new(),
+        replicas: Replicas::default(),
+        cpus: Cpus::default(),
     };
     let mut stack = Stack::start(&options).await.unwrap();
     let redis: RedisUrl = stack.endpoints().redis.parse().unwrap();

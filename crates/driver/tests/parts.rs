@@ -1,7 +1,7 @@
 //! The real services come back after each part of the stack was killed, and messages pass again.
 #![allow(clippy::unwrap_used)]
 
-use stack::{Part, Stack, StackOptions};
+use stack::{Cpus, Part, Replicas, Stack, StackOptions};
 use stamp::{LogStore, RunId};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ async fn messages_pass_again_after_each_part_was_killed() {
         apiserver_args: Vec::new(),
         pushserver_args: Vec::new(),
         mqttclient_args: Vec::new(),
+        replicas: Replicas::default(),
+        cpus: Cpus::default(),
     };
     let mut stack = Stack::start(&options).await.unwrap();
     let client = reqwest::Client::new();

@@ -26,10 +26,15 @@ pub(crate) async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentEr
     let loaded = match (users, &pipeline.target) {
         (Some(users), target) => {
             let target = target.as_ref().map(Target::origin);
-            Loaded::Users(Box::new(Scenario::open(users.plan.clone(), target.as_deref(), &plan.trust).await?))
+            let opened = Scenario::open(users.plan.clone(), target.as_deref(), &pipeline.targets, &plan.trust);
+            Loaded::Users(Box::new(opened.await?))
         }
         (None, Some(target)) if !matches!(plan.generator, Generator::Other { .. }) => {
-            Loaded::Target(target.clone(), Endpoint::open(target, &plan.trust).await?)
+            let endpoint = match Endpoint::among(&pipeline.targets, &plan.trust).await? {
+                Some(endpoint) => endpoint,
+                None => Endpoint::open(target, &plan.trust).await?,
+            };
+            Loaded::Target(target.clone(), endpoint)
         }
         _ => Loaded::Elsewhere,
     };

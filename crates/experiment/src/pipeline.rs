@@ -13,8 +13,22 @@ pub struct Pipeline {
     pub target: Option<Target>,
     /// Where its messages are traced; absent where an API is loaded alone.
     pub store: Option<Store>,
+    /// All API servers, where it is ours and has several.
+    pub(crate) targets: Vec<Target>,
     pub(crate) queue: String,
     stack: Option<Stack>,
+}
+
+/// A process of this pipeline on this host.
+#[derive(Debug)]
+pub(crate) struct OwnProcess {
+    /// What it is.
+    pub(crate) component: String,
+    /// Which of several, counted from 1; empty where it is the only one.
+    pub(crate) instance: String,
+    pub(crate) pid: u32,
+    /// Processors that it can keep busy.
+    pub(crate) cores: f64,
 }
 
 /// The Redis servers of a pipeline.
@@ -36,21 +50,26 @@ impl Pipeline {
     /// # Errors
     /// When a part does not start, or does not answer.
     pub(crate) async fn open(site: &Site, queue: &str) -> Result<Self, ExperimentError> {
+        let mut targets = Vec::new();
         let (target, redis, url, stack) = match site {
-            Site::Alone { target } => {
-                return Ok(Self { target: target.clone(), store: None, queue: String::new(), stack: None });
-            }
+            Site::Alone { target } => return Ok(Self::alone(target.clone())),
             Site::Remote { target, redis, log_store } => (target.clone(), redis.clone(), log_store.clone(), None),
             Site::Local(options) => {
                 let stack = Stack::start(options).await?;
                 let endpoints = stack.endpoints();
                 let redis: RedisUrl = endpoints.redis.parse()?;
+                targets = endpoints.apis.iter().map(|api| api.parse()).collect::<Result<_, _>>()?;
                 (Some(endpoints.api.parse()?), redis.clone(), redis, Some(stack))
             }
         };
         let (log, is_shared) = (LogStore::connect(&url).await?, url.to_string() == redis.to_string());
         let store = Some(Store { url, log, queue: LogStore::connect(&redis).await?, is_shared });
-        Ok(Self { target, store, queue: queue.to_owned(), stack })
+        Ok(Self { target, store, targets, queue: queue.to_owned(), stack })
+    }
+
+    /// An API alone.
+    fn alone(target: Option<Target>) -> Self {
+        Self { target, store: None, targets: Vec::new(), queue: String::new(), stack: None }
     }
 
     /// Messages that wait in the Redis queue right now; absent where there is none.
@@ -85,12 +104,27 @@ impl Pipeline {
         }
     }
 
-    /// The processes of this pipeline that run on this host as children of this one, and this one: names and ids.
-    pub(crate) fn processes(&self) -> Vec<(String, u32)> {
-        let own = ("driver".to_owned(), std::process::id());
-        let part = |stack: &Stack, part: Part| (part.to_string(), stack.pid(part));
-        let parts = self.stack.iter().flat_map(|stack| Part::all().map(|one| part(stack, one)));
-        parts.chain([own]).collect()
+    /// The processes of this pipeline that run on this host as children of this one, and this one.
+    pub(crate) fn processes(&self) -> Vec<OwnProcess> {
+        let one = |component: &str, instance: String, pid, cores| OwnProcess {
+            component: component.to_owned(),
+            instance,
+            pid,
+            cores,
+        };
+        let mut processes = Vec::new();
+        for (stack, part) in self.stack.iter().flat_map(|stack| Part::all().map(|part| (stack, part))) {
+            let pids = stack.pids(part);
+            let is_one_of_several = pids.len() > 1;
+            for (index, pid) in pids.into_iter().enumerate() {
+                let instance = if is_one_of_several { (index + 1).to_string() } else { String::new() };
+                // Its work is done by one thread.
+                let cores = stack.cpus(part).map_or(1.0, |cpus| cpus.min(1.0));
+                processes.push(one(&part.to_string(), instance, pid, cores));
+            }
+        }
+        processes.push(one(analysis::Usage::DRIVER, String::new(), std::process::id(), 1.0));
+        processes
     }
 
     /// The broker and the settings of it that cost latency, where it is ours.

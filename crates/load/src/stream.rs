@@ -35,6 +35,12 @@ struct Address {
     failed: AtomicBool,
 }
 
+impl Address {
+    fn new(at: SocketAddr) -> Self {
+        Self { at, failed: AtomicBool::new(false) }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Stream {
     Plain(TcpStream),
@@ -96,9 +102,23 @@ impl Endpoint {
             )),
             None => None,
         };
-        let address = |at| Address { at, failed: AtomicBool::new(false) };
-        let addresses = addresses.into_iter().map(address).collect();
+        let addresses = addresses.into_iter().map(Address::new).collect();
         Ok(Self { addresses, opened: Arc::default(), tls })
+    }
+
+    /// Looks several targets up that serve the same, and sees that each answers: connections take turns over them.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open); where there is none, that nothing answers.
+    pub async fn among(targets: &[Target], trust: &Trust) -> Result<Option<Self>, EndpointError> {
+        let mut all: Option<Self> = None;
+        let mut addresses = Vec::new();
+        for target in targets {
+            let endpoint = Self::open(target, trust).await?;
+            addresses.extend(endpoint.addresses.iter().map(|address| Address::new(address.at)));
+            all.get_or_insert(endpoint);
+        }
+        Ok(all.map(|first| Self { addresses: addresses.into(), opened: Arc::default(), ..first }))
     }
 
     /// Looks the target up, and sees that it answers.

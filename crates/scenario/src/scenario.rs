@@ -6,7 +6,8 @@ use crate::site::Sites;
 use crate::told::{Attempt, Told};
 use crate::{hook, table};
 use load::{
-    Exchanged, Kind, Limit, LoadPlan, OnFailure, Pacing, Program, Share, Shown, Table, Task, Trust, Value, generate,
+    Exchanged, Kind, Limit, LoadPlan, OnFailure, Pacing, Program, Share, Shown, Table, Target, Task, Trust, Value,
+    generate,
 };
 use plan::{Hook, Plan, Rows, Step, StepOrHook, UserKind};
 use stamp::RunId;
@@ -74,17 +75,23 @@ impl Chosen {
 }
 
 impl Scenario {
-    /// Finds whatever the plan asks. `target` is where paths are asked for, unless the plan says.
+    /// Finds whatever the plan asks. `target` is where paths are asked for, unless the plan says; `replicas` are all that serve the same, where there are several.
     ///
     /// # Errors
     /// When a host is unknown, or it is not known where a request goes.
-    pub async fn open(plan: Plan, target: Option<&str>, trust: &Trust) -> Result<Self, ScenarioError> {
+    pub async fn open(
+        plan: Plan,
+        target: Option<&str>,
+        replicas: &[Target],
+        trust: &Trust,
+    ) -> Result<Self, ScenarioError> {
         let around = plan.setup.iter().chain(&plan.teardown).filter_map(|one| match one {
             StepOrHook::Step(step) => Some(step),
             StepOrHook::Hook(_) => None,
         });
         let steps = around.chain(plan.steps());
-        let sites = Sites::open(steps, plan.target.as_deref().or(target), trust).await?;
+        let replicas = if plan.target.is_some() { &[] } else { replicas };
+        let sites = Sites::open(steps, plan.target.as_deref().or(target), replicas, trust).await?;
         let constants = vec![Value::default(); plan.kept.len()];
         Ok(Self { plan: Arc::new(plan), sites, constants, tables: Vec::new() })
     }

@@ -33,13 +33,14 @@ pub(crate) struct Address<'s> {
 }
 
 impl Sites {
-    /// Finds all sites that these steps ask.
+    /// Finds all sites that these steps ask; where paths are asked for, connections take turns over the replicas, where there are some.
     ///
     /// # Errors
     /// When an address is none, or its host is unknown.
     pub(crate) async fn open<'p>(
         steps: impl Iterator<Item = &'p Step>,
         target: Option<&str>,
+        replicas: &[Target],
         trust: &Trust,
     ) -> Result<Self, ScenarioError> {
         let mut sites = Self { target: target.map(str::parse).transpose()?, all: Vec::new() };
@@ -51,7 +52,11 @@ impl Sites {
                 } else {
                     origin.parse()?
                 };
-                let endpoint = Endpoint::find(&target, trust).await?;
+                let several = if step_is_path(&step.url) { Endpoint::among(replicas, trust).await? } else { None };
+                let endpoint = match several {
+                    Some(endpoint) => endpoint,
+                    None => Endpoint::find(&target, trust).await?,
+                };
                 sites.all.push(Site { origin, target, endpoint });
             }
         }

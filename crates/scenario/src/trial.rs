@@ -58,7 +58,7 @@ pub async fn try_round(
         }
         tell(told);
     };
-    let mut scenario = Scenario::open(plan, target, trust).await?;
+    let mut scenario = Scenario::open(plan, target, &[], trust).await?;
     // What failed has been told.
     let ready = scenario.set_up(id, stop, &mut tell).await.is_ok();
     let tried = if ready && !stop.is_cancelled() { round(&scenario, drawn, id, stop, &mut tell).await } else { Ok(()) };

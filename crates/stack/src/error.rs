@@ -33,6 +33,21 @@ pub enum StackError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A process cannot be limited.
+    #[error(
+        "cannot limit {name} to {cpus} processors: {why}; run as root, or within `systemd-run --user --scope -p Delegate=yes`, or limit containers by `cpus:`"
+    )]
+    Limit {
+        /// Which process.
+        name: String,
+        /// To how many processors.
+        cpus: f64,
+        /// Why not.
+        why: String,
+    },
+    /// An option that only one process can have was given to several.
+    #[error("{0}")]
+    Replicas(String),
     /// The temporary folder cannot be used.
     #[error("cannot use the temporary folder {path}: {source}")]
     Folder {

@@ -7,6 +7,7 @@
 //! with a role and waits for its ready line.
 
 mod certificates;
+mod cgroup;
 mod error;
 mod mosquitto;
 mod part;
@@ -26,4 +27,4 @@ pub use redis::{Redis, RedisOptions};
 pub use rustix::process::Signal;
 pub use sandbox::Sandbox;
 pub use services::Role;
-pub use stack::{Endpoints, Pids, Stack, StackOptions};
+pub use stack::{Cpus, Endpoints, Pids, Replicas, Stack, StackOptions};

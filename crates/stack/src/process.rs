@@ -1,5 +1,6 @@
 //! One child process: its log, its readiness, its end.
 
+use crate::cgroup::Group;
 use crate::{Sandbox, StackError};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::OpenOptions;
@@ -23,6 +24,8 @@ pub struct Process {
     log_from: usize,
     // A process id that has been waited for may soon be another process's.
     waited_for: bool,
+    // Limits its processor time; removed after the process has ended.
+    _group: Option<Group>,
     // Last, so that the folder outlives the process.
     sandbox: Arc<Sandbox>,
 }
@@ -31,6 +34,7 @@ impl Process {
     /// Starts a command with its output at the end of `<sandbox>/<name>.log`, in a process group of its own: Ctrl-C in
     /// the terminal then reaches this process alone, which ends the others in the right order.
     pub fn spawn(name: &str, mut command: Command, sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
+        let group = sandbox.limit_of(name).map(|cpus| Group::new(name, cpus, sandbox)).transpose()?;
         let log = sandbox.path().join(format!("{name}.log"));
         let unusable = |source| StackError::Folder { path: log.clone(), source };
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(unusable)?;
@@ -45,7 +49,19 @@ impl Process {
             .spawn()
             .map_err(|source| StackError::Spawn { program: command.get_program().into(), source })?;
         sandbox.watch(child.id());
-        Ok(Self { name: name.to_owned(), child, log, log_from, waited_for: false, sandbox: sandbox.clone() })
+        if let Some(group) = &group {
+            // One that has ended already is told of by whoever waits for it.
+            let _ = group.add(child.id());
+        }
+        Ok(Self {
+            _group: group,
+            name: name.to_owned(),
+            child,
+            log,
+            log_from,
+            waited_for: false,
+            sandbox: sandbox.clone(),
+        })
     }
 
     /// The process id.

@@ -8,13 +8,15 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use tempfile::TempDir;
 
-/// Reads process ids until its input ends; one with a minus before it has ended, and may be another's soon. `done` comes first when all went well; an end without it means that the
+/// Reads process ids, and folders of control groups, until its input ends; an id with a minus before it has ended, and may be another's soon. `done` comes first when all went well; an end without it means that the
 /// process which held the sandbox was killed, and then nobody else can end the others.
 const WATCHER: &str = r#"
 pids=' '
+groups=' '
 while read -r word; do
     case $word in
     done) exit 0 ;;
+    /*) groups="$groups$word " ;;
     -*)
         pid=" ${word#-} "
         case $pids in *"$pid"*) pids="${pids%%"$pid"*} ${pids#*"$pid"}" ;; esac
@@ -23,6 +25,12 @@ while read -r word; do
     esac
 done
 [ "$pids" != ' ' ] && kill -9 $pids 2>/dev/null
+# A group is free only once its process is gone.
+for try in 1 2 3 4 5; do
+    [ "$groups" = ' ' ] && break
+    rmdir $groups 2>/dev/null && break
+    sleep 0.1
+done
 rm -rf "$0"
 "#;
 
@@ -32,6 +40,8 @@ pub struct Sandbox {
     folder: TempDir,
     watcher: Child,
     words: Mutex<Option<ChildStdin>>,
+    /// To how many processors the processes of a name are limited.
+    limits: Vec<(String, f64)>,
 }
 
 impl Sandbox {
@@ -52,7 +62,22 @@ impl Sandbox {
             .spawn()
             .map_err(|source| StackError::Spawn { program: "/bin/sh".into(), source })?;
         let words = Mutex::new(watcher.stdin.take());
-        Ok(Self { folder, watcher, words })
+        Ok(Self { folder, watcher, words, limits: Vec::new() })
+    }
+
+    /// Limits each process whose name begins so to this many processors.
+    pub(crate) fn limit(&mut self, name: &str, cpus: f64) {
+        self.limits.push((name.to_owned(), cpus));
+    }
+
+    /// To how many processors a process of this name is limited.
+    pub(crate) fn limit_of(&self, name: &str) -> Option<f64> {
+        self.limits.iter().find(|(limited, _)| name.starts_with(limited.as_str())).map(|(_, cpus)| *cpus)
+    }
+
+    /// Has the watcher remove this control group.
+    pub(crate) fn watch_group(&self, folder: &Path) {
+        self.say(&folder.display().to_string());
     }
 
     /// The folder.

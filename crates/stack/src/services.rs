@@ -41,16 +41,20 @@ struct ReadyLine {
 }
 
 /// How a service is started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Launch {
     pub(crate) role: Role,
+    /// Which of its kind, counted from 1.
+    pub(crate) replica: u16,
     pub(crate) executable: PathBuf,
     pub(crate) args: Vec<String>,
 }
 
 impl Launch {
     async fn start(&self, listen: &str, sandbox: &Arc<Sandbox>) -> Result<(Process, String), StackError> {
-        let name = self.role.name();
+        let role = self.role.name();
+        // The first one has the name of its role.
+        let name = &if self.replica == 1 { role.to_owned() } else { format!("{role}-{}", self.replica) };
         let command = || {
             let mut command = Command::new(&self.executable);
             for (variable, _) in std::env::vars_os() {
@@ -59,12 +63,12 @@ impl Launch {
                 }
             }
             // Last, because the last of two counts.
-            command.args(["role", name]).args(&self.args).args(["--listen", listen]);
+            command.args(["role", role]).args(&self.args).args(["--listen", listen]);
             Ok(command)
         };
         let ready = |line: &str| {
             let line = serde_json::from_str::<ReadyLine>(line).ok()?;
-            (line.ready == name).then_some(line.listen)
+            (line.ready == role).then_some(line.listen)
         };
         start_when_free(name, sandbox, command, ready).await
     }
@@ -85,6 +89,28 @@ impl Service {
         let listen = asked.map_or("127.0.0.1:0", String::as_str);
         let (process, listen) = launch.start(listen, sandbox).await?;
         Ok(Self { process, launch, listen })
+    }
+
+    /// Starts several with the same arguments, each on a port of its own.
+    ///
+    /// # Errors
+    /// Where the arguments name a port for several, or one does not become ready.
+    pub(crate) async fn start_several(
+        launch: Launch,
+        count: u16,
+        sandbox: &Arc<Sandbox>,
+    ) -> Result<Vec<Self>, StackError> {
+        if count > 1 && launch.args.iter().any(|arg| arg == "--listen" || arg.starts_with("--listen=")) {
+            let name = launch.role.name();
+            return Err(StackError::Replicas(format!(
+                "{count} processes of {name} cannot all have the --listen of its arguments: leave it out"
+            )));
+        }
+        let mut services = Vec::new();
+        for replica in 1..=count.max(1) {
+            services.push(Self::start(Launch { replica, ..launch.clone() }, sandbox).await?);
+        }
+        Ok(services)
     }
 
     /// Where it answers HTTP.

@@ -26,20 +26,80 @@ pub struct StackOptions {
     pub pushserver_args: Vec<String>,
     /// Further arguments for the mqttclient.
     pub mqttclient_args: Vec<String>,
+    /// How many processes of each service there are.
+    pub replicas: Replicas,
+    /// To how many processors each process is limited.
+    pub cpus: Cpus,
+}
+
+/// How many processes of each service a stack has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Replicas {
+    pub apiserver: u16,
+    pub pushserver: u16,
+    pub mqttclient: u16,
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self { apiserver: 1, pushserver: 1, mqttclient: 1 }
+    }
+}
+
+/// To how many processors each process of a part is limited: 0.5 for half of one; absent where it is not. Of several processes, each has as much.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Cpus {
+    pub redis: Option<f64>,
+    pub mosquitto: Option<f64>,
+    pub apiserver: Option<f64>,
+    pub pushserver: Option<f64>,
+    pub mqttclient: Option<f64>,
+}
+
+impl Replicas {
+    /// Of one part: of the servers there is one.
+    #[must_use]
+    pub fn of(&self, part: Part) -> u16 {
+        match part {
+            Part::Redis | Part::Mosquitto => 1,
+            Part::Apiserver => self.apiserver,
+            Part::Pushserver => self.pushserver,
+            Part::Mqttclient => self.mqttclient,
+        }
+    }
+}
+
+impl Cpus {
+    /// Of one part.
+    #[must_use]
+    pub fn of(&self, part: Part) -> Option<f64> {
+        match part {
+            Part::Redis => self.redis,
+            Part::Mosquitto => self.mosquitto,
+            Part::Apiserver => self.apiserver,
+            Part::Pushserver => self.pushserver,
+            Part::Mqttclient => self.mqttclient,
+        }
+    }
 }
 
 /// Where a local stack's parts are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// The API server, `http://host:port`.
+    /// The first API server, `http://host:port`.
     pub api: String,
+    /// All API servers.
+    #[serde(default)]
+    pub apis: Vec<String>,
     /// The Redis server that is both queue and log store.
     pub redis: String,
     /// The broker, `mqtt://host:port`.
     pub mqtt: String,
     /// The Redis list that the messages wait in.
     pub queue: String,
-    /// The process ids.
+    /// The process ids; of several of one kind, that of the first.
     pub pids: Pids,
 }
 
@@ -58,10 +118,13 @@ pub struct Pids {
 #[derive(Debug)]
 pub struct Stack {
     endpoints: Endpoints,
+    cpus: Cpus,
+    /// Services that have been stopped on purpose.
+    stopped: Vec<Part>,
     // Dropped in this order, with the stream of messages.
-    apiserver: Service,
-    pushserver: Service,
-    mqttclient: Service,
+    apiserver: Vec<Service>,
+    pushserver: Vec<Service>,
+    mqttclient: Vec<Service>,
     mosquitto: Mosquitto,
     redis: Redis,
 }
@@ -69,7 +132,13 @@ pub struct Stack {
 impl Stack {
     /// Starts every part and waits until each has answered.
     pub async fn start(options: &StackOptions) -> Result<Self, StackError> {
-        let sandbox = Arc::new(Sandbox::new()?);
+        let mut sandbox = Sandbox::new()?;
+        for part in Part::all() {
+            if let Some(cpus) = options.cpus.of(part) {
+                sandbox.limit(&part.to_string(), cpus);
+            }
+        }
+        let sandbox = Arc::new(sandbox);
         let persistent = options.persistent;
         let (redis, mosquitto) = tokio::try_join!(
             Redis::start_as(&sandbox, RedisOptions { persistent, ..RedisOptions::default() }),
@@ -77,32 +146,50 @@ impl Stack {
         )?;
         let (redis_url, mqtt_url, queue) = (redis.url(), mosquitto.url(), stamp::keys::DEFAULT_QUEUE);
         let every = options.every.to_string();
-        let service = |role: Role, own: &[&str], more: &[String]| {
+        let replicas = options.replicas;
+        let services = |role: Role, count: u16, own: &[&str], more: &[String]| {
             let all = ["--redis", &redis_url, "--every", &every];
-            let args = all.iter().chain(own).map(ToString::to_string).chain(more.iter().cloned()).collect();
-            let launch = Launch { role, executable: options.executable.clone(), args };
+            let args = all.iter().chain(own).map(ToString::to_string).chain(more.iter().cloned());
+            let launch = Launch { role, replica: 1, executable: options.executable.clone(), args: args.collect() };
             let sandbox = sandbox.clone();
-            async move { Service::start(launch, &sandbox).await }
+            async move { Service::start_several(launch, count, &sandbox).await }
         };
+        // Each of several that subscribe to the bare topic would get every message.
+        let is_shared = options.mqttclient_args.iter().any(|arg| arg == "--share" || arg.starts_with("--share="));
+        let share: &[&str] = if replicas.mqttclient > 1 && !is_shared { &["--share", "stampede"] } else { &[] };
         let (apiserver, pushserver, mqttclient) = tokio::try_join!(
-            service(Role::Apiserver, &["--queue-key", queue], &options.apiserver_args),
-            service(Role::Pushserver, &["--queue-key", queue, "--mqtt", &mqtt_url], &options.pushserver_args),
-            service(Role::Mqttclient, &["--mqtt", &mqtt_url], &options.mqttclient_args),
+            services(Role::Apiserver, replicas.apiserver, &["--queue-key", queue], &options.apiserver_args),
+            services(
+                Role::Pushserver,
+                replicas.pushserver,
+                &["--queue-key", queue, "--mqtt", &mqtt_url],
+                &options.pushserver_args
+            ),
+            services(
+                Role::Mqttclient,
+                replicas.mqttclient,
+                &[&["--mqtt", &mqtt_url], share].concat(),
+                &options.mqttclient_args
+            ),
         )?;
+        let apis: Vec<String> = apiserver.iter().map(|service| format!("http://{}", service.listen())).collect();
+        let first = |services: &[Service]| services.first().map_or(0, |service| service.process.pid());
         let endpoints = Endpoints {
-            api: format!("http://{}", apiserver.listen()),
+            api: apis.first().cloned().unwrap_or_default(),
+            apis,
             redis: redis_url,
             mqtt: mqtt_url,
             queue: queue.to_owned(),
             pids: Pids {
                 redis: redis.process.pid(),
                 mosquitto: mosquitto.process.pid(),
-                apiserver: apiserver.process.pid(),
-                pushserver: pushserver.process.pid(),
-                mqttclient: mqttclient.process.pid(),
+                apiserver: first(&apiserver),
+                pushserver: first(&pushserver),
+                mqttclient: first(&mqttclient),
             },
         };
-        Ok(Self { endpoints, apiserver, pushserver, mqttclient, mosquitto, redis })
+        let (cpus, stopped) = (options.cpus, Vec::new());
+        Ok(Self { endpoints, cpus, stopped, apiserver, pushserver, mqttclient, mosquitto, redis })
     }
 
     /// Where the parts are. The addresses stay over a restart; the process ids are those of now.
@@ -111,10 +198,40 @@ impl Stack {
         &self.endpoints
     }
 
-    /// The process id of a part.
+    /// The process id of a part; of several of one kind, that of the first.
     #[must_use]
     pub fn pid(&self, part: Part) -> u32 {
         self.process(part).pid()
+    }
+
+    /// The process ids of all processes of a part.
+    #[must_use]
+    pub fn pids(&self, part: Part) -> Vec<u32> {
+        self.processes(part).into_iter().map(Process::pid).collect()
+    }
+
+    /// To how many processors each process of a part is limited.
+    #[must_use]
+    pub fn cpus(&self, part: Part) -> Option<f64> {
+        self.cpus.of(part)
+    }
+
+    /// Ends all processes of a service, each with what it has accepted finished, until it is [started again](Self::start_again).
+    pub async fn stop_service(&mut self, part: Part) {
+        for process in self.processes_mut(part) {
+            process.stop(STOP_WITHIN).await;
+        }
+        self.stopped.push(part);
+    }
+
+    /// Starts the processes of a service again.
+    ///
+    /// # Errors
+    /// As those of [`restart`](Self::restart).
+    pub async fn start_again(&mut self, part: Part) -> Result<(), StackError> {
+        self.restart(part).await?;
+        self.stopped.retain(|stopped| *stopped != part);
+        Ok(())
     }
 
     /// The broker's settings that cost latency or messages, as they stand in its configuration.
@@ -129,17 +246,17 @@ impl Stack {
         self.process(part).log()
     }
 
-    /// Kills a part (SIGKILL) and waits for its end.
+    /// Kills a part (SIGKILL), all its processes, and waits for their end.
     pub fn kill(&mut self, part: Part) {
-        self.process_mut(part).kill();
+        self.processes_mut(part).into_iter().for_each(Process::kill);
     }
 
     /// Sends a part a signal, for example [`Signal::STOP`] or [`Signal::CONT`]; nothing happens when it is gone.
     pub fn signal(&self, part: Part, signal: Signal) {
-        self.process(part).signal(signal);
+        self.processes(part).into_iter().for_each(|process| process.signal(signal));
     }
 
-    /// Starts a part again, after killing it where it still runs, with the same arguments at the same address, and
+    /// Starts a part again, all its processes, after killing it where it still runs, with the same arguments at the same address, and
     /// waits until it is ready. Its log goes on.
     ///
     /// # Errors
@@ -148,9 +265,9 @@ impl Stack {
         match part {
             Part::Redis => self.redis.restart().await,
             Part::Mosquitto => self.mosquitto.restart().await,
-            Part::Apiserver => self.apiserver.restart().await,
-            Part::Pushserver => self.pushserver.restart().await,
-            Part::Mqttclient => self.mqttclient.restart().await,
+            Part::Apiserver => restart_all(&mut self.apiserver).await,
+            Part::Pushserver => restart_all(&mut self.pushserver).await,
+            Part::Mqttclient => restart_all(&mut self.mqttclient).await,
         }?;
         let pid = self.pid(part);
         let pids = &mut self.endpoints.pids;
@@ -166,35 +283,69 @@ impl Stack {
 
     /// An error that names the first part which is no longer there, with the end of its log.
     pub fn ended(&mut self) -> Result<(), StackError> {
-        PATH.into_iter().try_for_each(|part| self.process_mut(part).ended())
+        let stopped = self.stopped.clone();
+        let parts = PATH.into_iter().filter(|part| !stopped.contains(part));
+        for part in parts {
+            self.processes_mut(part).into_iter().try_for_each(Process::ended)?;
+        }
+        Ok(())
     }
 
     /// Ends every part in the order of the stream, so that each can finish what it has accepted.
     pub async fn stop(mut self) {
         for part in PATH {
-            self.process_mut(part).stop(STOP_WITHIN).await;
+            for process in self.processes_mut(part) {
+                process.stop(STOP_WITHIN).await;
+            }
         }
     }
 
+    /// Of several of one kind the first.
     fn process(&self, part: Part) -> &Process {
         match part {
             Part::Redis => &self.redis.process,
             Part::Mosquitto => &self.mosquitto.process,
-            Part::Apiserver => &self.apiserver.process,
-            Part::Pushserver => &self.pushserver.process,
-            Part::Mqttclient => &self.mqttclient.process,
+            Part::Apiserver => &self.apiserver[0].process,
+            Part::Pushserver => &self.pushserver[0].process,
+            Part::Mqttclient => &self.mqttclient[0].process,
         }
     }
 
-    fn process_mut(&mut self, part: Part) -> &mut Process {
+    fn services(&self, part: Part) -> &[Service] {
         match part {
-            Part::Redis => &mut self.redis.process,
-            Part::Mosquitto => &mut self.mosquitto.process,
-            Part::Apiserver => &mut self.apiserver.process,
-            Part::Pushserver => &mut self.pushserver.process,
-            Part::Mqttclient => &mut self.mqttclient.process,
+            Part::Redis | Part::Mosquitto => &[],
+            Part::Apiserver => &self.apiserver,
+            Part::Pushserver => &self.pushserver,
+            Part::Mqttclient => &self.mqttclient,
         }
     }
+
+    fn processes(&self, part: Part) -> Vec<&Process> {
+        let services = self.services(part);
+        if services.is_empty() {
+            vec![self.process(part)]
+        } else {
+            services.iter().map(|service| &service.process).collect()
+        }
+    }
+
+    fn processes_mut(&mut self, part: Part) -> Vec<&mut Process> {
+        let services = match part {
+            Part::Redis => return vec![&mut self.redis.process],
+            Part::Mosquitto => return vec![&mut self.mosquitto.process],
+            Part::Apiserver => &mut self.apiserver,
+            Part::Pushserver => &mut self.pushserver,
+            Part::Mqttclient => &mut self.mqttclient,
+        };
+        services.iter_mut().map(|service| &mut service.process).collect()
+    }
+}
+
+async fn restart_all(services: &mut [Service]) -> Result<(), StackError> {
+    for service in services {
+        service.restart().await?;
+    }
+    Ok(())
 }
 
 /// The parts in the order of the stream.

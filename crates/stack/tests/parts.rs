@@ -1,7 +1,9 @@
 //! Each part of a stack can be killed, paused and started again in place, and persistent servers keep their data.
 #![allow(clippy::unwrap_used)]
 
-use stack::{Mosquitto, MosquittoOptions, Part, Redis, RedisOptions, Sandbox, Signal, Stack, StackOptions};
+use stack::{
+    Cpus, Mosquitto, MosquittoOptions, Part, Redis, RedisOptions, Replicas, Sandbox, Signal, Stack, StackOptions,
+};
 use stamp::{LogStore, SampleEvery};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -128,6 +130,8 @@ async fn stack(folder: &std::path::Path) -> Stack {
         apiserver_args: vec!["--max-body".to_owned(), "4096".to_owned()],
         pushserver_args: Vec::new(),
         mqttclient_args: vec!["--listen".to_owned(), "127.0.0.1:4712".to_owned()],
+        replicas: Replicas::default(),
+        cpus: Cpus::default(),
     };
     Stack::start(&options).await.unwrap()
 }

@@ -15,7 +15,7 @@ use page::Page;
 use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
-use stack::{Part, Stack, StackOptions};
+use stack::{Cpus, Part, Replicas, Stack, StackOptions};
 use stamp::{LogStore, RunId, SampleEvery, clock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -215,6 +215,8 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
         // MQTT 5 tells when a message reached nobody, because the subscriber was not back yet.
         pushserver_args: words(&format!("{queue} --delivery {delivery} --mqtt-version 5 --qos 1")),
         mqttclient_args: words("--session persistent --qos 1 --arrivals log-store --mqtt-version 5"),
+        replicas: Replicas::default(),
+        cpus: Cpus::default(),
     })
 }
 

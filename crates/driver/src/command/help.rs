@@ -57,7 +57,19 @@ const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
 const SEARCH: &[&str] = &["hold", "over", "from", "to", "within", "trial", "most_trials"];
 const REMOTE: &[&str] = &["target", "redis", "log_store", "redis_user", "redis_password_file", "redis_ca", "queue"];
-const LOCAL: &[&str] = &["apiserver_args", "pushserver_args", "mqttclient_args"];
+const LOCAL: &[&str] = &[
+    "apiserver_args",
+    "pushserver_args",
+    "mqttclient_args",
+    "apiservers",
+    "pushservers",
+    "mqttclients",
+    "apiserver_cpus",
+    "pushserver_cpus",
+    "mqttclient_cpus",
+    "redis_cpus",
+    "mosquitto_cpus",
+];
 
 const SHAPES: &[Shape] = &[
     Shape {

@@ -4,10 +4,12 @@ use anyhow::Context;
 use clap::Args;
 use experiment::Site;
 use load::Target;
-use stack::StackOptions;
+use stack::{Cpus, Replicas, StackOptions};
 use stamp::UsageError;
 use stamp::{RedisArgs, RedisUrl, SampleEvery};
-use std::collections::BTreeMap;
+
+/// The services of a local stack.
+const SERVICES: [&str; 3] = ["apiserver", "pushserver", "mqttclient"];
 
 /// Arguments that shape the local stack.
 #[derive(Debug, Clone, Args)]
@@ -23,6 +25,44 @@ pub(crate) struct LocalArgs {
     /// More arguments for the local mqttclient
     #[arg(long, value_name = "ARGS", default_value = "", allow_hyphen_values = true)]
     pub(crate) mqttclient_args: String,
+
+    /// Local apiservers: connections take turns over them
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) apiservers: u16,
+
+    /// Local pushservers, which share the queue
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) pushservers: u16,
+
+    /// Local mqttclients, which split the topic
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) mqttclients: u16,
+
+    /// Limit each local apiserver to this many processors, such as 0.5
+    #[arg(long, value_name = "CPUS", value_parser = parse_cpus)]
+    pub(crate) apiserver_cpus: Option<f64>,
+
+    /// Limit each local pushserver to this many processors
+    #[arg(long, value_name = "CPUS", value_parser = parse_cpus)]
+    pub(crate) pushserver_cpus: Option<f64>,
+
+    /// Limit each local mqttclient to this many processors
+    #[arg(long, value_name = "CPUS", value_parser = parse_cpus)]
+    pub(crate) mqttclient_cpus: Option<f64>,
+
+    /// Limit the local Redis to this many processors
+    #[arg(long, value_name = "CPUS", value_parser = parse_cpus)]
+    pub(crate) redis_cpus: Option<f64>,
+
+    /// Limit the local Mosquitto to this many processors
+    #[arg(long, value_name = "CPUS", value_parser = parse_cpus)]
+    pub(crate) mosquitto_cpus: Option<f64>,
+}
+
+/// Reads a number of processors.
+fn parse_cpus(text: &str) -> Result<f64, String> {
+    let cpus = text.parse::<f64>().ok().filter(|cpus| (0.001..=1024.0).contains(cpus));
+    cpus.ok_or_else(|| "write a number of processors such as 0.5, from 0.001 to 1024".to_owned())
 }
 
 /// Arguments that name a pipeline which is already there.
@@ -50,10 +90,45 @@ pub(crate) struct RemoteArgs {
 
 impl LocalArgs {
     /// The arguments that a plan gives the services, by their names.
-    pub(crate) fn of_plan(arguments: &BTreeMap<String, String>) -> Self {
-        let given = |service: &str| arguments.get(service).cloned().unwrap_or_default();
-        let [apiserver_args, pushserver_args, mqttclient_args] = ["apiserver", "pushserver", "mqttclient"].map(given);
-        Self { apiserver_args, pushserver_args, mqttclient_args }
+    pub(crate) fn of_plan(local: &plan::Local) -> Self {
+        let given = |service: &str| local.arguments.get(service).cloned().unwrap_or_default();
+        let [apiserver_args, pushserver_args, mqttclient_args] = SERVICES.map(given);
+        let [apiservers, pushservers, mqttclients] =
+            SERVICES.map(|service| local.replicas.get(service).copied().unwrap_or(1));
+        let cpus = |part: &str| local.cpus.get(part).copied();
+        Self {
+            apiserver_args,
+            pushserver_args,
+            mqttclient_args,
+            apiservers,
+            pushservers,
+            mqttclients,
+            apiserver_cpus: cpus("apiserver"),
+            pushserver_cpus: cpus("pushserver"),
+            mqttclient_cpus: cpus("mqttclient"),
+            redis_cpus: cpus("redis"),
+            mosquitto_cpus: cpus("mosquitto"),
+        }
+    }
+
+    /// The same as a plan has it.
+    pub(crate) fn as_plan(&self) -> plan::Local {
+        let arguments = [&self.apiserver_args, &self.pushserver_args, &self.mqttclient_args];
+        let replicas = [self.apiservers, self.pushservers, self.mqttclients];
+        let cpus = [
+            ("apiserver", self.apiserver_cpus),
+            ("pushserver", self.pushserver_cpus),
+            ("mqttclient", self.mqttclient_cpus),
+            ("redis", self.redis_cpus),
+            ("mosquitto", self.mosquitto_cpus),
+        ];
+        let services = SERVICES.map(str::to_owned);
+        let given = services.iter().cloned().zip(arguments.map(Clone::clone)).filter(|(_, args)| !args.is_empty());
+        plan::Local {
+            arguments: given.collect(),
+            replicas: services.iter().cloned().zip(replicas).filter(|(_, count)| *count > 1).collect(),
+            cpus: cpus.into_iter().filter_map(|(name, cpus)| Some((name.to_owned(), cpus?))).collect(),
+        }
     }
 
     /// What the stack needs to know.
@@ -72,6 +147,18 @@ impl LocalArgs {
             apiserver_args: words("--apiserver-args", &self.apiserver_args)?,
             pushserver_args: words("--pushserver-args", &self.pushserver_args)?,
             mqttclient_args: words("--mqttclient-args", &self.mqttclient_args)?,
+            replicas: Replicas {
+                apiserver: self.apiservers,
+                pushserver: self.pushservers,
+                mqttclient: self.mqttclients,
+            },
+            cpus: Cpus {
+                redis: self.redis_cpus,
+                mosquitto: self.mosquitto_cpus,
+                apiserver: self.apiserver_cpus,
+                pushserver: self.pushserver_cpus,
+                mqttclient: self.mqttclient_cpus,
+            },
         })
     }
 }

@@ -38,13 +38,17 @@ impl SweepArgs {
                 quoted(&stages.join(","))
             );
         }
-        let services = [
-            ("apiserver", &self.local.apiserver_args),
-            ("pushserver", &self.local.pushserver_args),
-            ("mqttclient", &self.local.mqttclient_args),
-        ];
-        let given = services.iter().filter(|(_, args)| !args.is_empty());
-        let given: Vec<String> = given.map(|(name, args)| format!("{name}: {}", quoted(args))).collect();
+        let local = self.local.as_plan();
+        let mut given: Vec<String> =
+            local.arguments.iter().map(|(name, args)| format!("{name}: {}", quoted(args))).collect();
+        let map = |name: &str, pairs: Vec<String>| format!("{name}: {{ {} }}", pairs.join(", "));
+        if !local.replicas.is_empty() {
+            given
+                .push(map("replicas", local.replicas.iter().map(|(name, count)| format!("{name}: {count}")).collect()));
+        }
+        if !local.cpus.is_empty() {
+            given.push(map("cpus", local.cpus.iter().map(|(name, cpus)| format!("{name}: {cpus}")).collect()));
+        }
         if given.is_empty() {
             "pipeline: local\n".to_owned()
         } else {

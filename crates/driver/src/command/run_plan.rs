@@ -341,8 +341,8 @@ impl With<'_> {
             Ok(Site::Remote { target, redis: self.redis_args.reach(redis), log_store })
         };
         match plan.pipeline.as_ref().map(|pipeline| &pipeline.place) {
-            Some(PipelinePlace::Local(arguments)) => {
-                let options = LocalArgs::of_plan(arguments).options(self.every)?;
+            Some(PipelinePlace::Local(local)) => {
+                let options = LocalArgs::of_plan(local).options(self.every)?;
                 Ok((Site::Local(options), default(), usual()))
             }
             Some(PipelinePlace::Remote { redis, log_store, queue, path }) => {
@@ -353,9 +353,11 @@ impl With<'_> {
             }
             None => match &self.redis {
                 Some(redis) => Ok((remote(redis, self.log_store.as_ref())?, default(), usual())),
-                None if plan.target.is_none() && asks_for_paths(plan) => {
-                    Ok((Site::Local(LocalArgs::of_plan(&BTreeMap::new()).options(self.every)?), default(), usual()))
-                }
+                None if plan.target.is_none() && asks_for_paths(plan) => Ok((
+                    Site::Local(LocalArgs::of_plan(&plan::Local::default()).options(self.every)?),
+                    default(),
+                    usual(),
+                )),
                 None => Ok((Site::Alone { target: None }, default(), usual())),
             },
         }

@@ -10,7 +10,6 @@ use scenario::{Attempt, ScenarioError, Told, TrialError};
 use service::shutdown_on_signal;
 use stack::Stack;
 use stamp::SampleEvery;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::process::ExitCode;
 
@@ -61,8 +60,8 @@ pub(crate) async fn run(args: &TryArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// A private pipeline with the arguments that the plan gives its services.
-async fn local(arguments: &BTreeMap<String, String>) -> anyhow::Result<Stack> {
-    Ok(Box::pin(Stack::start(&LocalArgs::of_plan(arguments).options(SampleEvery::default())?)).await?)
+async fn local(local: &plan::Local) -> anyhow::Result<Stack> {
+    Ok(Box::pin(Stack::start(&LocalArgs::of_plan(local).options(SampleEvery::default())?)).await?)
 }
 
 /// What happened, as curl would show it.

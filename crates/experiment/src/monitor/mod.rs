@@ -9,7 +9,7 @@ mod spending;
 
 pub(crate) use environment::environment;
 
-use crate::pipeline::Pipeline;
+use crate::pipeline::{OwnProcess, Pipeline};
 use analysis::{QueueDepth, Usage};
 use proc::Process;
 use spending::{Reading, Spending};
@@ -83,8 +83,8 @@ pub struct Watch {
     /// Whether log store and queue are one server.
     shares_redis: bool,
     key: String,
-    /// The processes that can be looked at here, by component.
-    processes: Vec<(String, Process)>,
+    /// The processes that can be looked at here.
+    processes: Vec<(OwnProcess, Process)>,
     /// The services' processes that were there at the start, and their last beats.
     services: Vec<Beat>,
     begin: Instant,
@@ -110,12 +110,17 @@ impl Watch {
             Some(store) => store.log.services().await.unwrap_or_default(),
             None => Vec::new(),
         };
+        let with_pid = |own: OwnProcess| {
+            let process = Process { pid: own.pid };
+            (own, process)
+        };
+        let processes = pipeline.processes().into_iter().map(with_pid).collect();
         Self {
             log: store.map(|store| store.log.clone()),
             queue_redis: store.map(|store| store.queue.clone()),
             shares_redis: store.is_some_and(|store| store.is_shared),
             key: pipeline.queue.clone(),
-            processes: pipeline.processes().into_iter().map(|(name, pid)| (name, Process { pid })).collect(),
+            processes,
             services,
             begin: clock::now(),
             spending: Spending::default(),
@@ -158,10 +163,10 @@ impl Watch {
 
     /// Reads what the parts have spent by now.
     pub async fn look_at_parts(&mut self) {
-        let here: Vec<String> = self.processes.iter().map(|(component, _)| component.clone()).collect();
-        for (component, process) in &self.processes {
+        let here: Vec<String> = self.processes.iter().map(|(own, _)| own.component.clone()).collect();
+        for (OwnProcess { component, instance, cores, .. }, process) in &self.processes {
             if let Some(reading) = process.read() {
-                self.spending.note(component, "", 1.0, reading);
+                self.spending.note(component, instance, *cores, reading);
             }
         }
         if let Some((reading, cores)) = proc::host() {

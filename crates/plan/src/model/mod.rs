@@ -53,7 +53,7 @@ pub struct Plan {
 }
 
 /// The pipeline behind the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pipeline {
     /// Where it is.
     pub place: PipelinePlace,
@@ -63,11 +63,22 @@ pub struct Pipeline {
     pub after: Vec<Hook>,
 }
 
+/// How a private local stack is started, by the names of its parts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Local {
+    /// Further arguments of services.
+    pub arguments: BTreeMap<String, String>,
+    /// How many processes of a service there are.
+    pub replicas: BTreeMap<String, u16>,
+    /// To how many processors each process is limited.
+    pub cpus: BTreeMap<String, f64>,
+}
+
 /// Where a pipeline is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PipelinePlace {
-    /// A private local stack, with arguments for its services by their name.
-    Local(BTreeMap<String, String>),
+    /// A private local stack.
+    Local(Local),
     /// It is there already.
     Remote {
         /// The Redis server of the queue, which takes the stamps unless `log_store` is named.

@@ -2,12 +2,17 @@
 
 use super::Reader;
 use super::table::list;
-use crate::model::{Hook, Pipeline, PipelinePlace};
+use crate::model::{Hook, Local, Pipeline, PipelinePlace};
 use crate::yaml::Node;
 use std::collections::BTreeMap;
 
 const KEYS: &[&str] = &["local", "redis", "log_store", "queue", "path", "before", "after"];
 const SERVICES: &[&str] = &["apiserver", "pushserver", "mqttclient"];
+const PARTS: &[&str] = &["apiserver", "pushserver", "mqttclient", "redis", "mosquitto"];
+const LOCAL: &[&str] = &["apiserver", "pushserver", "mqttclient", "replicas", "cpus"];
+
+/// Processes of one service at most.
+const MOST_REPLICAS: u16 = 64;
 
 impl Reader<'_> {
     pub(super) fn read_hosts(&mut self, node: Option<&Node>) {
@@ -47,7 +52,7 @@ impl Reader<'_> {
         if let crate::yaml::Value::Scalar { text, .. } = &node.value
             && text == "local"
         {
-            let place = PipelinePlace::Local(BTreeMap::new());
+            let place = PipelinePlace::Local(Local::default());
             return Some(Pipeline { place, before: Vec::new(), after: Vec::new() });
         }
         let mut table = self.table(node, "a pipeline")?;
@@ -63,7 +68,7 @@ impl Reader<'_> {
                 self.fault(key.place, "a pipeline is local, or has a redis: leave one out".to_owned());
                 return None;
             }
-            (Some((_, node)), None) => PipelinePlace::Local(self.arguments(node)),
+            (Some((_, node)), None) => PipelinePlace::Local(self.local(node)),
             (None, Some((_, node))) => {
                 let redis = self.constant(node)?;
                 if let Err(error) = redis.parse::<stamp::RedisUrl>() {
@@ -88,15 +93,38 @@ impl Reader<'_> {
         list(node).iter().filter_map(|node| self.hook(node)).collect()
     }
 
-    fn arguments(&mut self, node: &Node) -> BTreeMap<String, String> {
-        let Some(mut table) = self.table(node, "a local pipeline") else { return BTreeMap::new() };
-        let mut arguments = BTreeMap::new();
+    fn local(&mut self, node: &Node) -> Local {
+        let mut local = Local::default();
+        let Some(mut table) = self.table(node, "a local pipeline") else { return local };
         for service in SERVICES {
-            if let Some(given) = table.take(service).and_then(|node| self.constant(node)) {
-                arguments.insert((*service).to_owned(), given);
-            }
+            let given = table.take(service).and_then(|node| self.constant(node));
+            local.arguments.extend(given.map(|given| ((*service).to_owned(), given)));
         }
-        self.finish(table, SERVICES);
-        arguments
+        let (replicas, cpus) = (table.take("replicas"), table.take("cpus"));
+        self.finish(table, LOCAL);
+        let count = |text: &str| text.parse().ok().filter(|count| (1..=MOST_REPLICAS).contains(count));
+        local.replicas = self.by_part(replicas, "replicas", SERVICES, "a number of processes from 1 to 64", count);
+        let share = |text: &str| text.parse().ok().filter(|cpus| (0.001..=1024.0).contains(cpus));
+        local.cpus = self.by_part(cpus, "cpus", PARTS, "a number of processors such as 0.5", share);
+        local
+    }
+
+    /// A value for each of some parts.
+    fn by_part<T>(
+        &mut self,
+        node: Option<&Node>,
+        what: &'static str,
+        parts: &'static [&str],
+        form: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> BTreeMap<String, T> {
+        let mut values = BTreeMap::new();
+        let Some(mut table) = node.and_then(|node| self.table(node, what)) else { return values };
+        for part in parts {
+            let value = table.take(part).and_then(|node| self.parsed(node, form, &parse));
+            values.extend(value.map(|value| ((*part).to_owned(), value)));
+        }
+        self.finish(table, parts);
+        values
     }
 }
