@@ -16,6 +16,7 @@ mod model;
 pub mod number;
 pub mod scenario;
 mod search;
+mod sizing;
 mod source;
 mod stamping;
 mod statistics;
@@ -36,6 +37,7 @@ pub use model::{
     Timeline, Traces,
 };
 pub use search::{Ended, Found, Over, Trial, TrialVerdict, thousands};
+pub use sizing::{Confirmed, PartCapacity, Sizing};
 pub use source::{RawError, RawFile, RawHeader, RawRun, RawWriter, Stamps, StampsError};
 pub use stamping::{Margin, StampQuality, Stamping};
 pub use statistics::{Distribution, Interval, Intervals, Percentile};

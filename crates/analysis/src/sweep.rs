@@ -55,6 +55,9 @@ pub struct Load {
     /// When a signal ended the load early, µs since its beginning; absent where it came to its end.
     #[serde(default)]
     pub interrupted_us: Option<u64>,
+    /// Which threshold ended it early, and what was measured then; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
     /// What the load generator measured; absent where another program made the load.
     pub http: Option<Http>,
     /// The steps and rounds of its users; absent where the load was of a single request.
@@ -242,6 +245,7 @@ impl Load {
             untraced: false,
             generator_limited: None,
             interrupted_us: None,
+            aborted: None,
             http: None,
             scenario: None,
             backlog: None,
@@ -257,6 +261,9 @@ impl Load {
     /// Messages that were accepted; unknown where another program made the load.
     #[must_use]
     pub fn accepted_messages(&self) -> Option<u64> {
+        if self.untraced {
+            return Some(0);
+        }
         let traced =
             |scenario: &Scenario| scenario.steps.iter().filter(|step| step.traced).map(|step| step.accepted).sum();
         self.scenario.as_ref().map(traced).or(self.http.as_ref().map(|http| http.accepted))
@@ -271,10 +278,14 @@ impl Load {
         Some(sent as f64 * 1e6 / http.duration_us.max(1) as f64 / rate)
     }
 
-    /// `interrupted after 3.0 s`, where it was.
+    /// `interrupted after 3.0 s`, where it was, or `cut short after 3.0 s` with the threshold that did.
     #[must_use]
     pub fn interruption(&self) -> Option<String> {
-        self.interrupted_us.map(|us| format!("interrupted after {:.1} s", us as f64 / 1e6))
+        let after = self.interrupted_us.map(|us| format!("after {:.1} s", us as f64 / 1e6))?;
+        Some(match &self.aborted {
+            Some(why) => format!("cut short {after}: {why}"),
+            None => format!("interrupted {after}"),
+        })
     }
 
     /// By setting, then by repetition: the order of a report.

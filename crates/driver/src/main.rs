@@ -7,6 +7,7 @@ mod output;
 mod progress;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use command::capacity::CapacityArgs;
 use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
@@ -45,6 +46,8 @@ enum Command {
     Ui(UiArgs),
     /// Find the highest load under which something holds: of a pipeline, of one API, or of a plan's users
     Find(FindArgs),
+    /// Measure what each part carries by itself, and how many of each a target takes
+    Capacity(CapacityArgs),
     /// Load one HTTP API and report its latency; no tracing needed
     Load(LoadArgs),
     /// Report arrival latency for a load that another program makes: Locust, k6, wrk
@@ -108,6 +111,7 @@ async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode>
         Command::Run(args) => Box::pin(command::run_plan::run(args)).await,
         Command::Ui(args) => Box::pin(command::ui::run(args)).await,
         Command::Find(args) => Box::pin(command::find::run(args, matches)).await,
+        Command::Capacity(args) => Box::pin(command::capacity::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Watch(args) => Box::pin(command::watch::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,

@@ -72,6 +72,15 @@ pub enum ExperimentError {
         /// Why.
         why: String,
     },
+    /// The broker's address is none.
+    #[error(transparent)]
+    BrokerUrl(#[from] service::mqtt::InvalidBrokerUrl),
+    /// The broker cannot be connected to as it is described.
+    #[error(transparent)]
+    Broker(#[from] service::mqtt::BrokerError),
+    /// The broker is away, or refuses.
+    #[error(transparent)]
+    Mqtt(#[from] service::mqtt::MqttError),
     /// The stamps of a level cannot be read.
     #[error(transparent)]
     Stamps(#[from] StampsError),

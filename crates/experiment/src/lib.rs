@@ -3,6 +3,8 @@
 //!
 //! What happens is told as one stream of [`Event`]s. Whoever shows or sends it is a [`Listener`], and unknown here.
 
+mod abort;
+mod capacity;
 pub mod chaos;
 mod control;
 mod description;
@@ -22,6 +24,7 @@ mod search;
 mod services;
 mod setting;
 
+pub use capacity::{CapacityPlan, Measured, measure_parts};
 pub use control::{Change, Control, Levels, Next};
 pub use description::new_id;
 pub use error::ExperimentError;

@@ -42,7 +42,7 @@ pub(crate) async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentEr
 }
 
 /// Runs a command beside the load.
-async fn hooked(hooks: &Hooks, hook: &plan::Hook) -> Result<(), ExperimentError> {
+pub(crate) async fn hooked(hooks: &Hooks, hook: &plan::Hook) -> Result<(), ExperimentError> {
     let mask = |text: &str| hooks.secrets.mask(text);
     let ran = scenario::run_hook(hook).await;
     ran.map(|_| ()).map_err(|why| ExperimentError::Hook { command: mask(&hook.command), why: mask(&why) })

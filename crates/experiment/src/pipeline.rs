@@ -127,6 +127,16 @@ impl Pipeline {
         processes
     }
 
+    /// The local stack, where it is ours.
+    pub(crate) fn stack(&mut self) -> Option<&mut Stack> {
+        self.stack.as_mut()
+    }
+
+    /// The address of the broker, where it is ours.
+    pub(crate) fn broker_url(&self) -> Option<String> {
+        Some(self.stack.as_ref()?.endpoints().mqtt.clone())
+    }
+
     /// The broker and the settings of it that cost latency, where it is ours.
     pub(crate) fn broker(&self) -> Option<String> {
         let stack = self.stack.as_ref()?;

@@ -1,5 +1,6 @@
 //! Runs a plan: one load after another, each warmed up, drained and measured.
 
+use crate::abort::Watcher;
 use crate::control::{Control, Levels, Next};
 use crate::drain::{Drained, End, drain};
 use crate::error::ExperimentError;
@@ -22,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections with which a trial of a search begins; more come where these are busy.
 const FIRST_CONNECTIONS: u32 = 16;
+
+/// The end of a warm-up's run.
+const WARMUP: &str = ".warmup";
 
 /// How an experiment went.
 #[derive(Debug)]
@@ -55,6 +59,11 @@ pub async fn run(
     let begun = !report.levels.is_empty();
     if begun || failed.is_none() {
         report.thresholds = plan.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
+        for verdict in &mut report.thresholds {
+            // What has ended a level was missed, whatever the drain has brought since.
+            let ended = |load: &Load| load.aborted.as_ref().is_some_and(|why| why.starts_with(&verdict.threshold));
+            verdict.held &= !report.levels.iter().any(|level| ended(&level.load));
+        }
         audience.tell(&Event::Verdict(&report)).await;
     }
     audience.tell(&Event::Ended).await;
@@ -104,6 +113,8 @@ struct Made {
     measured: Option<(Duration, Duration)>,
     limited_by: Option<String>,
     interrupted_us: Option<u64>,
+    /// The threshold that ended it.
+    aborted: Option<String>,
 }
 
 impl<'a> Running<'a> {
@@ -176,13 +187,15 @@ impl<'a> Running<'a> {
                 audience.tell(&Event::Paused).await;
             }
             let Some(next) = levels.next(self.stop).await else { break };
-            self.level(&next, pipeline, audience).await?;
+            Box::pin(self.level(&next, pipeline, audience)).await?;
             if let Some(eviction) = &mut eviction
                 && let Some(warning) = eviction.happened().await
             {
                 audience.tell(&Event::Warning(&warning)).await;
             }
-            if self.stop.is_cancelled() {
+            // A search goes on: it has learnt that this load fails.
+            let is_cut_short = self.sweep.loads.iter().any(|load| load.aborted.is_some());
+            if self.stop.is_cancelled() || is_cut_short && self.search.is_none() {
                 break;
             }
         }
@@ -211,7 +224,7 @@ impl<'a> Running<'a> {
         if !self.plan.warmup.is_zero() && self.plan.work.request().is_some() {
             audience.tell(&Event::WarmUp(setting)).await;
             // It counts nowhere: where it is ended, there is nothing to be kept.
-            let warm = end.run_until_cancelled(self.warm_up(&run, next, pipeline, audience)).await;
+            let warm = end.run_until_cancelled(Box::pin(self.warm_up(&run, next, pipeline, audience))).await;
             let Some(warm) = warm else { return Ok(()) };
             warm?;
         }
@@ -253,7 +266,7 @@ impl<'a> Running<'a> {
     fn keep(&mut self, load: Load, level: Level) {
         if let Some(Searching { search, begun, ask }) = &mut self.search {
             // What was cut short tells nothing.
-            if let Some(ask) = ask.take().filter(|_| load.interrupted_us.is_none()) {
+            if let Some(ask) = ask.take().filter(|_| load.interrupted_us.is_none() || load.aborted.is_some()) {
                 search.judge(ask, &level);
             }
             let took_us = u64::try_from(clock::now().duration_since(*begun).as_micros()).unwrap_or(u64::MAX);
@@ -273,7 +286,7 @@ impl<'a> Running<'a> {
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<(), ExperimentError> {
-        let run: RunId = format!("{run}.warmup").parse()?;
+        let run: RunId = format!("{run}{WARMUP}").parse()?;
         let duration = self.plan.warmup;
         let warm = |plan: LoadPlan| LoadPlan { duration, ramp: plan.ramp.min(duration), limit: None, ..plan };
         let plan = self.load_plan(&run, &next.setting, &next.end)?.map(warm);
@@ -300,7 +313,6 @@ impl<'a> Running<'a> {
             _ => return Ok(None),
         };
         if self.tracer.is_none() {
-            // Nobody follows its messages.
             Arc::make_mut(&mut load.program).steps.iter_mut().for_each(|step| step.traced = false);
         }
         let (limit, until) = (self.plan.requests.map(Limit::Requests), Some(end.clone()));
@@ -319,11 +331,11 @@ impl<'a> Running<'a> {
         let steps_before = pipeline.clock_steps(0).await?.len();
         let monitor = Monitor::start(pipeline).await;
         let begin_us = pipeline.time_us().await?;
-        let made = self.make(run, load, pipeline, audience).await?;
+        let made = self.make(run, setting, load, pipeline, audience).await?;
         let end_us = pipeline.time_us().await?;
         let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
-        let Made { mut http, connections, messages, scenario, measured, limited_by, interrupted_us } = made;
+        let Made { mut http, connections, messages, scenario, measured, limited_by, interrupted_us, aborted } = made;
         let span_us = measured.map_or((begin_us, end_us), |(before, lasted)| {
             let begin_us = begin_us + micros(before);
             (begin_us, begin_us + micros(lasted))
@@ -353,6 +365,7 @@ impl<'a> Running<'a> {
             untraced: self.tracer.is_none(),
             generator_limited: limited_by,
             interrupted_us,
+            aborted,
             // Where another program made the load, nobody knows its first request: the stamps tell.
             span_us: http.is_some().then_some(span_us),
             http,
@@ -370,6 +383,7 @@ impl<'a> Running<'a> {
     async fn make(
         &mut self,
         run: &RunId,
+        setting: &Setting,
         load: Option<LoadPlan>,
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
@@ -387,12 +401,13 @@ impl<'a> Running<'a> {
                 let result = wrk.run(target, run, connections, load.duration, bytes, self.stop).await?;
                 Made { http: Some(http::of_wrk(result)), connections: Some(connections), ..Made::default() }
             }
-            _ => self.load_ourselves(run, load, audience).await?,
+            _ => self.load_ourselves(run, setting, load, pipeline, audience).await?,
         };
         if let Some(http) = &made.http {
             let lasted = Duration::from_micros(http.duration_us);
             let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
-            let interrupted = self.stop.is_cancelled() && lasted < planned && !all_sent && !self.plan.open_ended;
+            let stopped = self.stop.is_cancelled() && lasted < planned && !all_sent && !self.plan.open_ended;
+            let interrupted = stopped || made.aborted.is_some();
             made.interrupted_us = interrupted.then_some(http.duration_us);
         }
         Ok(made)
@@ -401,23 +416,54 @@ impl<'a> Running<'a> {
     async fn load_ourselves(
         &self,
         run: &RunId,
+        setting: &Setting,
         load: LoadPlan,
+        pipeline: &Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Made, ExperimentError> {
-        let (tracing, totals) = (self.tracer.as_ref().map(|tracer| Tracing::new(tracer, run)), audience.wants_totals());
+        let tracing = self.tracer.as_ref().map(|tracer| Tracing::new(tracer, run));
         let (program, pacing) = (load.program.clone(), load.pacing.clone());
-        let tick = async |live: &load::Live| audience.tell(&Event::Tick(live)).await;
+        let hold = self.plan.search.as_ref().map_or(&self.plan.thresholds, |search| &search.hold);
+        let is_warmup = run.as_str().ends_with(WARMUP);
+        let mut watcher = Watcher::of(hold).filter(|_| !is_warmup);
+        let totals = audience.wants_totals() || watcher.is_some();
+        let (end, so_far) = (load.until.clone(), self.so_far(run, setting));
+        let mut aborted = None;
+        let tick = async |live: &load::Live| {
+            audience.tell(&Event::Tick(live)).await;
+            let (Some(watcher), Some(total), None) = (&mut watcher, &live.total, &aborted) else { return };
+            // A log store that is away is told of by the load itself.
+            aborted = watcher.look(total, &so_far, &self.sweep, pipeline, clock::now()).await.unwrap_or(None);
+            if let (Some(end), Some(_)) = (&end, &aborted) {
+                end.cancel();
+            }
+        };
         let tally = watched(load, tracing, totals, tick).await?;
+        // Its last totals come when it has ended by itself.
+        let aborted = aborted.filter(|_| end.is_some_and(|end| end.is_cancelled()));
         let users = self.plan.work.users();
         Ok(Made {
             http: Some(http::of_tally(&tally)),
             connections: Some(tally.connections),
-            messages: Some(tally.accepted_messages(&program)),
+            // Nobody follows those of an API alone.
+            messages: Some(self.tracer.as_ref().map_or(0, |_| tally.accepted_messages(&program))),
             scenario: users.map(|users| figures::of_users(&tally, &program, &pacing, &users.plan.secrets)),
             measured: tally.around.as_ref().map(|around| (around.duration, tally.duration)),
             limited_by: tally.limited_by(),
             interrupted_us: None,
+            aborted,
         })
+    }
+
+    /// A level under way, of which nothing has been measured.
+    fn so_far(&self, run: &RunId, setting: &Setting) -> Load {
+        Load {
+            concurrency: setting.rate.is_none().then_some(setting.connections),
+            rate: setting.rate,
+            repeat: setting.repeat,
+            untraced: self.tracer.is_none(),
+            ..Load::foreign(run.clone())
+        }
     }
 
     /// How things stand when a drain has been given up; nothing where all has arrived.

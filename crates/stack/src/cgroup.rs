@@ -7,6 +7,7 @@ use crate::{Sandbox, StackError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// The kernel hands out time once in this period: a process that has spent its share waits for the rest of it. It is short, so that this adds little to
@@ -20,6 +21,9 @@ const LONGEST_PERIOD_US: f64 = 1_000_000.0;
 /// How often a group is removed that still holds a process which has just ended, and how long lies between.
 const TRIES: u32 = 50;
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(2);
+
+/// Groups that this process has made.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// A control group, which is removed when this value is dropped: after its process has ended.
 #[derive(Debug)]
@@ -35,8 +39,9 @@ impl Group {
     pub(crate) fn new(name: &str, cpus: f64, sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
         let (period_us, quota_us) = shares(cpus);
         let label = sandbox.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let label = format!("{label}-{name}");
-        let mut why = "this machine offers no cpu controller".to_owned();
+        // Its successor is there before it is gone.
+        let label = format!("{label}-{name}-{}", MADE.fetch_add(1, Ordering::Relaxed));
+        let mut why = None;
         for parent in parents() {
             let folder = parent.folder().join(&label);
             let made = parent.enable().and_then(|()| std::fs::create_dir(&folder));
@@ -48,10 +53,12 @@ impl Group {
                 }
                 Err(error) => {
                     let _ = std::fs::remove_dir(&folder);
-                    why = format!("{}: {error}", folder.display());
+                    // The nearest place tells most.
+                    why.get_or_insert(format!("{}: {error}", folder.display()));
                 }
             }
         }
+        let why = why.unwrap_or_else(|| "this machine offers no cpu controller".to_owned());
         Err(StackError::Limit { name: name.to_owned(), cpus, why })
     }
 

@@ -262,6 +262,11 @@ impl LogStore {
         self.ask(|mut redis| async move { redis.set_ex(key, document, seconds).await }).await
     }
 
+    /// Removes what is under `key`, if something is.
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.ask(|mut redis| async move { redis.unlink(key).await }).await
+    }
+
     /// The document under `key`, if it is there.
     pub async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
         self.ask(|mut redis| async move { redis.get(key).await }).await

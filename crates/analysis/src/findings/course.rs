@@ -21,7 +21,11 @@ pub(crate) fn some_not_accepted(report: &Report) -> Option<String> {
 
 /// Which levels a signal ended.
 pub(crate) fn interrupted(report: &Report) -> Option<String> {
-    let told = |level: &Level| Some(format!("{} was {}", level.load.run, level.load.interruption()?));
+    // A trial of a search that was cut short has told what it was to tell.
+    let is_trial = |level: &Level| report.search.is_some() && level.load.aborted.is_some();
+    let told = |level: &Level| {
+        Some(format!("{} was {}", level.load.run, level.load.interruption()?)).filter(|_| !is_trial(level))
+    };
     let levels: Vec<String> = report.levels.iter().filter_map(told).collect();
     (!levels.is_empty())
         .then(|| format!("The sweep did not come to its end: {}. Its figures are of that time.", levels.join(", ")))

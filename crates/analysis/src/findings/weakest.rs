@@ -45,6 +45,18 @@ pub struct Rival {
 const ALONE: f64 = 0.8;
 
 impl Weakest {
+    /// The part that gives way, by its name: what used its processor up, or else who takes messages at the end of the hop.
+    #[must_use]
+    pub fn part(&self) -> String {
+        let by_hop = match self.hop.as_str() {
+            "enqueue" => "apiserver",
+            "publish" => "pushserver",
+            hop => hop,
+        };
+        let whole = |component: &&String| component.as_str() != Usage::HOST;
+        self.saturated.as_ref().filter(whole).filter(|_| !self.overloaded).cloned().unwrap_or_else(|| by_hop.to_owned())
+    }
+
     /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
     pub(crate) fn of(report: &Report) -> Option<Self> {
         let measured = || report.levels.iter().filter(|level| level.arrival.mean_us.is_some());

@@ -39,7 +39,9 @@ impl Level {
             && !hold.iter().any(
                 |one| matches!(one.metric, Metric::Number(number) | Metric::Share(number) if number.name == "lost"),
             );
+        let aborted = self.load.aborted.as_ref();
         let kept_up = [
+            aborted.and_then(|why| sure(0.0, why)),
             unstable.as_ref().and_then(|why| sure(0.0, &format!("it did not keep up: {why}"))),
             if lost { sure(0.0, &format!("{} messages were lost", books.lost)) } else { None },
             (books.in_flight + books.late > 0)

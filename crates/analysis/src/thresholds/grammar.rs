@@ -110,18 +110,18 @@ impl FromStr for Threshold {
         let text = text.trim();
         // Names of steps may hold any of these characters: there, the last of them count.
         let is_part = text.starts_with("steps.") || text.starts_with("rounds.");
-        let (rest, abort) = match abort(text, is_part)? {
-            Some((rest, after)) => (rest, Some(after)),
+        let (what, abort) = match abort(text, is_part)? {
+            Some((what, after)) => (what, Some(after)),
             None => (text, None),
         };
         let place = if is_part {
-            rest.rsplit_once('@').filter(|(_, place)| place.trim_start().starts_with(['c', 'r']))
+            what.rsplit_once('@').filter(|(_, place)| place.trim_start().starts_with(['c', 'r']))
         } else {
-            rest.split_once('@')
+            what.split_once('@')
         };
         let (condition, place) = match place {
             Some((condition, place)) => (condition, Some(place.trim().parse()?)),
-            None => (rest, None),
+            None => (what, None),
         };
         let is_operator = |c: char| "<>=!".contains(c);
         let begin = if is_part {
@@ -143,7 +143,12 @@ impl FromStr for Threshold {
             return Err(InvalidThreshold::NotLive(metric.to_string()));
         }
         // Such spaces as there may be lie between its parts, or in the name of a step.
-        let text = if is_part { text.to_owned() } else { text.split_whitespace().collect() };
+        let told = if is_part { what.trim_end().to_owned() } else { what.split_whitespace().collect() };
+        let text = match abort {
+            None => told,
+            Some(after) if after.is_zero() => format!("{told},abort"),
+            Some(after) => format!("{told},abort after {}", humantime::format_duration(after)),
+        };
         Ok(Self { text, metric, operator, limit, place, abort })
     }
 }
@@ -440,7 +445,8 @@ mod tests {
         assert_eq!(after("steps.a, b.p99<50ms"), None);
         assert_eq!(after("steps.a, b.p99<50ms,abort"), Some(0));
         assert_eq!(after("errors<1%"), None);
-        assert_eq!(parsed("response.p99<5ms,abort").to_string(), "response.p99<5ms,abort");
+        assert_eq!(parsed("response.p99<5ms , abort").to_string(), "response.p99<5ms,abort");
+        assert_eq!(parsed("errors < 1% @c=2,abort=90s").to_string(), "errors<1%@c=2,abort after 1m 30s");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use stamp::UsageError;
 /// # Errors
 /// Names it, and why.
 pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
-    if let Some(("sweep" | "run" | "find" | "load" | "watch" | "chaos", matches)) = matches.subcommand() {
+    if let Some(("sweep" | "run" | "find" | "capacity" | "load" | "watch" | "chaos", matches)) = matches.subcommand() {
         refuse_idle(matches, PAGE)?;
     }
     match matches.subcommand() {

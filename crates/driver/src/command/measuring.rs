@@ -119,6 +119,16 @@ impl MeasuringArgs {
         Self { out: out.to_owned(), told: Told::AsProgress, json: false, ..self.clone() }
     }
 
+    /// The same, where its report is a part of a result.
+    pub(super) fn as_progress(&self) -> Self {
+        self.within(&self.out)
+    }
+
+    /// Whether results are wanted as JSON.
+    pub(super) fn wants_json(&self) -> bool {
+        self.json
+    }
+
     /// Opens the page, where one is asked for, for several runs in turn.
     ///
     /// # Errors

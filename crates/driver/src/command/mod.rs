@@ -1,6 +1,7 @@
 //! One module for each subcommand: its arguments, and what it does.
 
 mod beside;
+pub(crate) mod capacity;
 pub(crate) mod chaos;
 mod check;
 pub(crate) mod clock;

@@ -122,7 +122,7 @@ fn parse_over(text: &str) -> Result<Over, String> {
 }
 
 /// Reads `1000/s`, `60000/min`, or a number alone.
-fn parse_load(text: &str) -> Result<f64, String> {
+pub(super) fn parse_load(text: &str) -> Result<f64, String> {
     let (number, seconds) = match text.split_once('/') {
         None | Some((_, "s")) => (text.strip_suffix("/s").unwrap_or(text), 1.0),
         Some((number, "min" | "m")) => (number, 60.0),
