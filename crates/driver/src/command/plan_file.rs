@@ -114,17 +114,20 @@ pub(super) fn told(plan: &Plan) -> String {
         },
         Amount::Stages(stages) => count(stages.len(), "stage", "stages"),
     };
+    let amount = if plan.search.is_some() { "a search for the highest load that holds".to_owned() } else { amount };
+    let vary = plan.vary.as_ref().map(|vary| format!("; {} combinations, {} runs", vary.combinations(), vary.runs()));
     let duration = plan.load.duration.map(|duration| format!(" for {}", humantime::format_duration(duration)));
     let tasks = plan.users.iter().map(|kind| kind.tasks.len()).sum();
     let traced = plan.steps().filter(|step| step.is_traced()).count();
     format!(
-        "{} of user, {}, {} ({} traced); {amount}{}; {}",
+        "{} of user, {}, {} ({} traced); {amount}{}; {}{}",
         count(plan.users.len(), "kind", "kinds"),
         count(tasks, "task", "tasks"),
         count(plan.steps().count(), "step", "steps"),
         traced,
         duration.unwrap_or_default(),
         count(plan.thresholds.len(), "threshold", "thresholds"),
+        vary.unwrap_or_default(),
     )
 }
 

@@ -191,7 +191,12 @@ impl With<'_> {
             (users, []) => Some(Amount::Users(users.to_vec())),
             (_, rates) => Some(Amount::Rates(rates.to_vec())),
         };
+        let is_fixed = amount.is_some();
         let mut plan = self.file(amount).read(self.redis.is_some())?;
+        if is_fixed {
+            // Who says how much load there is wants no search for it.
+            plan.search = None;
+        }
         let chosen = Chosen { only: self.args.only.clone(), except: self.args.except.clone() };
         chosen.apply(&mut plan).map_err(|error| UsageError(error.to_string()))?;
         if let Some(search) = self.search {

@@ -96,7 +96,7 @@ fn order(vary: &Vary, seed: u64) -> Vec<(u64, u32)> {
 
 /// Refuses what would take very long, unless that is wanted.
 fn check_size(plan: &plan::Plan, vary: &Vary, how: How) -> anyhow::Result<()> {
-    let runs = vary.combinations().saturating_mul(vary.repeat.into());
+    let runs = vary.runs();
     let each = estimate(plan);
     let all = Duration::try_from_secs_f64(each.as_secs_f64() * runs as f64).unwrap_or(Duration::MAX);
     let long = humantime::format_duration(Duration::from_secs(all.as_secs())).to_string();
@@ -162,7 +162,11 @@ impl Varying<'_> {
             output::note("no run was finished: there is nothing to report");
             return Ok(ExitCode::from(super::INTERRUPTED));
         }
-        output::result(&varied_table(&varied));
+        if self.with.measuring.wants_json() {
+            output::result(&serde_json::to_string(&varied)?);
+        } else {
+            output::result(&varied_table(&varied));
+        }
         varied.sentences.iter().for_each(|sentence| output::note(sentence));
         output::note(&format!("report: {}", self.folder.join("vary.md").display()));
         if stop.is_cancelled() {

@@ -86,7 +86,9 @@ impl Screen {
                 output::note(&stamping_table(report));
             }
             output::note("");
-            for sentence in closing::sentences(report) {
+            // A search has printed its answer.
+            let answered = usize::from(report.search.is_some() && !self.json);
+            for sentence in closing::sentences(report).into_iter().skip(answered) {
                 output::note(&sentence);
             }
         }
