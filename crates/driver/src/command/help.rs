@@ -52,6 +52,7 @@ const REQUEST: &[&str] = &[
 ];
 const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
 const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
+const MESSAGES: &[&str] = &["notify_when", "notify_link"];
 const LIVE: &[&str] = &["ui", "ui_host", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
@@ -73,6 +74,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
@@ -106,6 +108,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
@@ -121,6 +124,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
@@ -172,6 +176,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", &["log_store", "redis_user", "redis_password_file", "redis_ca", "every"]),
             ("Result", &["json", "hgrm"]),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
 ];

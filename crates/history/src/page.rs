@@ -1,0 +1,218 @@
+//! `history.html`: the trends of each plan as one page that needs nothing else.
+
+use crate::marks::{before, change, differing, marks, newest};
+use crate::newest::check;
+use crate::row::{about, ordered};
+use crate::store::HistoryError;
+use crate::trend::{BOTTOM, HEIGHT, LEFT, RIGHT, Trend, WIDTH};
+use crate::{Figure, Row, Verdict};
+use askama::Template;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Component, Path};
+
+/// Its name, beside that of the rows.
+pub const PAGE: &str = "history.html";
+
+#[derive(Template)]
+#[template(path = "history.html")]
+struct Page {
+    version: &'static str,
+    plans: Vec<Plan>,
+    runs: usize,
+    notes: Vec<String>,
+    frame: Frame,
+}
+
+/// What all drawings have in common.
+struct Frame {
+    width: f64,
+    height: f64,
+    left: f64,
+    right: f64,
+    bottom: f64,
+}
+
+/// A plan's part of the page.
+struct Plan {
+    name: String,
+    anchor: String,
+    runs: usize,
+    host: String,
+    versions: String,
+    sentences: Vec<(String, &'static str)>,
+    trends: Vec<Trend>,
+    /// Names of the figures in the table.
+    figures: Vec<String>,
+    rows: Vec<Line>,
+    has_params: bool,
+}
+
+/// A row of a plan's table.
+struct Line {
+    time: String,
+    id: String,
+    /// Where its report is; absent where it is gone.
+    link: Option<String>,
+    kind: String,
+    commit: String,
+    params: String,
+    cells: Vec<(String, String)>,
+    verdict: &'static str,
+    look: &'static str,
+    marks: Vec<&'static str>,
+}
+
+/// Writes the page beside the rows, or to `file`: whole, or not at all. `notes` say what could not be read.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_page(folder: &Path, rows: &[Row], notes: &[String], file: Option<&Path>) -> Result<(), HistoryError> {
+    let path = file.map_or_else(|| folder.join(PAGE), Path::to_owned);
+    let fault = |why: String| HistoryError::Page { path: path.clone(), why };
+    // Links lead from where the page lies.
+    let page = render(folder, rows, notes).map_err(|error| fault(error.to_string()))?;
+    let name = path.file_name().ok_or_else(|| fault("it has no name".to_owned()))?;
+    let partial = path.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
+    let written = fs::write(&partial, page).and_then(|()| fs::rename(&partial, &path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&partial);
+        fault(error.to_string())
+    })
+}
+
+fn render(folder: &Path, rows: &[Row], notes: &[String]) -> Result<String, askama::Error> {
+    let names: BTreeSet<&str> = rows.iter().map(|row| row.plan.name.as_str()).collect();
+    let plans = names.iter().enumerate().map(|(number, name)| Plan::of(name, number, folder, rows)).collect();
+    let frame = Frame { width: WIDTH, height: HEIGHT, left: LEFT, right: RIGHT, bottom: BOTTOM };
+    let page = Page { version: env!("CARGO_PKG_VERSION"), plans, runs: rows.len(), notes: notes.to_vec(), frame };
+    Ok(page.render()? + "\n")
+}
+
+impl Plan {
+    fn of(name: &str, number: usize, folder: &Path, all: &[Row]) -> Self {
+        let rows: Vec<&Row> = all.iter().filter(|row| row.plan.name == name).collect();
+        let all_figures = ordered(rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)));
+        // That nothing is ever lost takes no picture.
+        let is_telling =
+            |name: &&str| rows.iter().any(|row| row.figures.get(*name).is_some_and(|figure| figure.value != 0.0));
+        let figures: Vec<&str> = all_figures.into_iter().filter(is_telling).collect();
+        let (newest, params) = (newest(&rows), differing(&rows));
+        let newest = newest.get(name);
+        let line = |(at, row): (usize, &&Row)| Line {
+            time: row.minute(),
+            id: row.id.clone(),
+            link: row.report.as_deref().and_then(|report| link(folder, report)),
+            kind: row.kind.clone(),
+            commit: row.commit(),
+            params: params[at].clone(),
+            cells: figures
+                .iter()
+                .map(|name| {
+                    (
+                        row.figures.get(*name).map_or_else(|| "n/a".to_owned(), Figure::told),
+                        change(name, row, before(&rows, at)),
+                    )
+                })
+                .collect(),
+            verdict: row.verdict.word(),
+            look: match row.verdict {
+                Verdict::Held => "good",
+                Verdict::Missed | Verdict::Failed => "bad",
+                Verdict::Interrupted => "doubt",
+                Verdict::NoneDemanded => "",
+            },
+            marks: newest.map(|newest| marks(row, newest)).unwrap_or_default(),
+        };
+        let mut lines: Vec<Line> = rows.iter().enumerate().map(line).collect();
+        lines.reverse();
+        let judged = check(all, Some(name));
+        let look = |sentence: &str| match sentence {
+            _ if sentence.contains(" is worse: ")
+                || sentence.contains("lost messages: 0 →")
+                || sentence.contains(" failed, and") =>
+            {
+                "bad"
+            }
+            _ if sentence.contains(" is better: ") => "good",
+            _ => "",
+        };
+        let prefix = format!("{name}: ");
+        Self {
+            name: name.to_owned(),
+            anchor: format!("plan-{number}"),
+            runs: rows.len(),
+            host: newest.map(|row| row.host.told()).unwrap_or_default(),
+            versions: newest
+                .map(|row| {
+                    row.versions
+                        .iter()
+                        .map(|(name, version)| format!("{name} {version}"))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                })
+                .unwrap_or_default(),
+            sentences: judged
+                .sentences
+                .iter()
+                .map(|sentence| (sentence.strip_prefix(&prefix).unwrap_or(sentence).to_owned(), look(sentence)))
+                .collect(),
+            trends: figures.iter().filter_map(|name| Trend::of(name, &rows)).collect(),
+            figures: figures.iter().map(|name| about(name)).collect(),
+            has_params: lines.iter().any(|line| !line.params.is_empty()),
+            rows: lines,
+        }
+    }
+}
+
+/// The way to a report, where it is still there and lies within the folder.
+fn link(folder: &Path, report: &str) -> Option<String> {
+    let is_within = Path::new(report).components().all(|part| matches!(part, Component::Normal(_)));
+    let file =
+        ["report.html", "vary.md"].into_iter().find(|file| is_within && folder.join(report).join(file).is_file())?;
+    let escaped: String = report.bytes().fold(String::new(), |mut path, byte| {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'-' | b'_' | b'.' => path.push(char::from(byte)),
+            other => path.push_str(&format!("%{other:02X}")),
+        }
+        path
+    });
+    Some(format!("./{escaped}/{file}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::row;
+
+    #[test]
+    fn the_page_is_well_formed_and_needs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rows: Vec<Row> = (0..12).map(|number| row("<orders> & \"co\"", number, 38_000.0, 12_000.0)).collect();
+        rows[0].host.id = "other".to_owned();
+        rows[3].params = [("x".to_owned(), "</title><script>".to_owned())].into();
+        fs::create_dir(folder.path().join(&rows[5].id)).unwrap();
+        write_page(folder.path(), &rows, &["line 3: no whole row".to_owned()], None).unwrap();
+        let html = fs::read_to_string(folder.path().join(PAGE)).unwrap();
+        let body = html.replace("<!DOCTYPE html>", "");
+        roxmltree::Document::parse(&body).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!html.contains("<script") && html.contains("default-src 'none'"));
+        assert!(!html.contains("<orders>") && html.contains("line 3"));
+        assert!(!html.contains("href=\"./"), "no report is there");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing else is left");
+        write_page(folder.path(), &[], &[], None).unwrap();
+    }
+
+    #[test]
+    fn links_stay_within_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = folder.path().join("a b");
+        fs::create_dir(&there).unwrap();
+        fs::write(there.join("report.html"), "x").unwrap();
+        assert_eq!(link(folder.path(), "a b").as_deref(), Some("./a%20b/report.html"));
+        assert_eq!(link(folder.path(), "gone"), None);
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        assert_eq!((link(&inner, "../a b"), link(&inner, there.to_str().unwrap())), (None, None));
+    }
+}
