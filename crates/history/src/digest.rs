@@ -1,6 +1,7 @@
 //! Short names for what is too long to be shown, the same in every run: the beginning of a SHA-256.
 
 use sha2::{Digest, Sha256};
+use std::fmt::Write;
 
 /// Digits that are kept: two of a thousand texts are alike with a probability below 1 to 10⁸.
 const DIGITS: usize = 12;
@@ -26,7 +27,11 @@ pub(crate) fn of_parts(parts: &[&str]) -> String {
 }
 
 fn short(digest: &[u8]) -> String {
-    digest.iter().take(DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(DIGITS / 2).fold(String::new(), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 #[cfg(test)]

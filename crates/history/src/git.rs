@@ -24,7 +24,7 @@ impl Git {
         let commit = timeout(WITHIN, ask(&["rev-parse", "--verify", "HEAD"])).await.ok()??;
         let is_commit = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
         let changes = timeout(WITHIN, ask(&["status", "--porcelain", "--untracked-files=no"])).await.ok()??;
-        is_commit.then(|| Self { commit, dirty: !changes.is_empty() })
+        is_commit.then_some(Self { commit, dirty: !changes.is_empty() })
     }
 
     /// Its first digits, and an asterisk where files were changed.

@@ -21,7 +21,7 @@ pub use check::{Change, Judgement, Measured, judge};
 pub use git::Git;
 pub use host::Host;
 pub use listen::{History, Note, Prepared};
-pub use newest::{Judged, check};
+pub use newest::{Judged, Sentence, check};
 pub use page::{PAGE, write_page};
 pub use row::{Better, Figure, Origin, PlanName, Row, Verdict};
 pub use store::{FILE, HistoryError, Past, append, read};

@@ -60,7 +60,12 @@ pub(crate) fn change(name: &str, row: &Row, before: Option<&Row>) -> String {
     if now.level != then.level || then.value <= 0.0 {
         return String::new();
     }
-    format!("{:+.1} %", (now.value / then.value - 1.0) * 100.0).replace('-', "−")
+    in_percent(now.value / then.value)
+}
+
+/// A factor as a change: `+3.1 %`.
+pub(crate) fn in_percent(factor: f64) -> String {
+    format!("{:+.1} %", (factor - 1.0) * 100.0).replace('-', "−")
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The newest run of each plan beside those before it, in words.
 
 use crate::check::{Change, LEAST, Measured, judge};
+use crate::marks::in_percent;
 use crate::row::{about, ordered};
 use crate::{Better, Figure, Row, Verdict};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// Earlier runs that are looked at: older ones tell of another time.
 const LOOKS_BACK: usize = 30;
@@ -11,12 +13,46 @@ const LOOKS_BACK: usize = 30;
 /// What the newest runs tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Judged {
-    /// Whether any of them is worse than those before.
-    pub worse: bool,
-    /// Whether any figure is better.
-    pub better: bool,
-    /// In words, a sentence for each plan and for each figure that has changed.
-    pub sentences: Vec<String>,
+    /// A sentence for each plan, and for each figure that has changed.
+    pub sentences: Vec<Sentence>,
+}
+
+/// One thing that is said of a newest run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// The plan, with the combination where it varies parameters.
+    pub of: String,
+    /// The figure that it is about; absent where it is about none.
+    pub figure: Option<String>,
+    /// Whether it tells of something worse or better.
+    pub change: Change,
+    /// In words.
+    pub text: String,
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.of, self.text)
+    }
+}
+
+impl Judged {
+    /// Whether any of the newest runs is worse than those before.
+    #[must_use]
+    pub fn is_worse(&self) -> bool {
+        self.sentences.iter().any(|sentence| sentence.change == Change::Worse)
+    }
+
+    /// What became of a figure; of several combinations the worst counts.
+    pub(crate) fn change_of(&self, figure: &str) -> Change {
+        let changes =
+            || self.sentences.iter().filter(|one| one.figure.as_deref() == Some(figure)).map(|one| one.change);
+        if changes().any(|change| change == Change::Worse) {
+            Change::Worse
+        } else {
+            changes().next().unwrap_or(Change::Same)
+        }
+    }
 }
 
 /// Sets the newest run of each plan, or of one, beside the earlier runs of the same kind, with the same parameters, on the same host.
@@ -59,25 +95,23 @@ impl Judged {
         let name = name(row);
         match (row.verdict, earlier.len()) {
             (Verdict::Failed, 1..) => {
-                self.worse = true;
-                return self.say(format!("{name}: the newest run ({}) failed, and those before it did not", row.id));
+                let text = format!("the newest run ({}) failed, and those before it did not", row.id);
+                return self.say(&name, None, Change::Worse, text);
             }
             (Verdict::Failed | Verdict::Interrupted, _) => {
-                return self.say(format!(
-                    "{name}: the newest run ({}) was {}: it cannot be judged",
-                    row.id,
-                    told(row.verdict)
-                ));
+                let text = format!("the newest run ({}) was {}: it cannot be judged", row.id, told(row.verdict));
+                return self.say(&name, None, Change::Same, text);
             }
             _ => {}
         }
         let said = self.sentences.len();
         self.look_at_lost(&name, row, earlier);
         if earlier.len() < LEAST {
-            return self.say(format!(
-                "{name}: cannot tell yet: there are {} earlier runs on this host with these parameters, and it takes {LEAST}",
+            let text = format!(
+                "cannot tell yet: there are {} earlier runs on this host with these parameters, and it takes {LEAST}",
                 earlier.len()
-            ));
+            );
+            return self.say(&name, None, Change::Same, text);
         }
         let names = ordered(row.figures.keys().map(String::as_str));
         let known: Vec<(&str, &Figure, Vec<Measured>)> = names
@@ -95,35 +129,36 @@ impl Judged {
                 Change::Worse => "worse",
                 Change::Better => "better",
             };
-            self.worse |= judged.change == Change::Worse;
-            self.better |= judged.change == Change::Better;
             let at = newest.level.as_ref().map_or_else(String::new, |level| format!(" at {level}"));
             let end = if (newest.better == Better::Higher) == (judged.change == Change::Worse) {
                 format!("at least {}", newest.shown(judged.expected.0))
             } else {
                 format!("at most {}", newest.shown(judged.expected.1))
             };
-            self.say(format!(
-                "{name}: {}{at} is {word}: {} → {} ({:+.1} %); expected of a new run: {end}, from {} earlier runs",
+            let text = format!(
+                "{}{at} is {word}: {} → {} ({}); expected of a new run: {end}, from {} earlier runs",
                 about(figure),
                 newest.shown(judged.before),
                 newest.shown(newest.value),
-                (newest.value / judged.before - 1.0) * 100.0,
+                in_percent(newest.value / judged.before),
                 before.len(),
-            ));
+            );
+            self.say(&name, Some(figure), judged.change, text);
         }
         let gone = earlier
             .last()
             .filter(|last| last.figures.contains_key("capacity") && !row.figures.contains_key("capacity"));
         if let Some(last) = gone {
             let before = last.figures["capacity"].told();
-            self.say(format!("{name}: capacity was {before}, and was not found this time: no level held, or all did"));
+            let text = format!("capacity was {before}, and was not found this time: no level held, or all did");
+            self.say(&name, None, Change::Same, text);
         }
         if self.sentences.len() == said {
-            return self.say(format!("{name}: as before, as far as {} earlier runs can tell", earlier.len()));
+            let text = format!("as before, as far as {} earlier runs can tell", earlier.len());
+            return self.say(&name, None, Change::Same, text);
         }
         if let Some(told) = earlier.last().and_then(|last| circumstances(row, last)) {
-            self.say(format!("{name}: meanwhile {told}"));
+            self.say(&name, None, Change::Same, format!("meanwhile {told}"));
         }
     }
 
@@ -134,13 +169,13 @@ impl Judged {
             && before <= 0.0
             && now > 0.0
         {
-            self.worse = true;
-            self.say(format!("{name}: lost messages: 0 → {now:.0}; expected: none"));
+            self.say(name, Some("lost"), Change::Worse, format!("lost messages: 0 → {now:.0}; expected: none"));
         }
     }
 
-    fn say(&mut self, sentence: String) {
-        self.sentences.push(sentence);
+    fn say(&mut self, of: &str, figure: Option<&str>, change: Change, text: String) {
+        let figure = figure.map(str::to_owned);
+        self.sentences.push(Sentence { of: of.to_owned(), figure, change, text });
     }
 }
 
@@ -193,6 +228,10 @@ mod tests {
     use crate::check::tests::Random;
     use crate::row::tests::row;
 
+    fn told(judged: &Judged) -> String {
+        judged.sentences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
     fn history(seed: u64, sd: f64, runs: u64) -> Vec<Row> {
         let mut random = Random(seed);
         let mut rows: Vec<Row> = (0..runs)
@@ -213,7 +252,7 @@ mod tests {
         for sd in [0.02, 0.05, 0.1, 0.15] {
             for seed in 0..20 {
                 let judged = check(&history(seed, sd, 10), None);
-                assert!(!judged.worse, "sd {sd}, seed {seed}: {:?}", judged.sentences);
+                assert!(!judged.is_worse(), "sd {sd}, seed {seed}: {:?}", judged.sentences);
             }
         }
     }
@@ -226,7 +265,7 @@ mod tests {
             last.figures.get_mut("arrival_p99_us").unwrap().value *= 3.0;
             last.figures.get_mut("capacity").unwrap().value *= 0.7;
             let judged = check(&rows, Some("orders"));
-            assert!(judged.worse, "seed {seed}: {:?}", judged.sentences);
+            assert!(judged.is_worse(), "seed {seed}: {:?}", judged.sentences);
         }
     }
 
@@ -246,9 +285,9 @@ mod tests {
         ended.verdict = Verdict::Interrupted;
         rows.push(ended);
         let judged = check(&rows, None);
-        assert!(judged.worse && judged.better);
-        insta::assert_snapshot!(judged.sentences.join("\n"));
-        assert!(check(&rows, Some("parcels")).sentences[0].contains("cannot tell yet"));
+        assert!(judged.is_worse() && judged.sentences.iter().any(|one| one.change == Change::Better));
+        insta::assert_snapshot!(told(&judged));
+        assert!(check(&rows, Some("parcels")).sentences[0].text.contains("cannot tell yet"));
         assert_eq!(check(&rows, Some("none")), Judged::default());
     }
 
@@ -259,7 +298,7 @@ mod tests {
             let last = rows.last_mut().unwrap();
             last.figures.get_mut("arrival_p99_us").unwrap().value = 36_000.0;
             change(last);
-            check(&rows, None).worse
+            check(&rows, None).is_worse()
         };
         assert!(rows(|_| ()));
         assert!(!rows(|row| row.host.id = "other".to_owned()));
@@ -283,8 +322,8 @@ mod tests {
             }
         }
         let judged = check(&rows, None);
-        assert!(judged.worse);
-        let told = judged.sentences.join("\n");
+        assert!(judged.is_worse());
+        let told = told(&judged);
         assert!(
             told.contains("orders workers=1: arrival p99") && told.contains("orders workers=4: as before"),
             "{told}"

@@ -1,13 +1,15 @@
 //! `history.html`: the trends of each plan as one page that needs nothing else.
 
+use crate::check::Change;
 use crate::marks::{before, change, differing, marks, newest};
-use crate::newest::check;
+use crate::newest::{Sentence, check};
 use crate::row::{about, ordered};
 use crate::store::HistoryError;
 use crate::trend::{BOTTOM, HEIGHT, LEFT, RIGHT, Trend, WIDTH};
 use crate::{Figure, Row, Verdict};
 use askama::Template;
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Component, Path};
 
@@ -127,17 +129,15 @@ impl Plan {
         let mut lines: Vec<Line> = rows.iter().enumerate().map(line).collect();
         lines.reverse();
         let judged = check(all, Some(name));
-        let look = |sentence: &str| match sentence {
-            _ if sentence.contains(" is worse: ")
-                || sentence.contains("lost messages: 0 →")
-                || sentence.contains(" failed, and") =>
-            {
-                "bad"
-            }
-            _ if sentence.contains(" is better: ") => "good",
-            _ => "",
+        let look = |change: Change| match change {
+            Change::Worse => "bad",
+            Change::Better => "good",
+            Change::Same => "",
         };
-        let prefix = format!("{name}: ");
+        let told = |sentence: &Sentence| match sentence.of.strip_prefix(name).map(str::trim) {
+            Some("") | None => sentence.text.clone(),
+            Some(combination) => format!("{combination}: {}", sentence.text),
+        };
         Self {
             name: name.to_owned(),
             anchor: format!("plan-{number}"),
@@ -152,12 +152,8 @@ impl Plan {
                         .join(", ")
                 })
                 .unwrap_or_default(),
-            sentences: judged
-                .sentences
-                .iter()
-                .map(|sentence| (sentence.strip_prefix(&prefix).unwrap_or(sentence).to_owned(), look(sentence)))
-                .collect(),
-            trends: figures.iter().filter_map(|name| Trend::of(name, &rows)).collect(),
+            sentences: judged.sentences.iter().map(|sentence| (told(sentence), look(sentence.change))).collect(),
+            trends: figures.iter().filter_map(|name| Trend::of(name, &rows, look(judged.change_of(name)))).collect(),
             figures: figures.iter().map(|name| about(name)).collect(),
             has_params: lines.iter().any(|line| !line.params.is_empty()),
             rows: lines,
@@ -173,7 +169,8 @@ fn link(folder: &Path, report: &str) -> Option<String> {
     let escaped: String = report.bytes().fold(String::new(), |mut path, byte| {
         match byte {
             b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'-' | b'_' | b'.' => path.push(char::from(byte)),
-            other => path.push_str(&format!("%{other:02X}")),
+            // Writing to a String cannot fail.
+            other => drop(write!(path, "%{other:02X}")),
         }
         path
     });

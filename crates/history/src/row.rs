@@ -216,29 +216,59 @@ impl Verdict {
 }
 
 impl Figure {
-    /// A value with its unit, for people: times in ms.
+    /// A value with its unit, for people: times in ms, or in µs where they are shorter than that.
     #[must_use]
     pub fn shown(&self, value: f64) -> String {
-        match self.unit.as_str() {
-            "µs" => format!("{} ms", analysis::number::measured_ms(value)),
-            unit => format!("{}{unit}", analysis::thousands(value)),
-        }
+        self.scale(value).shown(value)
     }
 
     /// Its own value with its interval.
     #[must_use]
     pub fn told(&self) -> String {
-        let bare = |value: f64| {
-            Self { unit: if self.unit == "µs" { "µs".to_owned() } else { String::new() }, ..self.clone() }
-                .shown(value)
-                .replace(" ms", "")
-        };
+        let scale = self.scale(self.value);
         let interval = match (self.low, self.high) {
-            (Some(low), Some(high)) => format!(" ({} to {})", bare(low), bare(high)),
-            (Some(low), None) => format!(" (above {})", bare(low)),
+            (Some(low), Some(high)) => format!(" ({} to {})", scale.bare(low), scale.bare(high)),
+            (Some(low), None) => format!(" (above {})", scale.bare(low)),
             _ => String::new(),
         };
-        self.shown(self.value) + &interval
+        scale.shown(self.value) + &interval
+    }
+
+    /// In what values about this large are shown.
+    pub(crate) fn scale(&self, value: f64) -> Scale {
+        match self.unit.as_str() {
+            "µs" if value.abs() < 999.5 => Scale { of_unit: 1.0, unit: " µs" },
+            "µs" => Scale { of_unit: 1e3, unit: " ms" },
+            "/s" => Scale { of_unit: 1.0, unit: "/s" },
+            _ => Scale { of_unit: 1.0, unit: "" },
+        }
+    }
+}
+
+/// What values are shown in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scale {
+    /// One of it in units of the figure.
+    pub(crate) of_unit: f64,
+    /// What stands behind it.
+    pub(crate) unit: &'static str,
+}
+
+impl Scale {
+    fn shown(self, value: f64) -> String {
+        self.bare(value) + self.unit
+    }
+
+    /// Without its unit, in about three digits; counts whole.
+    fn bare(self, value: f64) -> String {
+        let value = value / self.of_unit;
+        let decimals = match value.abs() {
+            _ if value.fract() == 0.0 && self.unit != " ms" => 0,
+            ..9.995 => 2,
+            ..99.95 => 1,
+            _ => 0,
+        };
+        analysis::number::grouped(value, decimals)
     }
 }
 
@@ -333,6 +363,8 @@ pub(crate) mod tests {
         assert_eq!((row.time.as_str(), row.verdict), ("2026-11-21T11:00:00Z", Verdict::NoneDemanded));
         assert_eq!(row.figures["capacity"].told(), "38,200/s (37,436 to 38,964)");
         assert_eq!(row.figures["arrival_p99_us"].told(), "2.23 ms (2.19 to 2.28)");
+        let cpu = Figure { value: 88.25, low: None, ..row.figures["arrival_p99_us"].clone() };
+        assert_eq!((cpu.told(), cpu.shown(1200.0)), ("88.2 µs".to_owned(), "1.20 ms".to_owned()));
         assert_eq!(row.figures["http_p99_us"].level.as_deref(), Some("c=20"));
         let again: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
         assert_eq!(again, row);

@@ -2,10 +2,10 @@
 
 use crate::Row;
 use crate::marks::{before, change, differing, marks, newest};
-use crate::row::about;
+use crate::row::{about, ordered};
 use analysis::number::NOT_AVAILABLE;
 
-/// What is shown unless a figure is named.
+/// What is shown unless a figure is named; of runs that have neither, the first ones that they have.
 const USUAL: [&str; 2] = ["capacity", "arrival_p99_us"];
 
 /// The last rows, the newest at the end, with one figure or the usual ones; `rows` may be of several plans.
@@ -13,7 +13,7 @@ const USUAL: [&str; 2] = ["capacity", "arrival_p99_us"];
 pub fn table(rows: &[Row], figure: Option<&str>, last: usize) -> String {
     let rows: Vec<&Row> = rows.iter().collect();
     let (newest, params) = (newest(&rows), differing(&rows));
-    let figures: Vec<&str> = figure.map_or_else(|| USUAL.to_vec(), |figure| vec![figure]);
+    let figures: Vec<&str> = figure.map_or_else(|| usual(&rows), |figure| vec![figure]);
     let begin = rows.len().saturating_sub(last);
     let mut lines = vec![heading(&figures)];
     for (at, row) in rows.iter().enumerate().skip(begin) {
@@ -27,6 +27,12 @@ pub fn table(rows: &[Row], figure: Option<&str>, last: usize) -> String {
         lines.push(line);
     }
     laid_out(&lines)
+}
+
+fn usual<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
+    let all = ordered(rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)));
+    let usual: Vec<&str> = all.iter().copied().filter(|name| USUAL.contains(name)).collect();
+    if usual.is_empty() { all.into_iter().take(USUAL.len()).collect() } else { usual }
 }
 
 fn heading(figures: &[&str]) -> Vec<String> {
@@ -66,5 +72,9 @@ mod tests {
         insta::assert_snapshot!(table(&rows, None, 20));
         insta::assert_snapshot!(table(&rows, Some("arrival_p99_us"), 2));
         assert_eq!(table(&[], None, 20), "");
+        for row in &mut rows {
+            row.figures.retain(|name, _| name == "lost");
+        }
+        assert!(table(&rows, None, 20).contains("lost messages"));
     }
 }

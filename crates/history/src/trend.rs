@@ -28,6 +28,8 @@ pub(crate) struct Trend {
     pub(crate) latest: String,
     /// How that has changed; may be empty.
     pub(crate) change: String,
+    /// What that is beside all earlier runs: `good`, `bad` or empty.
+    pub(crate) look: &'static str,
     /// Lines across, with their values.
     pub(crate) grid: Vec<Grid>,
     /// Lines from point to point, as coordinates: those of one host and version belong together.
@@ -71,8 +73,8 @@ impl Axis {
     fn around(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) =
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        // What changes by less than a tenth is not blown up to fill the picture.
-        let room = ((high - low) * 0.08).max((high.abs() * 0.1 - (high - low)) / 2.0).max(f64::MIN_POSITIVE);
+        // What changes by less than a quarter is not blown up to fill the picture.
+        let room = ((high - low) * 0.08).max((high.abs() * 0.25 - (high - low)) / 2.0).max(f64::MIN_POSITIVE);
         let (low, high) = (if low < 0.0 { low - room } else { (low - room).max(0.0) }, high + room);
         let rough = (high - low) / LINES;
         let power = 10f64.powf(rough.log10().floor());
@@ -113,7 +115,7 @@ fn short(value: f64, digits: usize) -> String {
 
 impl Trend {
     /// Of a figure over the runs of one plan, the newest last; absent where none has it.
-    pub(crate) fn of(name: &str, rows: &[&Row]) -> Option<Self> {
+    pub(crate) fn of(name: &str, rows: &[&Row], look: &'static str) -> Option<Self> {
         let having: Vec<(usize, &Row)> =
             rows.iter().copied().enumerate().filter(|(_, row)| row.figures.contains_key(name)).collect();
         let (&(_, first), &(last_at, last)) = (having.first()?, having.last()?);
@@ -158,16 +160,16 @@ impl Trend {
         // A point alone is no line.
         lines.retain(|line| line.contains(' '));
         let figure = &last.figures[name];
-        let (of_unit, unit) =
-            if figure.unit == "µs" { (1e3, "ms") } else { (1.0, if figure.unit.is_empty() { "" } else { "/s" }) };
+        let scale = figure.scale(axis.high);
         let change = change(name, last, before(rows, last_at));
         Some(Self {
             about: about(name),
-            unit,
+            unit: scale.unit.trim(),
             direction: if figure.better == Better::Higher { "higher is better" } else { "lower is better" },
             latest: figure.told(),
             change,
-            grid: axis.lines(of_unit),
+            look,
+            grid: axis.lines(scale.of_unit),
             lines,
             points,
             ends: (first.minute(), if having.len() > 1 { last.minute() } else { String::new() }),
@@ -208,12 +210,12 @@ mod tests {
             row.host.id = "other".to_owned();
         }
         let rows: Vec<&Row> = rows.iter().collect();
-        let trend = Trend::of("capacity", &rows).unwrap();
+        let trend = Trend::of("capacity", &rows, "").unwrap();
         assert_eq!((trend.points.len(), trend.lines.len()), (5, 2));
         let hollow: Vec<bool> = trend.points.iter().map(|point| point.look.contains("hollow")).collect();
         assert_eq!(hollow, [true, true, false, false, false]);
         assert!(trend.points[0].hint.contains("other host"), "{}", trend.points[0].hint);
-        assert!(Trend::of("none", &rows).is_none());
+        assert!(Trend::of("none", &rows, "").is_none());
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) struct HistoryArgs {
     #[arg(long, value_name = "NAME")]
     plan: Option<String>,
 
-    /// Show this figure, such as arrival_p50_us [default: capacity and arrival_p99_us]
+    /// Show this figure, such as `http_p99_us` [default: capacity, and p99 of arrival]
     #[arg(long, value_name = "FIGURE")]
     figure: Option<String>,
 
@@ -76,8 +76,8 @@ pub(crate) fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let judged = check(&past.rows, args.plan.as_deref());
-    judged.sentences.iter().for_each(|sentence| output::note(sentence));
-    Ok(if judged.worse { ExitCode::from(super::THRESHOLD_MISSED) } else { ExitCode::SUCCESS })
+    judged.sentences.iter().for_each(|sentence| output::note(&sentence.to_string()));
+    Ok(if judged.is_worse() { ExitCode::from(super::THRESHOLD_MISSED) } else { ExitCode::SUCCESS })
 }
 
 fn ensure_figure(rows: &[Row], figure: &str) -> Result<(), UsageError> {
