@@ -53,7 +53,7 @@ fn each_run_adds_a_row() {
     assert!(out.path().join(rows[1]["report"].as_str().unwrap()).join("report.html").exists());
     let shown = driver(&["history", "--figure", "requests_per_sec", "--check"], out.path(), &[]);
     assert_eq!(shown.status.code(), Some(0), "{}", told(&shown));
-    assert!(told(&shown).contains("cannot tell yet: there are 1 earlier"), "{}", told(&shown));
+    assert!(told(&shown).contains("cannot tell yet: it has 1 of the 3 earlier runs"), "{}", told(&shown));
     let page = fs::read_to_string(out.path().join("history.html")).unwrap();
     assert!(page.contains(&format!("./{}/report.html", rows[1]["report"].as_str().unwrap())));
     let json = driver(&["history", "--json", "--last", "1"], out.path(), &[]);

@@ -108,7 +108,7 @@ impl Judged {
         self.look_at_lost(&name, row, earlier);
         if earlier.len() < LEAST {
             let text = format!(
-                "cannot tell yet: there are {} earlier runs on this host with these parameters, and it takes {LEAST}",
+                "cannot tell yet: it has {} of the {LEAST} earlier runs that it takes, on this host with these parameters",
                 earlier.len()
             );
             return self.say(&name, None, Change::Same, text);

@@ -48,6 +48,7 @@ struct Plan {
     figures: Vec<String>,
     rows: Vec<Line>,
     has_params: bool,
+    has_commits: bool,
 }
 
 /// A row of a plan's table.
@@ -65,7 +66,7 @@ struct Line {
     marks: Vec<&'static str>,
 }
 
-/// Writes the page beside the rows, or to `file`: whole, or not at all. `notes` say what could not be read.
+/// Writes the page to `file`, or else beside the rows: whole, or not at all. `notes` say what could not be read.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -73,7 +74,14 @@ pub fn write_page(folder: &Path, rows: &[Row], notes: &[String], file: Option<&P
     let path = file.map_or_else(|| folder.join(PAGE), Path::to_owned);
     let fault = |why: String| HistoryError::Page { path: path.clone(), why };
     // Links lead from where the page lies.
-    let page = render(folder, rows, notes).map_err(|error| fault(error.to_string()))?;
+    let way = match file.and_then(|file| std::path::absolute(file).ok()?.parent().map(Path::to_owned)) {
+        Some(place) if std::path::absolute(folder).is_ok_and(|folder| folder != place) => {
+            std::path::absolute(folder).ok()
+        }
+        _ => None,
+    };
+    let reports = Reports { folder, way: way.as_deref() };
+    let page = render(reports, rows, notes).map_err(|error| fault(error.to_string()))?;
     let name = path.file_name().ok_or_else(|| fault("it has no name".to_owned()))?;
     let partial = path.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
     let written = fs::write(&partial, page).and_then(|()| fs::rename(&partial, &path));
@@ -83,16 +91,16 @@ pub fn write_page(folder: &Path, rows: &[Row], notes: &[String], file: Option<&P
     })
 }
 
-fn render(folder: &Path, rows: &[Row], notes: &[String]) -> Result<String, askama::Error> {
+fn render(reports: Reports<'_>, rows: &[Row], notes: &[String]) -> Result<String, askama::Error> {
     let names: BTreeSet<&str> = rows.iter().map(|row| row.plan.name.as_str()).collect();
-    let plans = names.iter().enumerate().map(|(number, name)| Plan::of(name, number, folder, rows)).collect();
+    let plans = names.iter().enumerate().map(|(number, name)| Plan::of(name, number, reports, rows)).collect();
     let frame = Frame { width: WIDTH, height: HEIGHT, left: LEFT, right: RIGHT, bottom: BOTTOM };
     let page = Page { version: env!("CARGO_PKG_VERSION"), plans, runs: rows.len(), notes: notes.to_vec(), frame };
     Ok(page.render()? + "\n")
 }
 
 impl Plan {
-    fn of(name: &str, number: usize, folder: &Path, all: &[Row]) -> Self {
+    fn of(name: &str, number: usize, reports: Reports<'_>, all: &[Row]) -> Self {
         let rows: Vec<&Row> = all.iter().filter(|row| row.plan.name == name).collect();
         let all_figures = ordered(rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)));
         // That nothing is ever lost takes no picture.
@@ -104,7 +112,7 @@ impl Plan {
         let line = |(at, row): (usize, &&Row)| Line {
             time: row.minute(),
             id: row.id.clone(),
-            link: row.report.as_deref().and_then(|report| link(folder, report)),
+            link: row.report.as_deref().and_then(|report| reports.link(report)),
             kind: row.kind.clone(),
             commit: row.commit(),
             params: params[at].clone(),
@@ -155,26 +163,42 @@ impl Plan {
             sentences: judged.sentences.iter().map(|sentence| (told(sentence), look(sentence.change))).collect(),
             trends: figures.iter().filter_map(|name| Trend::of(name, &rows, look(judged.change_of(name)))).collect(),
             figures: figures.iter().map(|name| about(name)).collect(),
+            has_commits: lines.iter().any(|line| !line.commit.is_empty()),
             has_params: lines.iter().any(|line| !line.params.is_empty()),
             rows: lines,
         }
     }
 }
 
-/// The way to a report, where it is still there and lies within the folder.
-fn link(folder: &Path, report: &str) -> Option<String> {
-    let is_within = Path::new(report).components().all(|part| matches!(part, Component::Normal(_)));
-    let file =
-        ["report.html", "vary.md"].into_iter().find(|file| is_within && folder.join(report).join(file).is_file())?;
-    let escaped: String = report.bytes().fold(String::new(), |mut path, byte| {
+/// Where reports are.
+#[derive(Clone, Copy)]
+struct Reports<'a> {
+    folder: &'a Path,
+    /// Their folder as the page sees it; absent where it lies there itself.
+    way: Option<&'a Path>,
+}
+
+impl Reports<'_> {
+    /// The way to a report, where it is still there and lies within the folder.
+    fn link(self, report: &str) -> Option<String> {
+        let is_within = Path::new(report).components().all(|part| matches!(part, Component::Normal(_)));
+        let is_there = |file: &&str| is_within && self.folder.join(report).join(file).is_file();
+        let file = ["report.html", "vary.md"].into_iter().find(is_there)?;
+        let way = self.way.map_or_else(|| ".".to_owned(), |way| escaped(&way.to_string_lossy()));
+        Some(format!("{way}/{}/{file}", escaped(report)))
+    }
+}
+
+/// A path as a part of an address.
+fn escaped(path: &str) -> String {
+    path.bytes().fold(String::new(), |mut escaped, byte| {
         match byte {
-            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'-' | b'_' | b'.' => path.push(char::from(byte)),
+            b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'/' | b'-' | b'_' | b'.' => escaped.push(char::from(byte)),
             // Writing to a String cannot fail.
-            other => drop(write!(path, "%{other:02X}")),
+            other => drop(write!(escaped, "%{other:02X}")),
         }
-        path
-    });
-    Some(format!("./{escaped}/{file}"))
+        escaped
+    })
 }
 
 #[cfg(test)]
@@ -206,10 +230,13 @@ mod tests {
         let there = folder.path().join("a b");
         fs::create_dir(&there).unwrap();
         fs::write(there.join("report.html"), "x").unwrap();
+        let link = |folder: &Path, report: &str| Reports { folder, way: None }.link(report);
         assert_eq!(link(folder.path(), "a b").as_deref(), Some("./a%20b/report.html"));
         assert_eq!(link(folder.path(), "gone"), None);
         let inner = folder.path().join("inner");
         fs::create_dir(&inner).unwrap();
+        let far = Reports { folder: folder.path(), way: Some(Path::new("/r s")) };
+        assert_eq!(far.link("a b").as_deref(), Some("/r%20s/a%20b/report.html"));
         assert_eq!((link(&inner, "../a b"), link(&inner, there.to_str().unwrap())), (None, None));
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use history::{Row, check, read, table, write_page};
 use stamp::{UsageError, ensure_usage};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(Debug, Clone, Args)]
@@ -34,7 +34,7 @@ pub(crate) struct HistoryArgs {
     #[arg(long)]
     check: bool,
 
-    /// Write the page to this file [default: history.html in the folder for reports]
+    /// Write the page to this file, too: history.html in the folder for reports is always written
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -43,6 +43,10 @@ pub(crate) fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
     let past = read(&args.out)?;
     past.notes.iter().for_each(|note| output::note(note));
     if past.rows.is_empty() {
+        // A page of runs that were there is not left behind.
+        if args.out.join(history::PAGE).exists() {
+            write_page(&args.out, &[], &past.notes, None)?;
+        }
         output::note(&format!(
             "{}: no runs yet; each run of `driver sweep`, `run`, `find` or `watch` adds one",
             args.out.join(history::FILE).display()
@@ -69,9 +73,11 @@ pub(crate) fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
         output::result(&table(&rows, args.figure.as_deref(), last));
     }
     // The page has all plans: it is the same whatever is shown here.
-    write_page(&args.out, &past.rows, &past.notes, args.html.as_deref())?;
-    let page = args.html.clone().unwrap_or_else(|| args.out.join(history::PAGE));
-    output::note(&format!("page: {}", page.display()));
+    for file in std::iter::once(None).chain(args.html.as_deref().map(Some)) {
+        write_page(&args.out, &past.rows, &past.notes, file)?;
+        let page = file.map_or_else(|| args.out.join(history::PAGE), Path::to_owned);
+        output::note(&format!("page: {}", page.display()));
+    }
     if !args.check {
         return Ok(ExitCode::SUCCESS);
     }

@@ -144,7 +144,9 @@ async fn the_run_before_is_of_the_same_plan_and_host() {
     let now = earlier("now", "2026-11-21T10:00:00Z", 9.0);
     let rows =
         [earlier("b", "2026-11-21T09:00:00Z", 2.0), earlier("a", "2026-11-21T08:00:00Z", 1.0), other_host, now.clone()];
-    rows.iter().for_each(|row| history::append(folder.path(), row).unwrap());
+    for row in &rows {
+        history::append(folder.path(), row).unwrap();
+    }
     let notify = Notify { folder: folder.path().to_owned(), ..notify(None, None) };
     assert_eq!(notify.before(&now).unwrap().id, "b");
     let linked = Notify { link: Some("https://ci/reports/".to_owned()), ..notify };
