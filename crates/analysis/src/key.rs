@@ -94,7 +94,8 @@ impl Report {
     }
 
     /// The level whose figures stand for the run.
-    fn key_level(&self) -> Option<&Level> {
+    #[must_use]
+    pub fn key_level(&self) -> Option<&Level> {
         let most = self.search.as_ref().map(|search| search.low.unwrap_or(0.0));
         let below = |level: &&Level| most.is_none_or(|most| level.load.position().is_none_or(|at| at <= most));
         self.levels.iter().rfind(below).or(self.levels.first())

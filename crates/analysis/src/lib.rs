@@ -40,6 +40,7 @@ pub use search::{Ended, Found, Over, Trial, TrialVerdict, thousands};
 pub use sizing::{Confirmed, PartCapacity, Sizing};
 pub use source::{RawError, RawFile, RawHeader, RawRun, RawWriter, Stamps, StampsError};
 pub use stamping::{Margin, StampQuality, Stamping};
+pub use statistics::student::student_exceeded;
 pub use statistics::{Distribution, Interval, Intervals, Percentile};
 pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
 pub use thresholds::{Carried, InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};

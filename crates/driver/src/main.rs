@@ -12,6 +12,7 @@ use command::chaos::ChaosArgs;
 use command::clock::ClockArgs;
 use command::deployment::Deployment;
 use command::find::FindArgs;
+use command::history::HistoryArgs;
 use command::load::LoadArgs;
 use command::plan_file::PlanFileArgs;
 use command::reporting::Reporting;
@@ -52,6 +53,8 @@ enum Command {
     Load(LoadArgs),
     /// Report arrival latency for a load that another program makes: Locust, k6, wrk
     Watch(WatchArgs),
+    /// Show the runs so far, and their trends; with --check, whether the newest is worse
+    History(HistoryArgs),
     /// Check a plan file: all that is wrong with it, with its place and what to do; nothing is sent
     Check(PlanFileArgs),
     /// Try a plan file: one user, one round, each request and answer shown, secrets masked
@@ -115,6 +118,7 @@ async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode>
         Command::Load(args) => command::load::run(args).await,
         Command::Watch(args) => Box::pin(command::watch::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,
+        Command::History(args) => command::history::run(&args),
         Command::Check(args) => command::plan_file::check(&args),
         Command::Stack(args) => command::stack::run(args).await,
         Command::Chaos(args) => command::chaos::run(args).await,

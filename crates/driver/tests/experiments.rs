@@ -90,6 +90,8 @@ fn plan(levels: &[u32]) -> Plan {
         p99_limit: Duration::from_secs(60),
         thresholds: vec!["lost==0".parse().unwrap()],
         text: None,
+        subject: experiment::Subject::default(),
+        notify: plan::Notify::default(),
         notes: BTreeMap::new(),
     }
 }

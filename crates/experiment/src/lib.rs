@@ -32,7 +32,7 @@ pub use event::{Audience, Event, Listener, Telling};
 pub use http::of_tally as http_of;
 pub use monitor::{Seen, Watch};
 pub use pipeline::Pipeline;
-pub use plan::{Generator, Hooks, Patience, Plan, Shape, Site, Users, Work};
+pub use plan::{Generator, Hooks, Patience, Plan, Shape, Site, Subject, Users, Work};
 pub use run::{Outcome, run};
 pub use search::{Ask, Search, SearchPlan};
 pub use setting::{Setting, Who};

@@ -53,8 +53,21 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// The plan file that means all this, for the report; absent where another program loads.
     pub text: Option<String>,
+    /// What it is called from run to run.
+    pub subject: Subject,
+    /// Who is told when it has ended: it concerns no one but the listener that tells them.
+    pub notify: plan::Notify,
     /// What else the report says of the settings, such as the command line.
     pub notes: BTreeMap<String, String>,
+}
+
+/// What an experiment is called from run to run: runs of one subject are set beside each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The plan's name, or that of its file; `sweep` or `watch` where there is no plan file.
+    pub name: String,
+    /// The parameters with which it is run, by their names.
+    pub params: BTreeMap<String, String>,
 }
 
 /// Where the pipeline is.

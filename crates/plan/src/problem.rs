@@ -54,7 +54,7 @@ impl Problems {
             all.truncate(MOST);
             all.push(Problem { place, message, hint: String::new() });
         }
-        Self { name: name.to_owned(), lines: text.lines().map(str::to_owned).collect(), all }
+        Self { name: name.to_owned(), lines: text.lines().map(|line| secrets.mask_line(line)).collect(), all }
     }
 
     /// Each of them.

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// A secret of so many bytes hardly stands in a file by chance.
+const LONG: usize = 8;
+
 /// Values that came from the environment.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
@@ -21,6 +24,14 @@ impl Secrets {
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         self.values.iter().fold(text.to_owned(), |text, secret| text.replace(secret, stamp::MASKED))
+    }
+}
+
+impl Secrets {
+    /// A line of the file without them, short ones apart: those stand there by chance.
+    pub(crate) fn mask_line(&self, line: &str) -> String {
+        let long = self.values.iter().filter(|value| value.len() >= LONG);
+        long.fold(line.to_owned(), |line, secret| line.replace(secret, stamp::MASKED))
     }
 }
 

@@ -58,3 +58,20 @@ fn what_comes_from_the_environment_is_shown_nowhere() {
     assert!(!format!("{plan:?}").contains("hush"), "{plan:?}");
     assert_eq!(plan.secrets.mask("http://hush-hush/"), "http://***/");
 }
+
+#[test]
+fn addresses_of_messages_stay_in_the_environment() {
+    let text = "stampede: 1\nnotify: { slack: \"${env.SLACK}\", when: always }\n";
+    let environment = |_: &str| Some("https://hooks.slack.com/services/hush".to_owned());
+    let plan = Plan::read(&Input { environment, ..Input::new("p.yaml", text) }).unwrap();
+    assert_eq!(plan.notify.slack.as_ref().unwrap().reveal(), "https://hooks.slack.com/services/hush");
+    assert!(!format!("{plan:?} {:?}", plan.notify).contains("hush"));
+    let kept = plan.kept(text, Path::new("."), &[]);
+    assert!(kept.contains("${env.SLACK}") && !kept.contains("hush"), "{kept}");
+    let written = text.replace("${env.SLACK}", "https://hooks.slack.com/services/hush");
+    let problems = Plan::read(&Input::new("p.yaml", &written)).unwrap_err().to_string();
+    assert!(problems.contains("keep it in the environment") && !problems.contains("hush"), "{problems}");
+    let environment = |_: &str| Some("hush".to_owned());
+    let problems = Plan::read(&Input { environment, ..Input::new("p.yaml", text) }).unwrap_err().to_string();
+    assert!(problems.contains("what SLACK holds is no address") && !problems.contains("hush"), "{problems}");
+}

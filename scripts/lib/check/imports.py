@@ -25,9 +25,11 @@ ALLOWED = {
     "stack": "stamp",
     "experiment": "stamp service load plan scenario analysis stack",
     "live": "stamp analysis",
+    "history": "stamp analysis experiment",
+    "notify": "stamp load plan analysis experiment history",
     "prometheus": "stamp service load live experiment",
     "page": "stamp service load plan analysis reporter live experiment",
-    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack experiment prometheus page",
+    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack experiment history notify prometheus page",
 }
 
 

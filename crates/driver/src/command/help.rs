@@ -52,6 +52,7 @@ const REQUEST: &[&str] = &[
 ];
 const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
 const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
+const MESSAGES: &[&str] = &["notify_when", "notify_link"];
 const LIVE: &[&str] = &["ui", "ui_host", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
@@ -85,6 +86,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
@@ -118,6 +120,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
@@ -133,6 +136,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
@@ -234,6 +238,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", &["log_store", "redis_user", "redis_password_file", "redis_ca", "every"]),
             ("Result", &["json", "hgrm"]),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
 ];

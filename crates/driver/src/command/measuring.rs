@@ -1,10 +1,12 @@
 //! What sweeps and watched loads share: how a load is drained and measured, who shows it, and where the report goes.
 
+use super::notify_args::NotifyArgs;
 use super::page_args::{self, PageArgs};
 use super::prometheus_args::PrometheusArgs;
 use super::value::parse_duration;
 use crate::listening::{Files, Screen, Told};
 use crate::output;
+use ::history::History;
 use analysis::Report;
 use clap::Args;
 use experiment::{Audience, Control, Generator, Listener, Patience, Plan};
@@ -52,11 +54,18 @@ pub(super) struct MeasuringArgs {
     #[arg(skip)]
     told: Told,
 
+    /// Where the history is, where reports are deeper within.
+    #[arg(skip)]
+    root: Option<PathBuf>,
+
     #[command(flatten)]
     page: PageArgs,
 
     #[command(flatten)]
     prometheus: PrometheusArgs,
+
+    #[command(flatten)]
+    notify: NotifyArgs,
 
     #[command(flatten)]
     pub(super) thresholds: ThresholdArgs,
@@ -114,9 +123,15 @@ impl MeasuringArgs {
         &self.out
     }
 
+    /// The folder that the history of all runs is in.
+    pub(super) fn history(&self) -> &Path {
+        self.root.as_deref().unwrap_or(&self.out)
+    }
+
     /// The same, for one of several runs: with its report in another folder, and with its levels as progress.
     pub(super) fn within(&self, out: &Path) -> Self {
-        Self { out: out.to_owned(), told: Told::AsProgress, json: false, ..self.clone() }
+        let root = Some(self.history().to_owned());
+        Self { out: out.to_owned(), root, told: Told::AsProgress, json: false, ..self.clone() }
     }
 
     /// The same, where its report is a part of a result.
@@ -171,8 +186,12 @@ impl MeasuringArgs {
         let mut files = Files::new(Output::open(&self.out, id)?, judge, plan.text.clone());
         let mut screen = Screen::new(plan, self.json, self.verbose, self.told);
         let mut prometheus = self.prometheus.open().await?;
+        let mut history = History::new(self.history(), &self.out.join(id.as_str()), stop, output::note);
+        // Of several runs, each alone is no news.
+        let mut notify = if self.told == Told::AsResult { self.notify.open(plan, self.history(), stop)? } else { None };
         // Who sees a level on the screen finds it in the files.
-        let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen];
+        let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen, &mut history];
+        listeners.extend(notify.as_mut().map(|notify| notify as &mut dyn Listener));
         let control = Control::default();
         if let Some(page) = page {
             // What other programs load, or a search, is not changed from here.

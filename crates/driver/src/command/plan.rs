@@ -3,7 +3,7 @@
 use super::command_line::command_line;
 use super::sampling;
 use super::sweep::{Generator, SweepArgs};
-use experiment::{Hooks, Plan, Setting, Who, Work};
+use experiment::{Hooks, Plan, Setting, Subject, Who, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl SweepArgs {
@@ -37,6 +37,8 @@ impl SweepArgs {
             p99_limit: self.measuring.p99_limit,
             thresholds: self.measuring.thresholds.thresholds.clone(),
             text: Some(self.as_plan()),
+            subject: self.subject(),
+            notify: plan::Notify::default(),
             notes: self.notes(),
         })
     }
@@ -71,6 +73,31 @@ impl SweepArgs {
         } else {
             rates.into_iter().map(|rate| (self.rate_connections.into(), Some(rate))).collect()
         }
+    }
+
+    /// What it is called from run to run: sweeps of one load are set beside each other.
+    fn subject(&self) -> Subject {
+        let levels: Vec<String> = self
+            .levels()
+            .iter()
+            .map(|(connections, rate)| rate.map_or_else(|| connections.to_string(), |rate| format!("{rate}/s")))
+            .collect();
+        let mut params = vec![
+            ("levels", levels.join(",")),
+            ("duration", humantime::format_duration(self.shape.duration).to_string()),
+        ];
+        params.extend(self.remote.target.iter().map(|target| ("target", target.origin())));
+        let local = &self.local;
+        let of_services = [
+            ("apiserver_args", &local.apiserver_args),
+            ("pushserver_args", &local.pushserver_args),
+            ("mqttclient_args", &local.mqttclient_args),
+        ];
+        params.extend(
+            of_services.into_iter().filter(|(_, args)| !args.is_empty()).map(|(name, args)| (name, args.clone())),
+        );
+        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Subject { name: "sweep".to_owned(), params }
     }
 
     /// What the report says beside the plan itself.

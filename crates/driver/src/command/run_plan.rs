@@ -10,7 +10,7 @@ use super::vary::{self, How};
 use crate::output;
 use analysis::Threshold;
 use clap::Args;
-use experiment::{Hooks, Plan, Setting, Shape, Site, Users, Who, Work};
+use experiment::{Hooks, Plan, Setting, Shape, Site, Subject, Users, Who, Work};
 use load::{Arrivals, RequestOptions, Target, Trust};
 use plan::{Amount, PipelinePlace, Stage};
 use scenario::Chosen;
@@ -276,6 +276,7 @@ impl With<'_> {
         let seed = load.seed.unwrap_or(1);
         let (site, queue, path) = self.site(&plan)?;
         let text = self.kept(&plan)?;
+        let (subject, notify) = (self.subject(&plan), plan.notify.clone());
         let (before, after) =
             plan.pipeline.clone().map(|pipeline| (pipeline.before, pipeline.after)).unwrap_or_default();
         let hooks = Hooks { before, after, secrets: plan.secrets.clone() };
@@ -328,12 +329,27 @@ impl With<'_> {
             p99_limit: self.measuring.p99_limit,
             thresholds,
             text: Some(text),
+            subject,
+            notify,
             notes: BTreeMap::from([("command".to_owned(), command_line(std::env::args_os()))]),
         };
         Ok(match plan_search {
             Some(search) => searching(planned, &search, is_traced)?,
             None => planned,
         })
+    }
+
+    /// What it is called from run to run. What may be secret is masked.
+    fn subject(&self, plan: &plan::Plan) -> Subject {
+        let stem = || self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let masked = |(name, value): (&String, &String)| {
+            let is_secret = stamp::is_secret_name(name);
+            (name.clone(), if is_secret { stamp::MASKED.to_owned() } else { plan.secrets.mask(value) })
+        };
+        Subject {
+            name: plan.secrets.mask(&plan.name.clone().or_else(stem).unwrap_or_default()),
+            params: plan.params.iter().map(masked).collect(),
+        }
     }
 
     /// The pipeline, its queue, and the stages that messages pass.

@@ -5,7 +5,7 @@ use super::pipeline_args::{LocalArgs, RemoteArgs};
 use super::value::parse_duration;
 use crate::output;
 use clap::Args;
-use experiment::{Event, Generator, Hooks, Listener, Plan, Setting, Shape, Site, Telling, Who, Work};
+use experiment::{Event, Generator, Hooks, Listener, Plan, Setting, Shape, Site, Subject, Telling, Who, Work};
 use load::{Arrivals, RequestOptions, Trust};
 use service::shutdown_on_signal;
 use stamp::{ClockMode, Path, RunId, SampleEvery};
@@ -96,6 +96,8 @@ impl WatchArgs {
             p99_limit: self.measuring.p99_limit,
             thresholds: self.measuring.thresholds.thresholds.clone(),
             text: None,
+            subject: Subject { name: "watch".to_owned(), params: BTreeMap::new() },
+            notify: plan::Notify::default(),
             notes: BTreeMap::new(),
         })
     }

@@ -3,12 +3,14 @@
 mod data;
 mod experiments;
 mod load;
+mod notify;
 mod text;
 mod users;
 
 pub use data::{Data, Rows, Take};
 pub use experiments::{Search, SearchOver, Vary};
 pub use load::{Amount, Arrivals, Load, Stage};
+pub use notify::{Notify, NotifyWhen};
 pub use text::{Body, Function, Json, Part, Text, Value};
 pub use users::{Expect, Hook, Keep, KeepFrom, OnFailure, Retry, Share, Span, Step, StepOrHook, Task, UserKind};
 
@@ -46,6 +48,8 @@ pub struct Plan {
     pub vary: Option<Vary>,
     /// What must hold, as it is written.
     pub thresholds: Vec<Threshold>,
+    /// Who is told when it has ended.
+    pub notify: Notify,
     /// The files that it names, and where.
     pub files: Vec<(Place, String)>,
     /// What came from the environment, wherever it now stands.

@@ -3,6 +3,7 @@
 mod data;
 mod experiments;
 mod load;
+mod notify;
 mod pipeline;
 mod request;
 mod scalar;
@@ -129,17 +130,6 @@ impl Reader<'_> {
         self.version(table.take("stampede"), root.place);
         self.params(table.take("params"));
         plan.name = table.take("name").and_then(|node| self.constant(node));
-        for key in ["notify"] {
-            if let Some((key, _)) = table.take_pair(key) {
-                self.fault(
-                    key.place,
-                    format!(
-                        "`{}` is not read yet: this version runs one load, or levels one after another (`load`)",
-                        key.name
-                    ),
-                );
-            }
-        }
         self.read_hosts(table.take("hosts"));
         let target = table.take("target");
         plan.target = target.and_then(|node| self.address(node));
@@ -157,6 +147,7 @@ impl Reader<'_> {
             plan.load.amount = amount.clone();
         }
         plan.thresholds = table.take("thresholds").map(|node| self.thresholds(node)).unwrap_or_default();
+        plan.notify = table.take("notify").map(|node| self.notify(node)).unwrap_or_default();
         self.finish(table, KEYS);
         (plan.data, plan.kept, plan.params) = (self.data.clone(), self.names.kept.clone(), self.params.clone());
         (plan.secrets, plan.files) = (self.secrets.clone(), self.files.clone());

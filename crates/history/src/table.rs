@@ -1,0 +1,80 @@
+//! The history as a table for the terminal.
+
+use crate::Row;
+use crate::marks::{before, change, differing, marks, newest};
+use crate::row::{about, ordered};
+use analysis::number::NOT_AVAILABLE;
+
+/// What is shown unless a figure is named; of runs that have neither, the first ones that they have.
+const USUAL: [&str; 2] = ["capacity", "arrival_p99_us"];
+
+/// The last rows, the newest at the end, with one figure or the usual ones; `rows` may be of several plans.
+#[must_use]
+pub fn table(rows: &[Row], figure: Option<&str>, last: usize) -> String {
+    let rows: Vec<&Row> = rows.iter().collect();
+    let (newest, params) = (newest(&rows), differing(&rows));
+    let figures: Vec<&str> = figure.map_or_else(|| usual(&rows), |figure| vec![figure]);
+    let begin = rows.len().saturating_sub(last);
+    let mut lines = vec![heading(&figures)];
+    for (at, row) in rows.iter().enumerate().skip(begin) {
+        let mut line = vec![row.minute(), row.plan.name.clone(), row.commit(), params[at].clone()];
+        for name in &figures {
+            line.push(row.figures.get(*name).map_or_else(|| NOT_AVAILABLE.to_owned(), crate::Figure::told));
+            line.push(change(name, row, before(&rows, at)));
+        }
+        line.push(row.verdict.word().to_owned());
+        line.push(newest.get(row.plan.name.as_str()).map(|newest| marks(row, newest).join(", ")).unwrap_or_default());
+        lines.push(line);
+    }
+    laid_out(&lines)
+}
+
+fn usual<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
+    let all = ordered(rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)));
+    let usual: Vec<&str> = all.iter().copied().filter(|name| USUAL.contains(name)).collect();
+    if usual.is_empty() { all.into_iter().take(USUAL.len()).collect() } else { usual }
+}
+
+fn heading(figures: &[&str]) -> Vec<String> {
+    let names = ["time (UTC)", "plan", "commit", "parameters"].map(str::to_owned).into_iter();
+    let figures = figures.iter().flat_map(|name| [about(name), "change".to_owned()]);
+    names.chain(figures).chain(["verdict".to_owned(), String::new()]).collect()
+}
+
+/// Columns as wide as they must be; those in which nothing stands are left out.
+fn laid_out(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let is_used = |column: &usize| lines.iter().skip(1).any(|line| !line[*column].is_empty());
+    let columns: Vec<(usize, usize)> =
+        (0..lines[0].len()).filter(is_used).map(|column| (column, width(column))).collect();
+    let shown = |line: &Vec<String>| {
+        let cells: Vec<String> = columns.iter().map(|&(column, width)| format!("{:<width$}", line[column])).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(shown).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::tests::row;
+
+    #[test]
+    fn the_newest_rows_at_the_end() {
+        let mut rows = [
+            row("orders", 1, 30_000.0, 12_000.0),
+            row("orders", 3, 38_000.0, 12_300.0),
+            row("orders", 4, 37_000.0, 12_100.0),
+            row("parcels", 5, 1_000.0, 900.0),
+        ];
+        rows[0].host.id = "other".to_owned();
+        rows[3].figures.remove("capacity");
+        insta::assert_snapshot!(table(&rows, None, 20));
+        insta::assert_snapshot!(table(&rows, Some("arrival_p99_us"), 2));
+        assert_eq!(table(&[], None, 20), "");
+        for row in &mut rows {
+            row.figures.retain(|name, _| name == "lost");
+        }
+        assert!(table(&rows, None, 20).contains("lost messages"));
+    }
+}
