@@ -8,9 +8,10 @@ use super::search_args::{parse_load, parse_share};
 use super::sweep::SweepArgs;
 use super::value::parse_duration;
 use crate::output;
+use ::history::{Better, Figure, Origin, Row};
 use analysis::{Confirmed, PartCapacity, Report, Sizing, Threshold, thousands};
 use clap::Args;
-use experiment::{CapacityPlan, Hooks, Measured, Plan, measure_parts};
+use experiment::{CapacityPlan, Hooks, Measured, Plan, Subject, measure_parts};
 use load::Target;
 use service::mqtt::{Broker, BrokerUrl, Version};
 use service::shutdown_on_signal;
@@ -170,6 +171,7 @@ impl CapacityArgs {
         (sweep.remote, sweep.measuring) = (self.remote(), self.measuring.clone());
         let mut plan = sweep.plan()?;
         plan.thresholds = self.hold()?;
+        plan.subject = self.subject();
         Ok(plan)
     }
 
@@ -179,7 +181,45 @@ impl CapacityArgs {
         let id = experiment::new_id();
         let measuring = self.measuring.as_progress();
         let report = Box::pin(measuring.run("capacity", &plan, &id, &mut (), stop)).await?;
-        Ok(report.filter(|report| !report.levels.is_empty() && !stop.is_cancelled()).map(|report| confirmed(&report)))
+        let Some(report) = report.filter(|report| !report.levels.is_empty() && !stop.is_cancelled()) else {
+            return Ok(None);
+        };
+        self.remember(sizing, &plan, &report).await;
+        Ok(Some(confirmed(&report)))
+    }
+
+    /// What it is called from run to run.
+    fn subject(&self) -> Subject {
+        let local = self.local.as_plan();
+        let cpus = local.cpus.iter().map(|(part, cpus)| (format!("{part}_cpus"), cpus.to_string()));
+        let args = local.arguments.iter().map(|(part, args)| (format!("{part}_args"), args.clone()));
+        let target = ("target".to_owned(), format!("{}/s", self.target));
+        Subject { name: "capacity".to_owned(), params: cpus.chain(args).chain([target]).collect() }
+    }
+
+    /// Adds what the parts carry to the history.
+    async fn remember(&self, sizing: &Sizing, plan: &Plan, report: &Report) {
+        let mut row =
+            Row::of(report, "capacity", &plan.subject, plan.text.as_deref(), &Origin::find().await, &report.sweep);
+        row.figures = sizing
+            .parts
+            .iter()
+            .map(|part| {
+                let (low, high) = part.interval.unzip();
+                let figure = Figure {
+                    value: part.per_sec,
+                    low,
+                    high,
+                    unit: "/s".to_owned(),
+                    better: Better::Higher,
+                    level: None,
+                };
+                (format!("{}_per_sec", part.part), figure)
+            })
+            .collect();
+        if let Err(error) = ::history::append(self.measuring.history(), &row) {
+            output::note(&error.to_string());
+        }
     }
 }
 

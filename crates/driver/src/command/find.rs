@@ -3,7 +3,8 @@
 use super::load::ShapeArgs;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
-use super::run_plan::{Over, OverPlanArgs, With, perform};
+use super::planned::{Over, OverPlanArgs, With};
+use super::run_plan::perform;
 use super::sampling::Every;
 use super::search_args::{SearchArgs, searching};
 use super::sweep::SweepArgs;
@@ -110,6 +111,11 @@ impl FindArgs {
             plan.site = Site::Alone { target };
         }
         plan.text = Some(sweep.as_plan_of(&search));
+        "find".clone_into(&mut plan.subject.name);
+        plan.subject.params.retain(|name, _| !["levels", "duration"].contains(&name.as_str()));
+        plan.subject
+            .params
+            .insert("hold".to_owned(), search.hold.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join(", "));
         Ok(searching(plan, &search, !is_alone)?)
     }
 }

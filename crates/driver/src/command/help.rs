@@ -187,6 +187,7 @@ const SHAPES: &[Shape] = &[
             ("Tracing", TRACING),
             ("Report", RESULT),
             ("While it runs", LIVE),
+            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {

@@ -24,6 +24,7 @@ mod pipeline_args;
 mod plan;
 pub(crate) mod plan_file;
 mod plan_text;
+mod planned;
 mod prometheus_args;
 pub(crate) mod reporting;
 pub(crate) mod role;

@@ -3,7 +3,8 @@
 use super::load::ShapeArgs;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
-use super::run_plan::{Over, OverPlanArgs, With, perform};
+use super::planned::{Over, OverPlanArgs, With};
+use super::run_plan::perform;
 use super::sampling::Every;
 use super::value::{parse_duration, parse_rate};
 use crate::output;

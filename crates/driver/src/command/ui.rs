@@ -3,7 +3,7 @@
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
 use super::plan_file::parse_pair;
-use super::run_plan::{Over, OverPlanArgs, With};
+use super::planned::{Over, OverPlanArgs, With};
 use super::sampling::Every;
 use super::sweep::SweepArgs;
 use super::value::parse_duration;

@@ -4,7 +4,7 @@
 mod record;
 
 use super::measuring::MeasuringArgs;
-use super::run_plan::With;
+use super::planned::With;
 use crate::output;
 use analysis::{Varied, VariedRun};
 use load::SplitMix;
