@@ -32,7 +32,7 @@ fn assert_valid(row: &Value) {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-const BRIEF: [&str; 6] = ["sweep", "--levels", "2", "--duration", "500ms", "--warmup=0s"];
+const BRIEF: [&str; 7] = ["sweep", "--levels", "2", "--duration", "500ms", "--warmup=0s", "--every=1"];
 
 #[test]
 fn each_run_adds_a_row() {

@@ -230,8 +230,8 @@ fn a_latest_that_cannot_be_set_loses_no_level() {
     let output = child.output();
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert_eq!(told(&output).matches("latest does not point to this report").count(), 1, "{}", told(&output));
-    let folders: Vec<_> =
-        fs::read_dir(out.path()).unwrap().flatten().filter(|entry| entry.file_name() != "latest").collect();
+    let is_report = |entry: &fs::DirEntry| entry.file_name() != "latest" && entry.path().is_dir();
+    let folders: Vec<_> = fs::read_dir(out.path()).unwrap().flatten().filter(is_report).collect();
     assert_eq!(folders.len(), 1, "{folders:?}");
     let tsv = fs::read_to_string(folders[0].path().join("report.tsv")).unwrap();
     assert_eq!(tsv.lines().count(), 3, "{tsv}");

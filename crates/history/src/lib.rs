@@ -6,6 +6,7 @@
 
 mod check;
 mod digest;
+mod figure;
 mod git;
 mod host;
 mod listen;
@@ -18,11 +19,12 @@ mod table;
 mod trend;
 
 pub use check::{Change, Judgement, Measured, judge};
+pub use figure::{Better, Figure};
 pub use git::Git;
 pub use host::Host;
 pub use listen::{History, Note, Prepared};
 pub use newest::{Judged, Sentence, check};
 pub use page::{PAGE, write_page};
-pub use row::{Better, Figure, Origin, PlanName, Row, Verdict};
+pub use row::{Origin, PlanName, Row, Verdict};
 pub use store::{FILE, HistoryError, Past, append, read};
 pub use table::table;

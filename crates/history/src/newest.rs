@@ -1,8 +1,8 @@
 //! The newest run of each plan beside those before it, in words.
 
 use crate::check::{Change, LEAST, Measured, judge};
+use crate::figure::{about, ordered};
 use crate::marks::in_percent;
-use crate::row::{about, ordered};
 use crate::{Better, Figure, Row, Verdict};
 use std::collections::BTreeSet;
 use std::fmt;

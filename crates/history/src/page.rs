@@ -1,9 +1,9 @@
 //! `history.html`: the trends of each plan as one page that needs nothing else.
 
 use crate::check::Change;
+use crate::figure::{about, ordered};
 use crate::marks::{before, change, differing, marks, newest};
 use crate::newest::{Sentence, check};
-use crate::row::{about, ordered};
 use crate::store::HistoryError;
 use crate::trend::{BOTTOM, HEIGHT, LEFT, RIGHT, Trend, WIDTH};
 use crate::{Figure, Row, Verdict};

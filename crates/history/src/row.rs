@@ -1,8 +1,9 @@
 //! A row: one run in few words and figures.
 
 use crate::digest::of_text;
+use crate::figure::{Figure, figures};
 use crate::{Git, Host};
-use analysis::{KeyFigureKind, Report};
+use analysis::Report;
 use experiment::Subject;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,36 +73,6 @@ pub enum Verdict {
     /// It measured nothing of use.
     #[serde(rename = "failed")]
     Failed,
-}
-
-/// A figure of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Figure {
-    /// In its unit.
-    pub value: f64,
-    /// The lower end of its 95 % interval, where it has one by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub low: Option<f64>,
-    /// The upper end; absent also where the interval has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub high: Option<f64>,
-    /// `µs`, `/s`, or empty for counts.
-    pub unit: String,
-    /// Which way is better.
-    pub better: Better,
-    /// The level that it is of; absent where it is of the whole run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub level: Option<String>,
-}
-
-/// Which way is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Better {
-    /// More.
-    Higher,
-    /// Less.
-    Lower,
 }
 
 /// Where a run was made: found out once, before the load.
@@ -215,102 +186,6 @@ impl Verdict {
     }
 }
 
-impl Figure {
-    /// A value with its unit, for people: times in ms, or in µs where they are shorter than that.
-    #[must_use]
-    pub fn shown(&self, value: f64) -> String {
-        self.scale(value).shown(value)
-    }
-
-    /// Its own value with its interval.
-    #[must_use]
-    pub fn told(&self) -> String {
-        let scale = self.scale(self.value);
-        let interval = match (self.low, self.high) {
-            (Some(low), Some(high)) => format!(" ({} to {})", scale.bare(low), scale.bare(high)),
-            (Some(low), None) => format!(" (above {})", scale.bare(low)),
-            _ => String::new(),
-        };
-        scale.shown(self.value) + &interval
-    }
-
-    /// In what values about this large are shown.
-    pub(crate) fn scale(&self, value: f64) -> Scale {
-        match self.unit.as_str() {
-            "µs" if value.abs() < 999.5 => Scale { of_unit: 1.0, unit: " µs" },
-            "µs" => Scale { of_unit: 1e3, unit: " ms" },
-            "/s" => Scale { of_unit: 1.0, unit: "/s" },
-            _ => Scale { of_unit: 1.0, unit: "" },
-        }
-    }
-}
-
-/// What values are shown in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Scale {
-    /// One of it in units of the figure.
-    pub(crate) of_unit: f64,
-    /// What stands behind it.
-    pub(crate) unit: &'static str,
-}
-
-impl Scale {
-    fn shown(self, value: f64) -> String {
-        self.bare(value) + self.unit
-    }
-
-    /// Without its unit, in about three digits; counts whole.
-    fn bare(self, value: f64) -> String {
-        let value = value / self.of_unit;
-        let decimals = match value.abs() {
-            _ if value.fract() == 0.0 && self.unit != " ms" => 0,
-            ..9.995 => 2,
-            ..99.95 => 1,
-            _ => 0,
-        };
-        analysis::number::grouped(value, decimals)
-    }
-}
-
-/// What a figure is, for people.
-pub(crate) fn about(name: &str) -> String {
-    match name {
-        "capacity" => "capacity".to_owned(),
-        name => KeyFigureKind::of(name).map_or_else(|| name.replace('_', " "), |kind| kind.about.to_owned()),
-    }
-}
-
-/// Names of figures in the order in which they are shown; those that are not known here come last.
-pub(crate) fn ordered<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let place = |name: &str| KeyFigureKind::ALL.iter().position(|kind| kind.name == name).unwrap_or(usize::MAX);
-    let mut names: Vec<&str> = names.collect();
-    names.sort_by(|one, other| place(one).cmp(&place(other)).then(one.cmp(other)));
-    names.dedup();
-    names
-}
-
-/// The key figures of a report.
-fn figures(report: &Report) -> BTreeMap<String, Figure> {
-    let level = report.key_level().and_then(|level| {
-        let load = &level.load;
-        load.rate.map(|rate| format!("r={rate}")).or(load.concurrency.map(|connections| format!("c={connections}")))
-    });
-    let figure = |found: analysis::KeyFigure| {
-        let kind = KeyFigureKind::of(&found.name)?;
-        let figure = Figure {
-            value: found.value,
-            low: found.low,
-            high: found.high,
-            unit: kind.unit.to_owned(),
-            better: if kind.more_is_better { Better::Higher } else { Better::Lower },
-            level: level.clone().filter(|_| kind.name != "capacity"),
-        };
-        // JSON has no number for what is not finite.
-        figure.value.is_finite().then_some((found.name, figure))
-    };
-    report.key_figures().into_iter().filter_map(figure).collect()
-}
-
 fn masked(params: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let shown = |name: &str, value: &str| {
         if stamp::is_secret_name(name) { stamp::MASKED.to_owned() } else { stamp::mask_value(value) }
@@ -327,6 +202,7 @@ fn moment(unix_s: u64) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::Better;
     use analysis::fixture::report_of;
 
     /// A row of a plan in the order of `number`, with this capacity and p99 of arrival.
@@ -363,8 +239,6 @@ pub(crate) mod tests {
         assert_eq!((row.time.as_str(), row.verdict), ("2026-11-21T11:00:00Z", Verdict::NoneDemanded));
         assert_eq!(row.figures["capacity"].told(), "38,200/s (37,436 to 38,964)");
         assert_eq!(row.figures["arrival_p99_us"].told(), "2.23 ms (2.19 to 2.28)");
-        let cpu = Figure { value: 88.25, low: None, ..row.figures["arrival_p99_us"].clone() };
-        assert_eq!((cpu.told(), cpu.shown(1200.0)), ("88.2 µs".to_owned(), "1.20 ms".to_owned()));
         assert_eq!(row.figures["http_p99_us"].level.as_deref(), Some("c=20"));
         let again: Row = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
         assert_eq!(again, row);

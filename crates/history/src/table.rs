@@ -1,8 +1,8 @@
 //! The history as a table for the terminal.
 
 use crate::Row;
+use crate::figure::{about, ordered};
 use crate::marks::{before, change, differing, marks, newest};
-use crate::row::{about, ordered};
 use analysis::number::NOT_AVAILABLE;
 
 /// What is shown unless a figure is named; of runs that have neither, the first ones that they have.

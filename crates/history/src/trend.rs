@@ -1,7 +1,7 @@
 //! One figure of one plan from run to run, as lines and points of a drawing. Pure.
 
+use crate::figure::about;
 use crate::marks::{before, change, marks};
-use crate::row::about;
 use crate::{Better, Row};
 
 /// The drawing, in units of which one is about a pixel.
