@@ -119,12 +119,15 @@ pub(super) fn told(plan: &Plan) -> String {
     let duration = plan.load.duration.map(|duration| format!(" for {}", humantime::format_duration(duration)));
     let tasks = plan.users.iter().map(|kind| kind.tasks.len()).sum();
     let traced = plan.steps().filter(|step| step.is_traced()).count();
-    format!(
-        "{} of user, {}, {} ({} traced); {amount}{}; {}{}",
+    let users = format!(
+        "{} of user, {}, {} ({traced} traced)",
         count(plan.users.len(), "kind", "kinds"),
         count(tasks, "task", "tasks"),
         count(plan.steps().count(), "step", "steps"),
-        traced,
+    );
+    format!(
+        "{}; {amount}{}; {}{}",
+        if plan.users.is_empty() { "the pipeline's own messages".to_owned() } else { users },
         duration.unwrap_or_default(),
         count(plan.thresholds.len(), "threshold", "thresholds"),
         vary.unwrap_or_default(),
