@@ -113,12 +113,6 @@ impl Over {
 }
 
 impl Found {
-    /// Whether there is an answer that says what holds.
-    #[must_use]
-    pub fn holds_somewhere(&self) -> bool {
-        self.low.is_some()
-    }
-
     /// The middle of the interval, or the load that holds at least. Absent where none does.
     #[must_use]
     pub fn middle(&self) -> Option<f64> {

@@ -34,5 +34,5 @@ pub use monitor::{Seen, Watch};
 pub use pipeline::Pipeline;
 pub use plan::{Generator, Hooks, Patience, Plan, Shape, Site, Subject, Users, Work};
 pub use run::{Outcome, run};
-pub use search::{Ask, Search, SearchPlan};
+pub use search::SearchPlan;
 pub use setting::{Setting, Who};

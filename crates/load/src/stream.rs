@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -31,15 +31,24 @@ pub struct Endpoint {
 #[derive(Debug)]
 struct Address {
     at: SocketAddr,
-    /// It did not take the last connection that it was asked for: it is asked last.
-    failed: AtomicBool,
+    /// When it did not take the last connection that it was asked for, counted in connections: it is asked last for a while. 0 where it did.
+    failed_at: AtomicUsize,
 }
 
 impl Address {
     fn new(at: SocketAddr) -> Self {
-        Self { at, failed: AtomicBool::new(false) }
+        Self { at, failed_at: AtomicUsize::new(0) }
+    }
+
+    /// Whether it is asked last for the connection of this number: one that was only busy for a moment gets its turns again.
+    fn has_failed(&self, number: usize, count: usize) -> bool {
+        let failed_at = self.failed_at.load(Ordering::Relaxed);
+        failed_at > 0 && number < failed_at + PASSED_OVER * count
     }
 }
+
+/// Turns that an address is passed over after it did not take a connection.
+const PASSED_OVER: usize = 4;
 
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -143,16 +152,17 @@ impl Endpoint {
     /// Opens a connection. The addresses of a name take turns; where one does not take it, the next is asked.
     pub(crate) async fn connect(&self) -> Result<Stream, ConnectError> {
         let count = self.addresses.len().max(1);
-        let turn = self.opened.fetch_add(1, Ordering::Relaxed) % count;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        let turn = (number - 1) % count;
         // An address that does not answer leaves time for the next one.
         let within = CONNECT_WITHIN / u32::try_from(count.min(3)).unwrap_or(1);
         let in_turn = || (0..count).filter_map(|index| self.addresses.get((turn + index) % count));
-        let failed = |address: &&Address| address.failed.load(Ordering::Relaxed);
+        let failed = |address: &&Address| address.has_failed(number, count);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address").into();
         for address in in_turn().filter(|address| !failed(address)).chain(in_turn().filter(failed)) {
             let late = || io::Error::from(io::ErrorKind::TimedOut);
             let opened = timeout(within, self.dial(address.at)).await.unwrap_or_else(|_| Err(late().into()));
-            address.failed.store(opened.is_err(), Ordering::Relaxed);
+            address.failed_at.store(if opened.is_err() { number } else { 0 }, Ordering::Relaxed);
             match opened {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = error,

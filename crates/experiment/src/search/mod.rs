@@ -47,16 +47,16 @@ impl SearchPlan {
 
 /// What is to be tried.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// The load.
-    pub load: f64,
+    pub(crate) load: f64,
     /// For how long.
-    pub lasts: Duration,
+    pub(crate) lasts: Duration,
 }
 
 /// A search under way.
 #[derive(Debug)]
-pub struct Search {
+pub(crate) struct Search {
     plan: SearchPlan,
     belief: Belief,
     phase: Phase,
@@ -94,8 +94,7 @@ const LIMITED: usize = 2;
 
 impl Search {
     /// A search that has not begun.
-    #[must_use]
-    pub fn new(plan: SearchPlan) -> Self {
+    pub(crate) fn new(plan: SearchPlan) -> Self {
         // What is sought may lie beyond both ends.
         let belief = Belief::new(plan.from / 1.5, plan.to * 1.5, plan.within);
         let phase = Phase::Rising { next: plan.from };
@@ -103,7 +102,7 @@ impl Search {
     }
 
     /// What is to be tried next; nothing once there is an answer.
-    pub fn ask(&mut self) -> Option<Ask> {
+    pub(crate) fn ask(&mut self) -> Option<Ask> {
         let longest = self.plan.trial;
         let shorter = |times: u32| (longest / times).max(SHORTEST.min(longest));
         let (load, lasts) = match self.phase {
@@ -125,7 +124,7 @@ impl Search {
     }
 
     /// Takes a trial that was made.
-    pub fn take(&mut self, trial: Trial) {
+    pub(crate) fn take(&mut self, trial: Trial) {
         let (load, verdict) = (trial.load, trial.verdict);
         // A verdict that nobody is sure of falls to the side on which the figure lies.
         let held = trial.chance >= 0.5;
@@ -173,8 +172,7 @@ impl Search {
     }
 
     /// What has been found by now.
-    #[must_use]
-    pub fn found(&self) -> Found {
+    pub(crate) fn found(&self) -> Found {
         let ended = match self.phase {
             Phase::Ended(ended) => ended,
             _ => Ended::Interrupted,
