@@ -7,7 +7,7 @@ use crate::{Better, Row};
 /// The drawing, in units of which one is about a pixel.
 pub(crate) const WIDTH: f64 = 400.0;
 pub(crate) const HEIGHT: f64 = 168.0;
-pub(crate) const LEFT: f64 = 52.0;
+pub(crate) const LEFT: f64 = 66.0;
 pub(crate) const RIGHT: f64 = WIDTH - 12.0;
 const TOP: f64 = 10.0;
 pub(crate) const BOTTOM: f64 = HEIGHT - 24.0;
