@@ -299,3 +299,39 @@ impl std::fmt::Debug for Endpoint {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn connections_take_turns_over_all_targets() {
+        let mut listeners = Vec::new();
+        for _ in 0..3 {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        }
+        let targets: Vec<Target> =
+            listeners.iter().map(|one| format!("http://{}", one.local_addr().unwrap()).parse().unwrap()).collect();
+        let endpoint = Endpoint::among(&targets, &Trust::System).await.unwrap().unwrap();
+        for _ in 0..6 {
+            endpoint.clone().connect().await.unwrap();
+        }
+        for listener in listeners {
+            // One by which it was seen that it answers, and two of the six.
+            for _ in 0..3 {
+                listener.accept().await.unwrap();
+            }
+            assert!(timeout(std::time::Duration::from_millis(50), listener.accept()).await.is_err());
+        }
+        assert!(Endpoint::among(&[], &Trust::System).await.unwrap().is_none());
+    }
+
+    #[test]
+    fn an_address_that_failed_gets_its_turns_again() {
+        let address = Address::new("127.0.0.1:9".parse().unwrap());
+        assert!(!address.has_failed(1, 3));
+        address.failed_at.store(5, Ordering::Relaxed);
+        assert!(address.has_failed(6, 3) && address.has_failed(16, 3) && !address.has_failed(17, 3));
+    }
+}

@@ -111,7 +111,7 @@ impl Source {
         let cpu_share = before.and_then(|(cpu_us, at)| {
             let lasted = now.duration_since(at).as_secs_f64();
             (lasted > 0.0 && usage.cpu_us >= cpu_us)
-                .then(|| (usage.cpu_us - cpu_us) as f64 / 1e6 / lasted / usage.cores.max(1.0))
+                .then(|| (usage.cpu_us - cpu_us) as f64 / 1e6 / lasted / usage.cores.max(f64::MIN_POSITIVE))
         });
         let beat = seen.beat.as_ref();
         Part {

@@ -40,7 +40,7 @@ impl Process {
         let file = OpenOptions::new().create(true).append(true).open(&log).map_err(unusable)?;
         let copy = file.try_clone().map_err(unusable)?;
         let log_from = usize::try_from(file.metadata().map_err(unusable)?.len()).unwrap_or(usize::MAX);
-        let child = command
+        let mut child = command
             .current_dir(sandbox.path())
             .stdin(Stdio::null())
             .stdout(file)
@@ -49,9 +49,15 @@ impl Process {
             .spawn()
             .map_err(|source| StackError::Spawn { program: command.get_program().into(), source })?;
         sandbox.watch(child.id());
-        if let Some(group) = &group {
+        if let (Some(group), Some(cpus)) = (&group, sandbox.limit_of(name))
+            && let Err(error) = group.add(child.id())
             // One that has ended already is told of by whoever waits for it.
-            let _ = group.add(child.id());
+            && !matches!(child.try_wait(), Ok(Some(_)))
+        {
+            let _ = child.kill();
+            let _ = child.wait();
+            sandbox.unwatch(child.id());
+            return Err(StackError::Limit { name: name.to_owned(), cpus, why: error.to_string() });
         }
         Ok(Self {
             _group: group,

@@ -100,15 +100,24 @@ impl Service {
         count: u16,
         sandbox: &Arc<Sandbox>,
     ) -> Result<Vec<Self>, StackError> {
-        if count > 1 && launch.args.iter().any(|arg| arg == "--listen" || arg.starts_with("--listen=")) {
+        let own = |option: &str| {
+            let with_value = format!("{option}=");
+            launch.args.iter().any(|arg| arg == option || arg.starts_with(&with_value))
+        };
+        if let Some(option) = ["--listen", "--client-id"].into_iter().find(|option| count > 1 && own(option)) {
             let name = launch.role.name();
             return Err(StackError::Replicas(format!(
-                "{count} processes of {name} cannot all have the --listen of its arguments: leave it out"
+                "{count} processes of {name} cannot all have the {option} of its arguments: leave it out"
             )));
         }
         let mut services = Vec::new();
         for replica in 1..=count.max(1) {
-            services.push(Self::start(Launch { replica, ..launch.clone() }, sandbox).await?);
+            let mut args = launch.args.clone();
+            if count > 1 && launch.role == Role::Mqttclient {
+                // A broker ends the older one's connection where two have the same, as those of one host with persistent sessions would.
+                args.extend(["--client-id".to_owned(), format!("stampede-mqttclient-{replica}")]);
+            }
+            services.push(Self::start(Launch { replica, args, ..launch.clone() }, sandbox).await?);
         }
         Ok(services)
     }

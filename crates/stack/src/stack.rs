@@ -229,9 +229,7 @@ impl Stack {
     /// # Errors
     /// As those of [`restart`](Self::restart).
     pub async fn start_again(&mut self, part: Part) -> Result<(), StackError> {
-        self.restart(part).await?;
-        self.stopped.retain(|stopped| *stopped != part);
-        Ok(())
+        self.restart(part).await
     }
 
     /// The broker's settings that cost latency or messages, as they stand in its configuration.
@@ -269,6 +267,7 @@ impl Stack {
             Part::Pushserver => restart_all(&mut self.pushserver).await,
             Part::Mqttclient => restart_all(&mut self.mqttclient).await,
         }?;
+        self.stopped.retain(|stopped| *stopped != part);
         let pid = self.pid(part);
         let pids = &mut self.endpoints.pids;
         match part {

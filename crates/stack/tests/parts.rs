@@ -120,10 +120,14 @@ exec sleep 1000
 "#;
 
 async fn stack(folder: &std::path::Path) -> Stack {
+    Stack::start(&options(folder)).await.unwrap()
+}
+
+fn options(folder: &std::path::Path) -> StackOptions {
     let executable = folder.join("services");
     std::fs::write(&executable, SERVICE).unwrap();
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let options = StackOptions {
+    StackOptions {
         executable,
         every: SampleEvery::default(),
         persistent: true,
@@ -132,8 +136,32 @@ async fn stack(folder: &std::path::Path) -> Stack {
         mqttclient_args: vec!["--listen".to_owned(), "127.0.0.1:4712".to_owned()],
         replicas: Replicas::default(),
         cpus: Cpus::default(),
+    }
+}
+
+#[tokio::test]
+async fn several_processes_of_a_service_stop_and_start_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let replicas = Replicas { pushserver: 3, mqttclient: 2, ..Replicas::default() };
+    let refused = Stack::start(&StackOptions { replicas, ..options(folder.path()) }).await.unwrap_err().to_string();
+    assert!(refused.contains("2 processes of mqttclient cannot all have the --listen"), "{refused}");
+    let mqttclient_args = Vec::new();
+    let mut stack = Stack::start(&StackOptions { replicas, mqttclient_args, ..options(folder.path()) }).await.unwrap();
+    let of = |stack: &Stack| {
+        [Part::Redis, Part::Apiserver, Part::Pushserver, Part::Mqttclient].map(|part| stack.pids(part).len())
     };
-    Stack::start(&options).await.unwrap()
+    assert_eq!(of(&stack), [1, 1, 3, 2]);
+    // They split the topic, and the broker takes none for another.
+    let log = stack.log(Part::Mqttclient);
+    assert!(log.contains("--share stampede") && log.contains("--client-id stampede-mqttclient-1"), "{log}");
+    let before = stack.pids(Part::Pushserver);
+    stack.stop_service(Part::Pushserver).await;
+    stack.ended().unwrap();
+    stack.start_again(Part::Pushserver).await.unwrap();
+    assert!(stack.pids(Part::Pushserver).iter().all(|pid| !before.contains(pid)));
+    stack.kill(Part::Pushserver);
+    assert!(stack.ended().is_err());
+    stack.stop().await;
 }
 
 #[tokio::test]
