@@ -132,10 +132,10 @@ impl Found {
                 format!("It holds up to {} to {} ({minutes}). Above that{why}.", thousands(low), number(high))
             }
             (Some(low), Some(high), Ended::Wide) => format!(
-                "It holds up to {} to {} ({minutes}), wider than the {:.3} % asked for: trials of one load differ. Above that{why}.",
+                "It holds up to {} to {} ({minutes}), wider than the {} % asked for: trials of one load differ. Above that{why}.",
                 thousands(low),
                 number(high),
-                self.within * 100.0
+                (self.within * 1000.0).round() / 10.0
             ),
             (Some(low), _, Ended::HighestHolds) => {
                 format!(

@@ -30,11 +30,7 @@ pub(crate) async fn open(plan: &Plan) -> Result<(Pipeline, Loaded), ExperimentEr
             Loaded::Users(Box::new(opened.await?))
         }
         (None, Some(target)) if !matches!(plan.generator, Generator::Other { .. }) => {
-            let endpoint = match Endpoint::among(&pipeline.targets, &plan.trust).await? {
-                Some(endpoint) => endpoint,
-                None => Endpoint::open(target, &plan.trust).await?,
-            };
-            Loaded::Target(target.clone(), endpoint)
+            Loaded::Target(target.clone(), pipeline.endpoint(target, &plan.trust).await?)
         }
         _ => Loaded::Elsewhere,
     };

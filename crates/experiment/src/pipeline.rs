@@ -2,7 +2,7 @@
 
 use crate::error::ExperimentError;
 use crate::plan::Site;
-use load::Target;
+use load::{Endpoint, EndpointError, Target, Trust};
 use stack::{Part, Stack, StackError};
 use stamp::{ClockStep, Counts, LogStore, RedisUrl, RunId, StoreError, clock};
 
@@ -70,6 +70,14 @@ impl Pipeline {
     /// An API alone.
     fn alone(target: Option<Target>) -> Self {
         Self { target, store: None, targets: Vec::new(), queue: String::new(), stack: None }
+    }
+
+    /// Where requests go: to this target, or in turn to all API servers, where it is ours and has several.
+    pub(crate) async fn endpoint(&self, target: &Target, trust: &Trust) -> Result<Endpoint, EndpointError> {
+        match Endpoint::among(&self.targets, trust).await? {
+            Some(endpoint) => Ok(endpoint),
+            None => Endpoint::open(target, trust).await,
+        }
     }
 
     /// Messages that wait in the Redis queue right now; absent where there is none.

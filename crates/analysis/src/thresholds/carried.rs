@@ -104,7 +104,7 @@ impl Threshold {
             Ok(value) => value,
             // Where messages were sampled and most had not arrived, that is an answer; where there are too few, it is none.
             Err(why) => {
-                let chance = if why.contains("takes") { 0.5 } else { 0.0 };
+                let chance = if self.metric.lacks_samples(level) { 0.5 } else { 0.0 };
                 return (chance, format!("{self} was not measured: {why}"), is_behind);
             }
         };

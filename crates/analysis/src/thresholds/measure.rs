@@ -238,8 +238,8 @@ impl Metric {
         }
     }
 
-    /// The 95 % interval of its value at a level, whose upper end may be open; absent where it has none.
-    pub(crate) fn interval_at(&self, level: &Level) -> Option<(f64, Option<f64>)> {
+    /// The percentile of traced messages that it is, and the latency that it is of at a level.
+    fn percentile_at<'a>(&self, level: &'a Level) -> Option<(&'a Distribution, Percentile)> {
         let (latency, figure) = match self {
             Self::Latency(Span::Arrival, figure) => (&level.arrival, figure),
             Self::Latency(Span::User, figure) => (&level.user, figure),
@@ -252,7 +252,19 @@ impl Metric {
             _ => return None,
         };
         let Figure::Percentile(percentile) = figure else { return None };
-        let interval = latency.interval(*percentile)?;
+        Some((latency, *percentile))
+    }
+
+    /// Whether a level has fewer sampled messages than it takes.
+    pub(crate) fn lacks_samples(&self, level: &Level) -> bool {
+        self.percentile_at(level)
+            .is_some_and(|(latency, percentile)| latency.count + latency.censored < percentile.least_count())
+    }
+
+    /// The 95 % interval of its value at a level, whose upper end may be open; absent where it has none.
+    pub(crate) fn interval_at(&self, level: &Level) -> Option<(f64, Option<f64>)> {
+        let (latency, percentile) = self.percentile_at(level)?;
+        let interval = latency.interval(percentile)?;
         Some((interval.low_us as f64, interval.high_us.map(|us| us as f64)))
     }
 

@@ -13,6 +13,7 @@ use crate::output;
 use clap::{ArgMatches, Args};
 use experiment::Site;
 use load::Target;
+use plan::PipelinePlace;
 use reporter::is_given;
 use stamp::{SampleEvery, UsageError, ensure_usage};
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ pub(crate) struct FindArgs {
     local: LocalArgs,
 }
 
-/// Where nothing else is said: as many connections as an id tells apart, so that the generator does not limit an API that answers slowly.
+/// Where nothing else is said: so many connections that the generator seldom limits an API that answers slowly.
 const CONNECTIONS: u16 = 1024;
 
 /// 1 message in so many is stamped in a private pipeline: a trial then has enough of them, and they cost next to nothing.
@@ -132,7 +133,13 @@ pub(crate) async fn run(args: FindArgs, matches: &ArgMatches) -> anyhow::Result<
         }
         Some(file) if Path::new(file).exists() => {
             let file = PathBuf::from(file);
-            return Box::pin(perform("find", &args.with(&file, matches))).await;
+            let mut with = args.with(&file, matches);
+            let place = with.plan()?.pipeline.map(|pipeline| pipeline.place);
+            if args.every.is_none() && (with.redis.is_some() || matches!(place, Some(PipelinePlace::Remote { .. }))) {
+                // What is there already samples as its services were told.
+                with.every = SampleEvery::default();
+            }
+            return Box::pin(perform("find", &with)).await;
         }
         Some(other) => {
             return Err(UsageError(format!(

@@ -266,7 +266,7 @@ impl With<'_> {
     }
 
     /// What it is called from run to run. What may be secret is masked.
-    fn subject(&self, plan: &plan::Plan) -> Subject {
+    pub(super) fn subject(&self, plan: &plan::Plan) -> Subject {
         let stem = || self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let masked = |(name, value): (&String, &String)| {
             let is_secret = stamp::is_secret_name(name);

@@ -77,8 +77,7 @@ pub(super) async fn perform(with: &With<'_>, plan: plan::Plan, vary: Vary, how: 
     };
     let id = folder.file_name().map(|name| name.to_string_lossy().parse()).transpose()?;
     let id: RunId = id.ok_or_else(|| UsageError(format!("{} has no name", folder.display())))?;
-    let name = plan.name.clone().or(with.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-    let mut varying = Varying { with, name: name.unwrap_or_default(), vary, order, folder, id, runs, record };
+    let mut varying = Varying { with, name: with.subject(&plan).name, vary, order, folder, id, runs, record };
     Box::pin(varying.all()).await
 }
 

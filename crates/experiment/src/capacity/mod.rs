@@ -10,7 +10,7 @@ use crate::monitor::Monitor;
 use crate::pipeline::Pipeline;
 use crate::plan::{Hooks, Shape, Site};
 use analysis::Usage;
-use load::{Endpoint, RequestOptions, Template, Trust, generate};
+use load::{RequestOptions, Template, Trust, generate};
 use publisher::Window;
 use service::mqtt::Broker;
 use stack::Part;
@@ -84,9 +84,14 @@ pub async fn measure_parts(
     stop: &CancellationToken,
     mut tell: impl FnMut(&Measured),
 ) -> Result<Vec<Measured>, ExperimentError> {
-    let mut measuring = Measuring { pipeline: Pipeline::open(&plan.site, &plan.queue).await?, plan };
+    let mut measuring = Measuring { pipeline: Pipeline::open(&plan.site, &plan.queue).await?, plan, is_stopped: false };
     let mut all = Vec::new();
-    let done = Box::pin(stop.run_until_cancelled(measuring.all(id, &mut all, &mut tell))).await;
+    let mut done = Box::pin(stop.run_until_cancelled(measuring.all(id, &mut all, &mut tell))).await;
+    // Whose push server was stopped has it back, however this ends.
+    if measuring.is_stopped && measuring.pipeline.stack().is_none() {
+        let started = measuring.push_server(true).await;
+        done = done.map(|ended| ended.and(started));
+    }
     measuring.pipeline.close().await;
     match done {
         Some(Err(error)) => Err(error),
@@ -97,6 +102,8 @@ pub async fn measure_parts(
 struct Measuring<'a> {
     plan: &'a CapacityPlan,
     pipeline: Pipeline,
+    /// The push server does not run.
+    is_stopped: bool,
 }
 
 impl Measuring<'_> {
@@ -127,10 +134,7 @@ impl Measuring<'_> {
     /// Loads the API, whose messages stay in the queue; tells also how many it has taken.
     async fn api(&mut self, run: &RunId, repeat: u32) -> Result<(Option<Measured>, u64), ExperimentError> {
         let Some(target) = self.pipeline.target.clone() else { return Ok((None, 0)) };
-        let endpoint = match Endpoint::among(&self.pipeline.targets, &self.plan.trust).await? {
-            Some(endpoint) => endpoint,
-            None => Endpoint::open(&target, &self.plan.trust).await?,
-        };
+        let endpoint = self.pipeline.endpoint(&target, &self.plan.trust).await?;
         let template = Template::single(&target, run, &self.plan.request);
         let monitor = Monitor::start(&self.pipeline).await;
         let load = self.plan.shape.load(endpoint, template, self.plan.connections, None);
@@ -207,6 +211,7 @@ impl Measuring<'_> {
 
     /// Stops, or starts, the push server.
     async fn push_server(&mut self, start: bool) -> Result<(), ExperimentError> {
+        self.is_stopped = !start;
         if let Some(stack) = self.pipeline.stack() {
             if start {
                 stack.start_again(Part::Pushserver).await?;
