@@ -33,9 +33,12 @@ COPY crates/scenario/Cargo.toml crates/scenario/
 COPY crates/analysis/Cargo.toml crates/analysis/
 COPY crates/reporter/Cargo.toml crates/reporter/
 COPY crates/stack/Cargo.toml crates/stack/
+COPY crates/workers/Cargo.toml crates/workers/
 COPY crates/experiment/Cargo.toml crates/experiment/
 COPY crates/live/Cargo.toml crates/live/
 COPY crates/prometheus/Cargo.toml crates/prometheus/
+COPY crates/history/Cargo.toml crates/history/
+COPY crates/notify/Cargo.toml crates/notify/
 COPY crates/page/Cargo.toml crates/page/
 COPY crates/driver/Cargo.toml crates/driver/
 RUN set -eu; \

@@ -7,7 +7,7 @@ use crate::findings::Findings;
 use crate::scenario::{Around, Failure, Rounds, Scenario, StepLoad, Times};
 use crate::{
     Accounting, CurvePoint, Distribution, Histograms, Hop, Http, Interval, Intervals, Level, LittleLaw, Load,
-    QueueDepth, Report, Slice, Stability, Tail, TailHop, Timeline, Traces, Usage,
+    QueueDepth, Report, Slice, Stability, Tail, TailHop, Timeline, Traces, Usage, WorkerLoad,
 };
 use hdrhistogram::Histogram;
 use stamp::{Path, Stage};
@@ -32,6 +32,34 @@ pub fn report_of(levels: &[u32]) -> Report {
         path,
     };
     report.conclude(Vec::new());
+    report
+}
+
+/// The same report of loads that two workers made, the second of which was lost.
+pub fn with_workers(mut report: Report) -> Report {
+    for level in &mut report.levels {
+        let http = level.load.http.clone().unwrap();
+        let worker = |number: u16| WorkerLoad {
+            number,
+            instance: format!("4{number}-1a2b"),
+            host: format!("host-{number}"),
+            share: 0.5,
+            requests: http.requests / 2,
+            accepted: http.accepted / 2,
+            errors: 0,
+            missed: 0,
+            send_delay_p50_us: Some(12),
+            send_delay_p99_us: Some(340),
+            start_delay_us: Some(90),
+            cpu_share: Some(0.25),
+            clock_error_us: Some(41),
+            limited_by: None,
+            lost_us: None,
+            lost_why: None,
+        };
+        let why = Some("nothing was heard of it for 5 s".to_owned());
+        level.load.workers = vec![worker(1), WorkerLoad { lost_us: Some(1_500_000), lost_why: why, ..worker(2) }];
+    }
     report
 }
 

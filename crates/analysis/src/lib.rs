@@ -23,6 +23,7 @@ mod statistics;
 mod sweep;
 mod thresholds;
 mod vary;
+mod worker;
 
 pub use accounting::Accounting;
 pub use compare::{
@@ -45,3 +46,4 @@ pub use statistics::{Distribution, Interval, Intervals, Percentile};
 pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
 pub use thresholds::{Carried, InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};
 pub use vary::{Averaged, Combination, Effect, Varied, VariedRun};
+pub use worker::WorkerLoad;

@@ -1,6 +1,7 @@
 //! What the load generator did: kept in the log store beside the stamps.
 
 use crate::Found;
+use crate::WorkerLoad;
 use crate::scenario::{Scenario, Times};
 use serde::{Deserialize, Serialize};
 use stamp::{ClockStep, LogStore, RunId, Stage, StoreError, keys};
@@ -83,6 +84,9 @@ pub struct Load {
     /// How many messages waited in the Redis queue while the load ran, at even distances in time; empty where nobody looked.
     #[serde(default)]
     pub queue: Vec<QueueDepth>,
+    /// Each generator, where several made the load together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerLoad>,
 }
 
 /// How things stood when the drain was given up.
@@ -255,6 +259,7 @@ impl Load {
             cutoff: None,
             usage: Vec::new(),
             queue: Vec::new(),
+            workers: Vec::new(),
         }
     }
 

@@ -24,6 +24,7 @@ use command::sweep::SweepArgs;
 use command::try_plan::TryArgs;
 use command::ui::UiArgs;
 use command::watch::WatchArgs;
+use command::worker::WorkerArgs;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -53,6 +54,8 @@ enum Command {
     Load(LoadArgs),
     /// Report arrival latency for a load that another program makes: Locust, k6, wrk
     Watch(WatchArgs),
+    /// Make parts of loads for a coordinator: `driver sweep --workers N` and others
+    Worker(WorkerArgs),
     /// Show the runs so far, and their trends; with --check, whether the newest is worse
     History(HistoryArgs),
     /// Check a plan file: all that is wrong with it, with its place and what to do; nothing is sent
@@ -117,6 +120,7 @@ async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode>
         Command::Capacity(args) => Box::pin(command::capacity::run(args)).await,
         Command::Load(args) => command::load::run(args).await,
         Command::Watch(args) => Box::pin(command::watch::run(args)).await,
+        Command::Worker(args) => Box::pin(command::worker::run(args)).await,
         Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,
         Command::History(args) => command::history::run(&args),
         Command::Check(args) => command::plan_file::check(&args),

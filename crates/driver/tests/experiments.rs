@@ -21,7 +21,7 @@ impl Listener for Record {
     fn hear<'a>(&'a mut self, event: &'a Event<'_>) -> Telling<'a> {
         let heard = match event {
             Event::Begun { plan, sweep, .. } => format!("begun {} of {} levels", sweep.id, plan.levels.len()),
-            Event::Warning(warning) => (*warning).to_owned(),
+            Event::Warning(told) | Event::Waiting(told) => (*told).to_owned(),
             Event::WarmUp(setting) => format!("warm-up {setting}"),
             Event::LevelBegun { run, number, of, .. } => format!("level {number} of {of} {run}"),
             Event::Tick(_) => "ticks".to_owned(),
@@ -58,6 +58,7 @@ fn plan(levels: &[u32]) -> Plan {
         }),
         queue: stamp::keys::DEFAULT_QUEUE.to_owned(),
         generator: Generator::Driver,
+        workers: None,
         work: Work::Requests(RequestOptions {
             method: "POST".parse().unwrap(),
             path: None,

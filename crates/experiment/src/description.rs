@@ -47,6 +47,7 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
         }
         Generator::Driver | Generator::Wrk => settings.extend(of_load(plan)),
     }
+    settings.extend(plan.workers.iter().map(|workers| ("workers", workers.count.to_string())));
     let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(plan.notes.clone());
     settings.map(|(name, value)| (name, stamp::mask(&value).into_owned())).collect()
 }

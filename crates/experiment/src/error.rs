@@ -34,6 +34,12 @@ pub enum ExperimentError {
     /// The load failed.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Workers do not come, or do not work.
+    #[error(transparent)]
+    Workers(#[from] workers::WorkersError),
+    /// Workers were lost: what was measured since is no measure of anything.
+    #[error("{0}; --on-worker-loss continue goes on without")]
+    WorkersLost(String),
     /// The load of wrk failed.
     #[error(transparent)]
     Wrk(#[from] WrkError),

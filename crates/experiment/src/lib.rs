@@ -7,6 +7,7 @@ mod abort;
 mod capacity;
 pub mod chaos;
 mod control;
+mod crew;
 mod description;
 mod drain;
 mod error;
@@ -26,6 +27,7 @@ mod setting;
 
 pub use capacity::{CapacityPlan, Measured, measure_parts};
 pub use control::{Change, Control, Levels, Next};
+pub use crew::{Hands, Workers, of_parts};
 pub use description::new_id;
 pub use error::ExperimentError;
 pub use event::{Audience, Event, Listener, Telling};

@@ -5,7 +5,7 @@ use crate::event::{Audience, Event};
 use crate::pipeline::Pipeline;
 use crate::plan::{Generator, Hooks, Plan, Users};
 use crate::setting::{Setting, Who};
-use load::{Around, Endpoint, LoadPlan, Pacing, Target, Tracing};
+use load::{Around, Endpoint, LoadPlan, Pacing, Segment, Target, Tracing};
 use scenario::{Scenario, Told};
 use stamp::{RunId, Tracer};
 use std::sync::Arc;
@@ -55,6 +55,15 @@ pub(crate) enum Loaded {
 }
 
 impl Loaded {
+    /// Where requests go: `scheme://host:port` of each.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        match self {
+            Self::Target(_, endpoint) => endpoint.targets().to_vec(),
+            Self::Users(scenario) => scenario.targets(),
+            Self::Elsewhere => Vec::new(),
+        }
+    }
+
     /// What stands behind the load: tear-down, and the commands of the pipeline.
     pub(crate) async fn tidy_up(&mut self, plan: &Plan, id: &RunId, audience: &mut Audience<'_>) {
         let mut failed = Vec::new();
@@ -123,6 +132,8 @@ pub(crate) fn of_users(
         around: Some(around),
         stop_within: Some(users.stop_within),
         seed: shape.seed,
+        segment: Segment::default(),
+        together: None,
         show: None,
     })
 }

@@ -1,9 +1,12 @@
 //! What an experiment is to do.
 
+use crate::crew::Workers;
 use crate::search::SearchPlan;
 use crate::setting::Setting;
 use analysis::Threshold;
-use load::{Arrivals, Endpoint, LoadPlan, Pacing, Program, RequestOptions, StatusSet, Target, Template, Trust};
+use load::{
+    Arrivals, Endpoint, LoadPlan, Pacing, Program, RequestOptions, Segment, StatusSet, Target, Template, Trust,
+};
 use stack::StackOptions;
 use stamp::{ClockMode, Path, RedisUrl, SampleEvery};
 use std::collections::BTreeMap;
@@ -19,6 +22,8 @@ pub struct Plan {
     pub queue: String,
     /// What makes the load.
     pub generator: Generator,
+    /// Workers that make it together, where it is not one generator of this process.
+    pub workers: Option<Workers>,
     /// What is sent.
     pub work: Work,
     /// Commands around it.
@@ -217,6 +222,8 @@ impl Shape {
             around: None,
             stop_within: None,
             seed: self.seed,
+            segment: Segment::default(),
+            together: None,
             show: None,
         }
     }

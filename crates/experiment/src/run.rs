@@ -2,6 +2,7 @@
 
 use crate::abort::Watcher;
 use crate::control::{Control, Levels, Next};
+use crate::crew::{self, Hands};
 use crate::drain::{Drained, End, drain};
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
@@ -14,12 +15,16 @@ use crate::search::{Ask, Search};
 use crate::services::check_services;
 use crate::setting::{Setting, Who};
 use crate::{description, figures, http, intake};
-use analysis::{Cutoff, Found, Http, Level, Load, Report, StampQuality, Sweep, check_hops, measure, untraced};
+use analysis::{
+    Cutoff, Found, Http, Level, Load, Report, StampQuality, Sweep, WorkerLoad, check_hops, measure, untraced,
+};
 use load::{Limit, LoadPlan, Template, Tracing, Wrk, watched};
 use stamp::{RunId, Tracer, TracerOptions, clock, keys};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
+use workers::Begun;
 
 /// Connections with which a trial of a search begins; more come where these are busy.
 const FIRST_CONNECTIONS: u32 = 16;
@@ -55,7 +60,10 @@ pub async fn run(
     let mut running = Running::new(plan, id, target, wrk, &pipeline, stop).await;
     let failed = Box::pin(running.all(&mut pipeline, audience, control)).await.err();
     Box::pin(running.loaded.tidy_up(plan, id, audience)).await;
-    let Running { mut report, tracer, .. } = running;
+    let Running { mut report, tracer, hands, .. } = running;
+    if let Some(hands) = hands {
+        hands.close().await;
+    }
     let begun = !report.levels.is_empty();
     if begun || failed.is_none() {
         report.thresholds = plan.thresholds.iter().map(|threshold| threshold.judge(&report)).collect();
@@ -89,6 +97,10 @@ struct Running<'a> {
     /// Absent where nothing is traced.
     tracer: Option<Tracer>,
     search: Option<Searching>,
+    /// Who makes the loads, where it is not this process.
+    hands: Option<Hands>,
+    /// That some of them were lost in the level under way.
+    lost: Option<String>,
     stop: &'a CancellationToken,
 }
 
@@ -115,6 +127,10 @@ struct Made {
     interrupted_us: Option<u64>,
     /// The threshold that ended it.
     aborted: Option<String>,
+    /// Each generator, where several made it.
+    workers: Vec<WorkerLoad>,
+    /// How much was not sent, as some of them were lost.
+    lost: Option<String>,
 }
 
 impl<'a> Running<'a> {
@@ -147,7 +163,8 @@ impl<'a> Running<'a> {
         let quality = StampQuality::new(&sweep.path);
         let search = plan.search.clone();
         let search = search.map(|search| Searching { search: Search::new(search), begun: clock::now(), ask: None });
-        Self { plan, loaded, wrk, report: Report::new(&sweep), sweep, quality, tracer, search, stop }
+        let report = Report::new(&sweep);
+        Self { plan, loaded, wrk, report, sweep, quality, tracer, search, hands: None, lost: None, stop }
     }
 
     async fn all(
@@ -170,6 +187,10 @@ impl<'a> Running<'a> {
             set_up?;
             scenario.check().await?;
         }
+        let targets = self.loaded.targets();
+        let gathering = Hands::of(plan, &self.sweep.id, pipeline, &targets, audience);
+        let Some(hands) = self.stop.run_until_cancelled(Box::pin(gathering)).await else { return Ok(()) };
+        self.hands = hands?;
         audience.tell(&Event::Begun { plan, sweep: &self.sweep, pipeline, tracer: self.tracer.as_ref() }).await;
         let mut eviction = match &pipeline.store {
             Some(store) => Some(Eviction::of(&store.log, &store.url).await),
@@ -188,6 +209,7 @@ impl<'a> Running<'a> {
             }
             let Some(next) = levels.next(self.stop).await else { break };
             Box::pin(self.level(&next, pipeline, audience)).await?;
+            self.fill_up(audience).await?;
             if let Some(eviction) = &mut eviction
                 && let Some(warning) = eviction.happened().await
             {
@@ -200,6 +222,16 @@ impl<'a> Running<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Sees to it that there are workers for the next level, where some were lost in this one.
+    async fn fill_up(&mut self, audience: &mut Audience<'_>) -> Result<(), ExperimentError> {
+        let (Some(lost), Some(hands)) = (self.lost.take(), &mut self.hands) else { return Ok(()) };
+        if !self.plan.workers.as_ref().is_some_and(|workers| workers.continues) {
+            return Err(ExperimentError::WorkersLost(lost));
+        }
+        audience.tell(&Event::Warning(&lost)).await;
+        hands.refill(&lost).await
     }
 
     /// Warms up, loads, drains, measures, and adds the level to the report.
@@ -329,19 +361,45 @@ impl<'a> Running<'a> {
         audience: &mut Audience<'_>,
     ) -> Result<Load, ExperimentError> {
         let steps_before = pipeline.clock_steps(0).await?.len();
+        let begun = match (&mut self.hands, &load) {
+            (Some(hands), Some(load)) => {
+                let begun = hands.begin(load, self.tracer.as_ref().map(|_| run.as_str())).await?;
+                sleep_until(begun.begin.into()).await;
+                Some(begun)
+            }
+            _ => None,
+        };
         let monitor = Monitor::start(pipeline).await;
-        let begin_us = pipeline.time_us().await?;
-        let made = self.make(run, setting, load, pipeline, audience).await?;
+        let begin_us = match &begun {
+            Some(begun) => begun.begin_us,
+            None => pipeline.time_us().await?,
+        };
+        let made = self.make(run, setting, load, begun, pipeline, audience).await?;
         let end_us = pipeline.time_us().await?;
         let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
-        let Made { mut http, connections, messages, scenario, measured, limited_by, interrupted_us, aborted } = made;
+        let Made {
+            mut http,
+            connections,
+            messages,
+            scenario,
+            measured,
+            limited_by,
+            interrupted_us,
+            aborted,
+            workers,
+            lost,
+        } = made;
         let span_us = measured.map_or((begin_us, end_us), |(before, lasted)| {
             let begin_us = begin_us + micros(before);
             (begin_us, begin_us + micros(lasted))
         });
         // Other programs do not count the answers that come after their last second: accepted is what the pipeline has taken in.
         let accepted = match (messages, &mut http) {
+            (Some(messages), _) if lost.is_some() && self.tracer.is_some() => {
+                // What lost workers have not told of any more, the pipeline has taken in nevertheless.
+                messages.max(intake::settled(pipeline, run, &self.plan.path, intake::STILL, None).await?)
+            }
             (Some(messages), _) => messages,
             (None, http) => {
                 let accepted = intake::settled(pipeline, run, &self.plan.path, intake::STILL, None).await?;
@@ -351,6 +409,7 @@ impl<'a> Running<'a> {
                 accepted
             }
         };
+        self.lost = lost.or(self.lost.take());
         audience.tell(&Event::Draining(setting)).await;
         let drained = drain(pipeline, run, &self.plan.path, accepted, self.plan.patience).await?;
         let cutoff = self.cutoff(run, &drained, pipeline, audience).await?;
@@ -376,6 +435,7 @@ impl<'a> Running<'a> {
             cutoff,
             usage: observed.usage,
             queue: observed.queue,
+            workers,
         })
     }
 
@@ -385,6 +445,7 @@ impl<'a> Running<'a> {
         run: &RunId,
         setting: &Setting,
         load: Option<LoadPlan>,
+        begun: Option<Begun>,
         pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Made, ExperimentError> {
@@ -401,7 +462,7 @@ impl<'a> Running<'a> {
                 let result = wrk.run(target, run, connections, load.duration, bytes, self.stop).await?;
                 Made { http: Some(http::of_wrk(result)), connections: Some(connections), ..Made::default() }
             }
-            _ => self.load_ourselves(run, setting, load, pipeline, audience).await?,
+            _ => self.load_ourselves(run, setting, load, begun, pipeline, audience).await?,
         };
         if let Some(http) = &made.http {
             let lasted = Duration::from_micros(http.duration_us);
@@ -414,10 +475,11 @@ impl<'a> Running<'a> {
     }
 
     async fn load_ourselves(
-        &self,
+        &mut self,
         run: &RunId,
         setting: &Setting,
         load: LoadPlan,
+        begun: Option<Begun>,
         pipeline: &Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Made, ExperimentError> {
@@ -428,30 +490,42 @@ impl<'a> Running<'a> {
         let mut watcher = Watcher::of(hold).filter(|_| !is_warmup);
         let totals = audience.wants_totals() || watcher.is_some();
         let (end, so_far) = (load.until.clone(), self.so_far(run, setting));
-        let mut aborted = None;
+        let (mut aborted, mut hands) = (None, self.hands.take());
         let tick = async |live: &load::Live| {
             audience.tell(&Event::Tick(live)).await;
-            let (Some(watcher), Some(total), None) = (&mut watcher, &live.total, &aborted) else { return };
+            let (Some(watcher), Some(total), None) = (&mut watcher, live.totals(), &aborted) else { return };
             // A log store that is away is told of by the load itself.
-            aborted = watcher.look(total, &so_far, &self.sweep, pipeline, clock::now()).await.unwrap_or(None);
+            aborted = watcher.look(&total, &so_far, &self.sweep, pipeline, clock::now()).await.unwrap_or(None);
             if let (Some(end), Some(_)) = (&end, &aborted) {
                 end.cancel();
             }
         };
-        let tally = watched(load, tracing, totals, tick).await?;
+        let (tally, made) = match (&mut hands, begun) {
+            (Some(hands), Some(begun)) => {
+                let made = hands.make(begun, &load, tick).await?;
+                let (limited_by, cpu_share) = (made.limited_by(), made.cpu_share());
+                let workers = crew::of_parts(&made.parts);
+                let http = Http { generator_cpu_share: cpu_share, ..http::of_tally(&made.tally) };
+                (made.tally, Made { http: Some(http), limited_by, workers, lost: made.lost, ..Made::default() })
+            }
+            _ => {
+                let tally = watched(load, tracing, totals, tick).await?;
+                let (http, limited_by) = (Some(http::of_tally(&tally)), tally.limited_by());
+                (tally, Made { http, limited_by, ..Made::default() })
+            }
+        };
+        self.hands = hands;
         // Its last totals come when it has ended by itself.
         let aborted = aborted.filter(|_| end.is_some_and(|end| end.is_cancelled()));
         let users = self.plan.work.users();
         Ok(Made {
-            http: Some(http::of_tally(&tally)),
             connections: Some(tally.connections),
             // Nobody follows those of an API alone.
             messages: Some(self.tracer.as_ref().map_or(0, |_| tally.accepted_messages(&program))),
             scenario: users.map(|users| figures::of_users(&tally, &program, &pacing, &users.plan.secrets)),
             measured: tally.around.as_ref().map(|around| (around.duration, tally.duration)),
-            limited_by: tally.limited_by(),
-            interrupted_us: None,
             aborted,
+            ..made
         })
     }
 

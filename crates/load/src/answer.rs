@@ -5,6 +5,7 @@ use crate::response::Look;
 use crate::status::StatusSet;
 use crate::value::Value;
 use regex_lite::Regex;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 const LONGEST_BODY: usize = 16 << 20;
 
 /// A place in an answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Place {
     /// Its status.
     Status,
@@ -23,11 +24,26 @@ pub enum Place {
     /// A value of its JSON: as it is written, and as it is walked.
     Json(String, JsonPath),
     /// The first group of this expression, or all that matches it.
-    Text(Regex),
+    Text(#[serde(with = "pattern")] Regex),
+}
+
+/// An expression as its text.
+mod pattern {
+    use regex_lite::Regex;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(regex: &Regex, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(regex.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Regex, D::Error> {
+        Regex::new(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
 }
 
 /// What must stand at a place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Check {
     /// Where.
     pub place: Place,
@@ -36,7 +52,7 @@ pub struct Check {
 }
 
 /// What is kept of an answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Keep {
     /// Where it stands.
     pub place: Place,
@@ -47,7 +63,7 @@ pub struct Keep {
 }
 
 /// What the answer to a step must be.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Expected {
     /// Its status.
     pub status: StatusSet,

@@ -2,10 +2,12 @@
 
 use crate::load_plan::{LIVE_PERIOD, LoadPlan, Pacing, Tracing};
 use crate::pace::Pace;
+use crate::program::mixed;
 use crate::schedule::Schedule;
+use crate::segment::Segment;
 use crate::shared::{Lane, Shared};
 use crate::user::User;
-use crate::{Live, LoadError, Second, Tally, Totals};
+use crate::{Live, LoadError, Second, Snapshot, Tally};
 use stamp::clock;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -28,7 +30,7 @@ const ADAPT: Duration = Duration::from_millis(50);
 struct Users {
     shared: Rc<Shared>,
     /// The kind of each.
-    kinds: Vec<u16>,
+    kinds: Vec<usize>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
 }
 
@@ -37,7 +39,7 @@ impl Users {
     fn begin(&self, at: Instant, offset: Duration) {
         let number = self.tasks.borrow().len();
         if let Some(&kind) = self.kinds.get(number) {
-            let user = User::new(u32::try_from(number).unwrap_or(u32::MAX), kind.into(), self.shared.clone());
+            let user = User::new(u32::try_from(number).unwrap_or(u32::MAX), kind, self.shared.clone());
             self.tasks.borrow_mut().push(spawn_local(user.run(at, offset)));
         }
     }
@@ -65,19 +67,17 @@ pub(crate) async fn conduct(
     tracing: Option<Tracing>,
     live: watch::Sender<Live>,
 ) -> Result<Tally, LoadError> {
+    let segment = plan.segment;
     let schedule = match plan.pacing {
-        Pacing::Open { rate, arrivals, .. } => Some(Schedule::new(rate, arrivals, plan.ramp, plan.seed)),
+        Pacing::Open { rate, arrivals, .. } => Some(Schedule::new(rate, arrivals, plan.ramp, plan.seed, segment)),
         Pacing::Closed | Pacing::Stages(_) => None,
     };
-    let most = match &plan.pacing {
-        Pacing::Closed => plan.users,
-        Pacing::Open { max_users, .. } => *max_users,
-        // Whoever has left does not come back: another one begins instead.
-        Pacing::Stages(stages) => rises(plan.users, stages),
-    };
-    let pace = Pace::new(plan.limit.map(crate::Limit::number), schedule);
-    let shared = Rc::new(Shared::new(&plan, tracing, pace));
-    let kinds = plan.program.kinds_of(most);
+    let of_each: Vec<u32> = segment.all().map(|segment| most_users(&plan, segment)).collect();
+    let counts = plan.program.counts_of(&of_each);
+    let limit = plan.limit.map(|limit| segment.count(limit.number()));
+    let pace = Pace::new(limit, schedule, plan.together.as_ref().map(|together| together.fence.clone()));
+    let shared = Rc::new(Shared::new(&plan, tracing, pace, &counts));
+    let kinds = mixed(&counts[segment.index as usize]).collect();
     let users = Users { shared: shared.clone(), kinds, tasks: RefCell::default() };
     let until = plan.until.clone().unwrap_or_default();
     let stopping = {
@@ -92,33 +92,42 @@ pub(crate) async fn conduct(
         let shared = shared.clone();
         spawn_local(async move { shared.agenda.conduct().await })
     };
+    if let Some(together) = &plan.together {
+        shared.agenda.until(|| together.begin.min(shared.pace.end())).await;
+    }
     let telling = spawn_local(tell(shared.clone(), live));
 
     let begin = Rc::new(Cell::new(Begin::now()));
-    let first = begin.get().at;
+    // What is meant to happen at a moment counts from there.
+    let first = plan.together.as_ref().map_or(begin.get().at, |together| together.begin);
+    begin.set(Begin { at: first, ..begin.get() });
+    let late = clock::now().saturating_duration_since(first);
     let measured = shared.lane();
     let mut switching = None;
     if let Some(around) = &plan.around {
         shared.switch(shared.around.clone());
-        begin_users(&plan, &users);
+        begin_users(&plan, &users, first);
         let there = async {
-            while shared.there.get() < plan.users {
+            while shared.there.get() < segment.users(plan.users) {
                 shared.arrived.notified().await;
             }
+            match &plan.together {
+                Some(together) => together.gate.pass().await,
+                None => clock::now(),
+            }
         };
-        until.run_until_cancelled(there).await;
-        let now = clock::now();
+        let now = until.run_until_cancelled(there).await.unwrap_or_else(clock::now);
         shared.pace.begin(now, around.warmup + plan.duration);
         let from = now + around.warmup;
         switching = Some(spawn_local(measure_from(from, shared.clone(), measured.clone(), begin.clone())));
     } else {
         shared.pace.begin(first, plan.duration);
-        begin_users(&plan, &users);
+        begin_users(&plan, &users, first);
     }
     let short = |short: usize| (0..short).for_each(|_| users.begin(clock::now(), Duration::ZERO));
     shared.pace.conduct(short).await.map_err(LoadError::Timer)?;
     if let Pacing::Stages(stages) = &plan.pacing {
-        adapt(plan.users, stages, &users).await;
+        adapt(plan.users, stages, &users, segment).await;
     }
 
     let mut tasks = users.tasks.into_inner();
@@ -145,10 +154,13 @@ pub(crate) async fn conduct(
     }
     waking.abort();
     let number = match plan.pacing {
-        Pacing::Stages(stages) => stages.iter().map(|(users, _)| *users).max().unwrap_or(0).max(plan.users),
+        Pacing::Stages(stages) => {
+            segment.users(stages.iter().map(|(users, _)| *users).max().unwrap_or(0).max(plan.users))
+        }
         _ => u32::try_from(number).unwrap_or(u32::MAX),
     };
     let mut tally = result(&shared, &measured, begin.get(), number);
+    tally.late = plan.together.is_some().then_some(late);
     if plan.around.is_some() {
         let around = shared.around.tally.replace(Tally::new());
         tally.around = Some(Box::new(Tally { duration: begin.get().at.duration_since(first), ..around }));
@@ -156,21 +168,32 @@ pub(crate) async fn conduct(
     Ok(tally)
 }
 
+/// The most users that a generator ever has.
+fn most_users(plan: &LoadPlan, segment: Segment) -> u32 {
+    match &plan.pacing {
+        Pacing::Closed => segment.users(plan.users),
+        // Without one, what is due would never be sent.
+        Pacing::Open { max_users, .. } => segment.users(*max_users).max(1),
+        // Whoever has left does not come back: another one begins instead.
+        Pacing::Stages(stages) => rises(plan.users, stages, segment),
+    }
+}
+
 /// Lets the first users begin: all at once, so many a second, or over the ramp of a closed loop.
-fn begin_users(plan: &LoadPlan, users: &Users) {
-    let now = clock::now();
+fn begin_users(plan: &LoadPlan, users: &Users, from: Instant) {
     let spawn = plan.around.as_ref().and_then(|around| around.spawn);
-    for number in 0..plan.users {
-        let share = f64::from(number) / f64::from(plan.users);
+    for number in 0..plan.segment.users(plan.users) {
+        let place = f64::from(plan.segment.place(number));
+        let share = place / f64::from(plan.users);
         let after = match (&plan.pacing, spawn) {
-            (_, Some(spawn)) => Duration::from_secs_f64(f64::from(number) / spawn),
+            (_, Some(spawn)) => Duration::from_secs_f64(place / spawn),
             (Pacing::Closed, None) => plan.ramp.mul_f64(share),
             _ => Duration::ZERO,
         };
         // Paced users who all begin at once would all send at once, again and again.
-        let kind = users.kinds.get(number as usize).and_then(|&kind| plan.program.kinds.get(usize::from(kind)));
+        let kind = users.kinds.get(number as usize).and_then(|&kind| plan.program.kinds.get(kind));
         let pace = kind.and_then(|kind| kind.pace).filter(|_| spawn.is_none());
-        users.begin(now + after, pace.map_or(Duration::ZERO, |pace| pace.mul_f64(share)));
+        users.begin(from + after, pace.map_or(Duration::ZERO, |pace| pace.mul_f64(share)));
     }
 }
 
@@ -183,22 +206,24 @@ async fn measure_from(from: Instant, shared: Rc<Shared>, measured: Rc<Lane>, beg
 }
 
 /// All users that ever begin, where those who have left do not come back.
-fn rises(users: u32, stages: &[(u32, Duration)]) -> u32 {
-    let mut before = users;
+fn rises(users: u32, stages: &[(u32, Duration)], segment: Segment) -> u32 {
+    let mut before = segment.users(users);
+    let first = before;
     let rise = |&(to, _): &(u32, Duration)| {
+        let to = segment.users(to);
         let rise = to.saturating_sub(before);
         before = to;
         rise
     };
-    users + stages.iter().map(rise).sum::<u32>()
+    first + stages.iter().map(rise).sum::<u32>()
 }
 
 /// Changes the number of users as the stages say, until the end of the load.
-async fn adapt(from: u32, stages: &[(u32, Duration)], users: &Users) {
+async fn adapt(from: u32, stages: &[(u32, Duration)], users: &Users, segment: Segment) {
     let shared = &users.shared;
-    let (begin, mut now_there) = (clock::now(), from);
+    let (begin, mut now_there) = (shared.pace.begun(), segment.users(from));
     while clock::now() < shared.pace.end() {
-        let wanted = wanted(from, stages, clock::now().duration_since(begin));
+        let wanted = segment.users(wanted(from, stages, clock::now().saturating_duration_since(begin)));
         for _ in now_there..wanted {
             users.begin(clock::now(), Duration::ZERO);
         }
@@ -240,13 +265,13 @@ pub(crate) async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
     let mut period = tokio::time::interval(LIVE_PERIOD);
     period.tick().await;
     let mut errors_before = 0;
-    let wants_total = live.borrow().total.is_some();
+    let wants_total = live.borrow().snapshot.is_some();
     loop {
         for number in 1..=LIVE_PERIODS_PER_SECOND {
             period.tick().await;
             let mut recent = shared.recent.borrow_mut();
-            let total = (wants_total && number == LIVE_PERIODS_PER_SECOND).then(|| Arc::new(totals(&shared)));
-            let _ = live.send(Live { total, ..Live::of(&recent, LIVE_PERIOD) });
+            let snapshot = (wants_total && number == LIVE_PERIODS_PER_SECOND).then(|| Arc::new(so_far(&shared)));
+            let _ = live.send(Live { snapshot, ..Live::of(&recent, LIVE_PERIOD) });
             // The histogram has the same bounds, so that this cannot fail.
             let _ = shared.second.borrow_mut().add(&*recent);
             recent.reset();
@@ -263,14 +288,14 @@ pub(crate) async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
 }
 
 /// The load so far.
-fn totals(shared: &Shared) -> Totals {
-    Totals {
+fn so_far(shared: &Shared) -> Snapshot {
+    let tally = shared.lane().tally.borrow().clone();
+    Snapshot {
+        tally: Tally { missed: shared.pace.missed(), cpu: thread_cpu(), accepted_ids: None, ..tally },
         in_flight: shared.in_flight.get(),
         users: shared.here.get(),
         is_around: shared.is_around(),
-        waiting: shared.pace.missed(),
-        cpu: thread_cpu(),
-        ..Totals::of(&shared.lane().tally.borrow())
+        generators: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::conductor::conduct;
 use crate::load_plan::{LoadPlan, Tracing};
-use crate::{Live, LoadError, Tally, Totals};
+use crate::{Live, LoadError, Snapshot, Tally};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
@@ -54,7 +54,7 @@ pub async fn watched(
     totals: bool,
     mut tell: impl AsyncFnMut(&Live),
 ) -> Result<Tally, LoadError> {
-    let (sender, mut live) = watch::channel(Live { total: totals.then(Arc::default), ..Live::default() });
+    let (sender, mut live) = watch::channel(Live { snapshot: totals.then(Arc::default), ..Live::default() });
     let generating = generate(plan, tracing, sender);
     tokio::pin!(generating);
     let tally = loop {
@@ -67,7 +67,7 @@ pub async fn watched(
         }
     };
     if totals {
-        tell(&Live { total: Some(Arc::new(Totals::of(&tally))), ..Live::default() }).await;
+        tell(&Live { snapshot: Some(Arc::new(Snapshot::of(&tally))), ..Live::default() }).await;
     }
     Ok(tally)
 }

@@ -2,7 +2,6 @@
 
 use crate::answer::Seen;
 use crate::response::Response;
-use crate::tls::client_config;
 use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
 use std::io;
 use std::time::Duration;
@@ -90,10 +89,9 @@ impl Exchange<'_> {
     }
 
     async fn ask(&self, trust: &Trust, target: &Target) -> Result<Reply, ExchangeError> {
-        let tls = if target.is_tls() { Some(client_config(trust).map_err(EndpointError::from)?) } else { None };
         let refused = |source| ExchangeError::Refused { target: target.clone(), source };
         let broken = |source| ExchangeError::Broken { target: target.clone(), source };
-        let endpoint = Endpoint::resolve(target, tls).await?;
+        let endpoint = Endpoint::find(target, trust).await?;
         let mut stream = endpoint.connect().await.map_err(refused)?;
         stream.write_all(&self.bytes(target)).await.map_err(broken)?;
         let (mut held, mut buffer) = (Vec::new(), [0; 4096]);

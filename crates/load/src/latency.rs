@@ -26,6 +26,68 @@ pub(crate) fn record(histogram: &mut Histogram<u64>, latency: Duration) {
     let _ = histogram.record(microseconds(latency).clamp(1, LONGEST_US));
 }
 
+/// Adds one to another of the same bounds.
+pub(crate) fn add(histogram: &mut Histogram<u64>, other: &Histogram<u64>) {
+    // The bounds are the same, so that this cannot fail.
+    let _ = histogram.add(other);
+}
+
+/// Histograms as text: `HdrHistogram`'s own format, V2, compressed, in base64.
+pub(crate) mod wire {
+    use super::{LONGEST_US, add, histogram as empty};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::{Deserializer as Reader, Serializer as _, V2DeflateSerializer};
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// As text; empty where nothing has been recorded.
+    pub(crate) fn serialize<S: Serializer>(histogram: &Histogram<u64>, to: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        if !histogram.is_empty() {
+            V2DeflateSerializer::new().serialize(histogram, &mut bytes).map_err(S::Error::custom)?;
+        }
+        to.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    /// From such a text.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Histogram<u64>, D::Error> {
+        let bytes = STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)?;
+        let mut histogram = empty();
+        if !bytes.is_empty() {
+            let read: Histogram<u64> = Reader::new().deserialize(&mut bytes.as_slice()).map_err(D::Error::custom)?;
+            if read.high() > LONGEST_US || read.sigfig() != histogram.sigfig() {
+                return Err(D::Error::custom("a histogram has other bounds than those of latencies"));
+            }
+            add(&mut histogram, &read);
+        }
+        Ok(histogram)
+    }
+
+    /// The same, where it may be absent.
+    pub(crate) mod optional {
+        use hdrhistogram::Histogram;
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        #[derive(Serialize, Deserialize)]
+        struct Text(#[serde(with = "super")] Histogram<u64>);
+
+        #[allow(clippy::ref_option, reason = "serde gives it so")]
+        pub(crate) fn serialize<S: Serializer>(
+            histogram: &Option<Box<Histogram<u64>>>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            histogram.as_ref().map(|histogram| Text((**histogram).clone())).serialize(to)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<Histogram<u64>>>, D::Error> {
+            Ok(Option::<Text>::deserialize(from)?.map(|Text(histogram)| Box::new(histogram)))
+        }
+    }
+}
+
 /// Three significant digits, from 1 µs up to an hour.
 #[must_use]
 pub fn histogram() -> Histogram<u64> {

@@ -2,7 +2,10 @@
 
 use crate::program::Program;
 use crate::schedule::Arrivals;
+use crate::segment::Segment;
 use crate::show::Shown;
+use crate::together::Together;
+use serde::{Deserialize, Serialize};
 use stamp::{CounterHandle, RunId, RunTrace, Stage, StageHandle, Tracer};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 /// How often the live figures are renewed.
 pub const LIVE_PERIOD: Duration = Duration::from_millis(250);
 
-/// One load.
-#[derive(Debug, Clone)]
+/// One load. Other generators can be told of it, but for what is skipped.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LoadPlan {
     /// What users do.
     pub program: Arc<Program>,
@@ -28,6 +31,7 @@ pub struct LoadPlan {
     /// The load ends earlier when so much has been sent.
     pub limit: Option<Limit>,
     /// The load ends earlier when this is cancelled.
+    #[serde(skip)]
     pub until: Option<CancellationToken>,
     /// Whether the ids of accepted messages are kept.
     pub keep_ids: bool,
@@ -39,12 +43,18 @@ pub struct LoadPlan {
     pub stop_within: Option<Duration>,
     /// Seed of everything random.
     pub seed: u64,
+    /// The part of it that this generator makes.
+    pub segment: Segment,
+    /// What ties it to the other parts, where there are some.
+    #[serde(skip)]
+    pub together: Option<Together>,
     /// Whoever wants to see each request and its answer.
+    #[serde(skip)]
     pub show: Option<mpsc::UnboundedSender<Shown>>,
 }
 
 /// What ends a load by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Limit {
     /// Requests.
     Requests(u64),
@@ -65,11 +75,12 @@ impl Limit {
 }
 
 /// What is not part of the measured time: it begins when all users are there and the warm-up is over.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Around {
     /// The run that messages of this time carry.
     pub run: String,
     /// Where they are stamped.
+    #[serde(skip)]
     pub tracing: Option<Tracing>,
     /// Users that begin a second; absent: all at once.
     pub spawn: Option<f64>,
@@ -78,7 +89,7 @@ pub struct Around {
 }
 
 /// What decides when a round begins.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Pacing {
     /// The end of the one before.
     Closed,

@@ -2,6 +2,7 @@
 
 use crate::schedule::Schedule;
 use crate::timer::Timer;
+use crate::together::Fence;
 use stamp::clock;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ pub(crate) struct Pace {
     end: Cell<Instant>,
     /// Rounds, or requests, that may still be begun.
     left: Cell<u64>,
+    fence: Option<Fence>,
     open: Option<Open>,
 }
 
@@ -42,7 +44,7 @@ struct Open {
 
 impl Pace {
     /// With a schedule it is an open loop. It begins now, and lasts until it is told when to [`begin`](Self::begin).
-    pub(crate) fn new(limit: Option<u64>, schedule: Option<Schedule>) -> Self {
+    pub(crate) fn new(limit: Option<u64>, schedule: Option<Schedule>, fence: Option<Fence>) -> Self {
         let open = schedule.map(|schedule| Open {
             schedule: RefCell::new(schedule),
             due: RefCell::default(),
@@ -51,13 +53,19 @@ impl Pace {
             ended: Cell::new(false),
         });
         let now = clock::now();
-        Self { begin: Cell::new(now), end: Cell::new(now + FOREVER), left: Cell::new(limit.unwrap_or(u64::MAX)), open }
+        let (begin, end) = (Cell::new(now), Cell::new(now + FOREVER));
+        Self { begin, end, left: Cell::new(limit.unwrap_or(u64::MAX)), fence, open }
     }
 
     /// The load begins at this moment: its schedule counts from here, and no round begins after `lasts`.
     pub(crate) fn begin(&self, at: Instant, lasts: Duration) {
         self.begin.set(at);
         self.end.set(self.end().min(at + lasts));
+    }
+
+    /// When the load began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begin.get()
     }
 
     /// No round begins from this moment on.
@@ -75,6 +83,16 @@ impl Pace {
         }
     }
 
+    /// Whether this generator may no longer send: the load ends then.
+    pub(crate) fn is_fenced(&self) -> bool {
+        let Some(fence) = &self.fence else { return false };
+        let is_fenced = clock::now() >= fence.moment();
+        if is_fenced {
+            self.stop();
+        }
+        is_fenced
+    }
+
     /// Whether rounds become due by a schedule.
     pub(crate) fn is_open(&self) -> bool {
         self.open.is_some()
@@ -83,10 +101,12 @@ impl Pace {
     /// When the round is meant to begin that a user begins next, who is free since `free`: in an open loop that may lie further back. None at
     /// the end of the load.
     pub(crate) async fn next_round(&self, free: Instant) -> Option<Instant> {
-        let Some(open) = &self.open else { return (free < self.end() && self.take_one()).then_some(free) };
+        let Some(open) = &self.open else {
+            return (!self.is_fenced() && free < self.end() && self.take_one()).then_some(free);
+        };
         loop {
             // No round begins after the end, however long it has waited: it counts as missed.
-            if clock::now() >= self.end() {
+            if self.is_fenced() || clock::now() >= self.end() {
                 return None;
             }
             if let Some(intended) = open.due.borrow_mut().pop_front() {
@@ -109,6 +129,9 @@ impl Pace {
         while intended < self.end() && self.left.get() > 0 {
             // Bit by bit, so that a load that is told to end does not wait for a request that is due in an hour.
             timer.wait_until(intended.min(clock::now() + LOOK)).await?;
+            if self.is_fenced() {
+                break;
+            }
             let now = clock::now();
             while intended <= now && intended < self.end() && self.take_one() {
                 open.due.borrow_mut().push_back(intended);

@@ -6,10 +6,11 @@ use crate::stream::Endpoint;
 use crate::table::Table;
 use crate::template::{Part, Source, Template};
 use crate::value::Slot;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Who makes a load, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Program {
     /// Where requests go.
     pub sites: Vec<Endpoint>,
@@ -26,7 +27,7 @@ pub struct Program {
 }
 
 /// One request of a user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Step {
     /// What figures call it.
     pub name: String,
@@ -53,7 +54,7 @@ pub struct Step {
 }
 
 /// A kind of user. Steps are numbers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kind {
     /// How many of all users are of it.
     pub share: Share,
@@ -74,7 +75,7 @@ pub struct Kind {
 }
 
 /// How many users are of a kind.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Share {
     /// In proportion to the weights of the others.
     Weight(f64),
@@ -83,7 +84,7 @@ pub enum Share {
 }
 
 /// What a failed step ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFailure {
     /// Its round.
     Round,
@@ -96,7 +97,7 @@ pub enum OnFailure {
 }
 
 /// Steps one after another.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// What figures call it.
     pub name: String,
@@ -141,22 +142,30 @@ impl Program {
         }
     }
 
-    /// The kind of each of so many users: each share as exactly as whole users allow, and evenly mixed.
-    pub(crate) fn kinds_of(&self, users: u32) -> Vec<u16> {
-        let counts = shares(&self.kinds.iter().map(|kind| kind.share).collect::<Vec<_>>(), users);
-        let places = counts.iter().enumerate().flat_map(|(kind, &count)| {
-            (0..count).map(move |at| ((f64::from(at) + 0.5) / f64::from(count), u16::try_from(kind).unwrap_or(0)))
-        });
-        let mut places: Vec<(f64, u16)> = places.collect();
-        places.sort_by(|one, other| one.0.total_cmp(&other.0));
-        places.into_iter().map(|(_, kind)| kind).collect()
+    /// How many users of each kind each of several generators has, where these have so many users: in the sum each kind has its share as exactly as whole
+    /// users allow, and so it is with each generator.
+    pub(crate) fn counts_of(&self, users: &[u32]) -> Vec<Vec<u32>> {
+        let counts = shares(&self.kinds.iter().map(|kind| kind.share).collect::<Vec<_>>(), users.iter().sum());
+        let mut of_each = vec![vec![0; self.kinds.len()]; users.len()];
+        let mut kinds = counts.iter().enumerate().flat_map(|(kind, &count)| (0..count).map(move |_| kind));
+        for generator in mixed(users) {
+            if let Some(kind) = kinds.next() {
+                of_each[generator][kind] += 1;
+            }
+        }
+        of_each
+    }
+
+    /// How many of these users, so many of each kind, take rows of a table.
+    pub(crate) fn takers(&self, table: usize, counts: &[u32]) -> u32 {
+        counts.iter().zip(&self.kinds).filter(|(_, kind)| kind.tables.contains(&table)).map(|(count, _)| count).sum()
     }
 
     /// How many of so many users take rows of this table.
     #[must_use]
     pub fn users_with(&self, table: usize, users: u32) -> u32 {
         let counts = shares(&self.kinds.iter().map(|kind| kind.share).collect::<Vec<_>>(), users);
-        counts.iter().zip(&self.kinds).filter(|(_, kind)| kind.tables.contains(&table)).map(|(count, _)| count).sum()
+        self.takers(table, &counts)
     }
 
     /// Whether users of this kind need a key of their own.
@@ -188,6 +197,17 @@ impl Kind {
         let tasks = self.tasks.iter().flat_map(|task| &task.steps);
         self.on_start.iter().chain(tasks).chain(&self.on_stop).copied()
     }
+}
+
+/// What there is so many times each, evenly mixed; by number.
+pub(crate) fn mixed(counts: &[u32]) -> impl Iterator<Item = usize> {
+    let places = counts
+        .iter()
+        .enumerate()
+        .flat_map(|(which, &count)| (0..count).map(move |at| ((f64::from(at) + 0.5) / f64::from(count), which)));
+    let mut places: Vec<(f64, usize)> = places.collect();
+    places.sort_by(|one, other| one.0.total_cmp(&other.0));
+    places.into_iter().map(|(_, which)| which)
 }
 
 /// How many of so many users are of each kind: first the counts, then the weights by largest remainder.
@@ -238,6 +258,23 @@ mod tests {
         assert_eq!(shares(&[Count(3), Weight(1.0), Weight(1.0)], 10), [3, 4, 3]);
         assert_eq!(shares(&[Count(30)], 10), [10]);
         assert_eq!(shares(&[Weight(1.0), Weight(1.0), Weight(1.0)], 1), [1, 0, 0]);
+    }
+
+    #[test]
+    fn every_generator_has_users_of_every_kind() {
+        let kind = |share| Kind { share, ..Kind::default() };
+        let kinds = vec![kind(Share::Weight(1.0)), kind(Share::Weight(1.0)), kind(Share::Count(3))];
+        let program = Program {
+            sites: Vec::new(),
+            steps: Vec::new(),
+            kinds,
+            tables: Vec::new(),
+            slots: Vec::new(),
+            by_step: true,
+        };
+        // In a row, every other user is of the first kind: those of two generators must nevertheless be mixed.
+        assert_eq!(program.counts_of(&[10, 9]), [[4, 4, 2], [4, 4, 1]]);
+        assert_eq!(program.counts_of(&[1, 1, 1, 0]), [[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 0]]);
     }
 
     proptest! {

@@ -1,9 +1,11 @@
 //! The schedule of an open loop: when each request is meant to be sent. Pure; times count from the start of the load.
 
+use crate::segment::Segment;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How requests of an open loop follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "clap", derive(clap::ValueEnum))]
 pub enum Arrivals {
     /// At equal distances.
@@ -21,20 +23,32 @@ pub(crate) struct Schedule {
     random: SplitMix,
     /// The number of requests due by the last intended time; with constant arrivals a whole one.
     position: f64,
+    /// From one request to the next, with constant arrivals.
+    stride: f64,
 }
 
 impl Schedule {
-    /// `rate` requests a second, reached in a straight line over `ramp`.
-    pub(crate) fn new(rate: f64, arrivals: Arrivals, ramp: Duration, seed: u64) -> Self {
-        // The first request of a constant schedule is due at once.
-        let position = if arrivals == Arrivals::Constant { -1.0 } else { 0.0 };
-        Self { rate, arrivals, ramp_s: ramp.as_secs_f64(), random: SplitMix::new(seed), position }
+    /// `rate` requests a second, reached in a straight line over `ramp`; of these, the ones of a segment: with constant arrivals each of them lies where it
+    /// lies in the whole. Several Poisson processes together are one of the sum of their rates.
+    pub(crate) fn new(rate: f64, arrivals: Arrivals, ramp: Duration, seed: u64, segment: Segment) -> Self {
+        let (stride, ramp_s) = (f64::from(segment.of), ramp.as_secs_f64());
+        match arrivals {
+            Arrivals::Constant => {
+                // The first request of the whole is due at once.
+                let position = f64::from(segment.index) - stride;
+                Self { rate, arrivals, ramp_s, random: SplitMix::new(seed), position, stride }
+            }
+            Arrivals::Poisson => {
+                let random = SplitMix::new(seed ^ u64::from(segment.index) << 40);
+                Self { rate: rate / stride, arrivals, ramp_s, random, position: 0.0, stride }
+            }
+        }
     }
 
     /// The next intended send time.
     pub(crate) fn next_send(&mut self) -> Duration {
         self.position += match self.arrivals {
-            Arrivals::Constant => 1.0,
+            Arrivals::Constant => self.stride,
             // The time to the next event of a Poisson process of rate 1.
             Arrivals::Poisson => -self.random.unit().ln(),
         };
@@ -108,7 +122,7 @@ mod tests {
 
     #[test]
     fn constant_arrivals_are_counted_from_the_start() {
-        let mut schedule = Schedule::new(3.0, Arrivals::Constant, Duration::ZERO, 0);
+        let mut schedule = Schedule::new(3.0, Arrivals::Constant, Duration::ZERO, 0, Segment::default());
         let times = times(&mut schedule, 3_000_001);
         // No rounding adds up: the millionth second is as exact as the first.
         for (index, time) in [(0, 0.0), (1, 1.0 / 3.0), (3, 1.0), (3_000_000, 1_000_000.0)] {
@@ -118,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_ramp_sends_half_as_much() {
-        let mut schedule = Schedule::new(1000.0, Arrivals::Constant, Duration::from_secs(10), 0);
+        let mut schedule = Schedule::new(1000.0, Arrivals::Constant, Duration::from_secs(10), 0, Segment::default());
         let times = times(&mut schedule, 10_000);
         let within = |from: f64, to: f64| times.iter().filter(|&&time| (from..to).contains(&time)).count();
         assert_eq!((within(0.0, 10.0), within(10.0, 11.0)), (5000, 1000));
@@ -127,8 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn segments_make_up_the_whole() {
+        let ramp = Duration::from_millis(300);
+        let whole = times(&mut Schedule::new(1000.0, Arrivals::Constant, ramp, 1, Segment::default()), 1000);
+        let of_each = (Segment { of: 4, ..Segment::default() })
+            .all()
+            .flat_map(|segment| times(&mut Schedule::new(1000.0, Arrivals::Constant, ramp, 1, segment), 250));
+        let mut together: Vec<f64> = of_each.collect();
+        together.sort_by(f64::total_cmp);
+        assert_eq!(together, whole);
+    }
+
+    #[test]
     fn poisson_arrivals_have_the_rate_and_the_spread_of_their_kind() {
-        let mut schedule = Schedule::new(1000.0, Arrivals::Poisson, Duration::ZERO, 42);
+        let mut schedule = Schedule::new(1000.0, Arrivals::Poisson, Duration::ZERO, 42, Segment::default());
         let times = times(&mut schedule, 100_000);
         let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
@@ -141,7 +167,7 @@ mod tests {
         #[test]
         fn times_never_go_back(rate in 0.1f64..1e6, poisson: bool, ramp_ms in 0u64..5000, seed: u64) {
             let arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
-            let mut schedule = Schedule::new(rate, arrivals, Duration::from_millis(ramp_ms), seed);
+            let mut schedule = Schedule::new(rate, arrivals, Duration::from_millis(ramp_ms), seed, Segment::default());
             let times = times(&mut schedule, 500);
             prop_assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
         }

@@ -7,9 +7,10 @@ use crate::latency::{histogram, record};
 use crate::load_plan::{Limit, LoadPlan, Tracing};
 use crate::pace::Pace;
 use crate::program::{Program, Step};
+use crate::segment::Segment;
 use crate::show::Shown;
 use crate::steps::{Round, RoundTally, StepTally};
-use crate::table::Dealer;
+use crate::table::{Dealer, Table};
 use crate::tally::Tally;
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     /// The next sequence number of each step.
     sequences: Vec<Cell<u32>>,
     pub(crate) seed: u64,
+    pub(crate) segment: Segment,
     /// Requests sent and not answered.
     pub(crate) in_flight: Cell<u64>,
     /// When the last answer came.
@@ -118,7 +120,8 @@ impl Lane {
 }
 
 impl Shared {
-    pub(crate) fn new(plan: &LoadPlan, tracing: Option<Tracing>, pace: Pace) -> Self {
+    /// `counts` are the users of each generator by kind.
+    pub(crate) fn new(plan: &LoadPlan, tracing: Option<Tracing>, pace: Pace, counts: &[Vec<u32>]) -> Self {
         let program = plan.program.clone();
         let lane = |run: &str, tracing, keep_ids| Lane::new(run, tracing, &program, keep_ids);
         let around = match &plan.around {
@@ -126,6 +129,10 @@ impl Shared {
             None => lane("", None, false),
         };
         let lane = lane(&plan.run, tracing, plan.keep_ids);
+        let dealer = |(number, table): (usize, &Table)| {
+            let takers: Vec<u32> = counts.iter().map(|counts| program.takers(number, counts)).collect();
+            Dealer::new(table, plan.segment, &takers)
+        };
         Self {
             pace,
             agenda: Agenda::default(),
@@ -135,9 +142,10 @@ impl Shared {
             lane: RefCell::new(lane),
             around,
             has_around: plan.around.is_some(),
-            dealers: program.tables.iter().map(Dealer::new).collect(),
+            dealers: program.tables.iter().enumerate().map(dealer).collect(),
             sequences: vec![Cell::new(0); program.steps.len()],
             seed: plan.seed,
+            segment: plan.segment,
             in_flight: Cell::new(0),
             last_answer: Cell::new(None),
             recent: RefCell::new(histogram()),
@@ -197,13 +205,13 @@ impl Shared {
     pub(crate) fn next_id(&self, step: usize, skips: bool) -> MsgId {
         let sequence = self.sequences[step].get().wrapping_add(u32::from(skips));
         self.sequences[step].set(sequence.wrapping_add(1));
-        MsgId::compose(0, u16::try_from(step).unwrap_or(0), sequence)
+        MsgId::compose(self.segment.worker, u16::try_from(step).unwrap_or(0), sequence)
     }
 
     /// Waits until this moment, or until the end of the load; tells whether the load goes on.
     pub(crate) async fn pause(&self, until: Instant) -> bool {
         self.agenda.until(|| until.min(self.pace.end())).await;
-        until < self.pace.end()
+        !self.pace.is_fenced() && until < self.pace.end()
     }
 
     /// Notes that a request goes out.

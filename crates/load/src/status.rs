@@ -1,10 +1,11 @@
 //! Which HTTP statuses count as accepted.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A set of HTTP statuses such as `2xx`, `200,202` or `200-204,304`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusSet {
     ranges: Vec<(u16, u16)>,
     text: String,

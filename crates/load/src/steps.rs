@@ -1,7 +1,8 @@
 //! What is measured of steps and of rounds, where users go through several.
 
-use crate::latency::{histogram, record};
+use crate::latency::{add, histogram, record, wire};
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,8 +22,16 @@ pub(crate) fn count(kinds: &mut BTreeMap<String, u64>, kind: &str) {
     }
 }
 
+/// Adds counts of kinds; a kind beyond those that are told apart joins `others`.
+pub(crate) fn sum(kinds: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>) {
+    for (kind, more) in other {
+        let is_told_apart = kinds.contains_key(kind) || kinds.len() < MOST_KINDS;
+        *kinds.entry(if is_told_apart { kind } else { OTHERS }.to_owned()).or_default() += more;
+    }
+}
+
 /// One step of all users.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StepTally {
     /// What figures call it.
     pub name: String,
@@ -33,11 +42,12 @@ pub struct StepTally {
     /// Failures by kind.
     pub errors: BTreeMap<String, u64>,
     /// From the intended send to the whole answer, of accepted requests, µs; absent before the first.
+    #[serde(with = "wire::optional")]
     pub response: Option<Box<Histogram<u64>>>,
 }
 
 /// The rounds of one task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RoundTally {
     /// Rounds that began, also those that the end of the load cut before their first request.
     pub begun: u64,
@@ -46,8 +56,10 @@ pub struct RoundTally {
     /// Those in which a step failed.
     pub failed: u64,
     /// From the intended start to the end, of rounds without a failure that the end of the load has not cut, µs.
+    #[serde(with = "wire")]
     pub whole: Histogram<u64>,
     /// Of these the time that was spent waiting for answers, µs.
+    #[serde(with = "wire")]
     pub waiting: Histogram<u64>,
     /// The pauses of these rounds.
     pub pauses: Duration,
@@ -67,6 +79,16 @@ pub(crate) struct Round {
 impl StepTally {
     pub(crate) fn accept(&mut self, response: Duration) {
         record(self.response.get_or_insert_with(|| Box::new(histogram())), response);
+    }
+
+    /// Adds the same step of another generator.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.retries += other.retries;
+        sum(&mut self.errors, &other.errors);
+        if let Some(other) = &other.response {
+            add(self.response.get_or_insert_with(|| Box::new(histogram())), other);
+        }
     }
 
     /// Requests whose answer was as expected.
@@ -99,8 +121,8 @@ impl RoundTally {
         self.begun += other.begun;
         self.ended += other.ended;
         self.failed += other.failed;
-        // All have the same bounds, so that this cannot fail.
-        let _ = (self.whole.add(&other.whole), self.waiting.add(&other.waiting));
+        add(&mut self.whole, &other.whole);
+        add(&mut self.waiting, &other.waiting);
         self.pauses += other.pauses;
     }
 

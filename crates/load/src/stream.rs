@@ -1,10 +1,10 @@
 //! A connection to the API, plain or with TLS.
 
 use crate::TrustError;
-use crate::target::{CONNECT_WITHIN, Target, Unreachable};
+use crate::target::{CONNECT_WITHIN, InvalidTarget, Target, Unreachable};
 use crate::tls::{Trust, client_config};
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use serde::{Deserialize, Serialize};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -18,12 +18,19 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Where connections go, and how.
-#[derive(Clone)]
+/// Where connections go, and how. Told to another generator, it is the targets and whom they must prove themselves to: that one looks them up
+/// [again](Self::found).
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Endpoint {
+    /// `scheme://host:port` of each.
+    targets: Vec<String>,
+    trust: Trust,
+    #[serde(skip)]
     addresses: Arc<[Address]>,
+    #[serde(skip)]
     /// Connections that have been opened, over which the addresses take turns.
     opened: Arc<AtomicUsize>,
+    #[serde(skip)]
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
@@ -73,6 +80,9 @@ pub enum EndpointError {
     /// The name cannot be resolved.
     #[error(transparent)]
     Unresolved(#[from] Unreachable),
+    /// What stands for it is none.
+    #[error(transparent)]
+    Invalid(#[from] InvalidTarget),
     /// The host is no name that a certificate could be for.
     #[error("{0} has no host name that a certificate could be for")]
     NoName(Target),
@@ -101,18 +111,17 @@ impl Endpoint {
     /// Looks the target's name up, once, so that no request waits for a name server.
     ///
     /// # Errors
-    /// When the name is unknown, or no name that a certificate could be for.
-    pub(crate) async fn resolve(target: &Target, tls: Option<Arc<ClientConfig>>) -> Result<Self, EndpointError> {
-        let addresses = target.addresses().await?;
-        let tls = match tls {
-            Some(config) => Some((
-                TlsConnector::from(config),
-                ServerName::try_from(target.host().to_owned()).map_err(|_| EndpointError::NoName(target.clone()))?,
-            )),
-            None => None,
+    /// When the name is unknown, or no name that a certificate could be for, or the certificates are not to be had.
+    pub async fn find(target: &Target, trust: &Trust) -> Result<Self, EndpointError> {
+        let tls = if target.is_tls() {
+            let name = ServerName::try_from(target.host().to_owned());
+            let name = name.map_err(|_| EndpointError::NoName(target.clone()))?;
+            Some((TlsConnector::from(client_config(trust)?), name))
+        } else {
+            None
         };
-        let addresses = addresses.into_iter().map(Address::new).collect();
-        Ok(Self { addresses, opened: Arc::default(), tls })
+        let addresses = target.addresses().await?.into_iter().map(Address::new).collect();
+        Ok(Self { targets: vec![target.origin()], trust: trust.clone(), addresses, opened: Arc::default(), tls })
     }
 
     /// Looks several targets up that serve the same, and sees that each answers: connections take turns over them.
@@ -122,12 +131,39 @@ impl Endpoint {
     pub async fn among(targets: &[Target], trust: &Trust) -> Result<Option<Self>, EndpointError> {
         let mut all: Option<Self> = None;
         let mut addresses = Vec::new();
+        let names = targets.iter().map(Target::origin).collect();
         for target in targets {
             let endpoint = Self::open(target, trust).await?;
             addresses.extend(endpoint.addresses.iter().map(|address| Address::new(address.at)));
             all.get_or_insert(endpoint);
         }
-        Ok(all.map(|first| Self { addresses: addresses.into(), opened: Arc::default(), ..first }))
+        Ok(all.map(|first| Self { targets: names, addresses: addresses.into(), opened: Arc::default(), ..first }))
+    }
+
+    /// Where it goes: `scheme://host:port` of each.
+    #[must_use]
+    pub fn targets(&self) -> &[String] {
+        &self.targets
+    }
+
+    /// The same, looked up from here.
+    ///
+    /// # Errors
+    /// As those of [`open`](Self::open).
+    pub async fn found(&self) -> Result<Self, EndpointError> {
+        let targets = self.targets.iter().map(|target| target.parse()).collect::<Result<Vec<Target>, _>>()?;
+        match Self::among(&targets, &self.trust).await? {
+            Some(endpoint) => Ok(endpoint),
+            None => Ok(self.clone()),
+        }
+    }
+
+    /// The same, with what lies in files of this machine in it, so that another one can be told of it.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn portable(&self) -> Result<Self, EndpointError> {
+        Ok(Self { trust: self.trust.portable()?, ..self.clone() })
     }
 
     /// Looks the target up, and sees that it answers.
@@ -138,15 +174,6 @@ impl Endpoint {
         let endpoint = Self::find(target, trust).await?;
         endpoint.check(target).await?;
         Ok(endpoint)
-    }
-
-    /// Looks the target up.
-    ///
-    /// # Errors
-    /// When the name is unknown, or the certificates are not to be had.
-    pub async fn find(target: &Target, trust: &Trust) -> Result<Self, EndpointError> {
-        let tls = if target.is_tls() { Some(client_config(trust)?) } else { None };
-        Self::resolve(target, tls).await
     }
 
     /// Opens a connection. The addresses of a name take turns; where one does not take it, the next is asked.

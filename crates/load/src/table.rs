@@ -1,18 +1,20 @@
 //! Tables of values, and how users come by their rows.
 
 use crate::schedule::SplitMix;
+use crate::segment::Segment;
 use crate::value::Value;
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 
 /// A table of values.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Table {
     rows: Vec<Vec<Value>>,
     take: Take,
 }
 
 /// How users come by a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Take {
     /// A row for each user, given back when it stops.
     Unique,
@@ -57,13 +59,30 @@ pub(crate) struct Dealer {
     take: Take,
     len: u32,
     next: Cell<u32>,
+    /// Rows that each user takes alone: before this one.
+    end: u32,
+    /// Rows that go round: from one to the next.
+    stride: u32,
     /// Rows that were given back.
     back: RefCell<Vec<u32>>,
 }
 
 impl Dealer {
-    pub(crate) fn new(table: &Table) -> Self {
-        Self { take: table.take, len: table.len(), next: Cell::new(0), back: RefCell::default() }
+    /// The rows for one of several generators, whose users take rows so many at a time: what one user takes alone comes from a range of its own.
+    pub(crate) fn new(table: &Table, segment: Segment, takers: &[u32]) -> Self {
+        let len = table.len();
+        let (first, end) = match table.take {
+            Take::Unique | Take::Once => {
+                let index = segment.index as usize;
+                let sum = |some: &[u32]| some.iter().map(|&takers| u64::from(takers)).sum::<u64>();
+                let before = |index: usize| u64::from(len) * sum(&takers[..index]) / sum(takers).max(1);
+                let row = |row: u64| u32::try_from(row).unwrap_or(len);
+                (row(before(index)), row(before(index + 1)))
+            }
+            Take::Circular { .. } => (segment.index % len.max(1), len),
+            Take::Random { .. } => (0, len),
+        };
+        Self { take: table.take, len, next: Cell::new(first), end, stride: segment.of, back: RefCell::default() }
     }
 
     /// A row; none where none is left.
@@ -72,12 +91,12 @@ impl Dealer {
             Take::Random { .. } => u32::try_from(random.below(self.len.into())).ok(),
             Take::Circular { .. } => {
                 let row = self.next.get();
-                self.next.set((row + 1) % self.len);
+                self.next.set((row + self.stride % self.len) % self.len);
                 Some(row)
             }
             Take::Unique | Take::Once => {
                 let fresh = self.next.get();
-                if fresh < self.len {
+                if fresh < self.end {
                     self.next.set(fresh + 1);
                     Some(fresh)
                 } else {
@@ -103,7 +122,7 @@ mod tests {
     fn rows_are_dealt_as_asked_for() {
         let rows = || vec![vec![Value::text("a")], vec![Value::text("b")]];
         let dealt = |take| {
-            let dealer = Dealer::new(&Table::new(rows(), take));
+            let dealer = Dealer::new(&Table::new(rows(), take), Segment::default(), &[1]);
             let mut random = SplitMix::new(1);
             [0; 3].map(|_| dealer.deal(&mut random))
         };
@@ -111,10 +130,28 @@ mod tests {
         assert_eq!(dealt(Take::Once), [Some(0), Some(1), None]);
         assert_eq!(dealt(Take::Circular { per_user: false }), [Some(0), Some(1), Some(0)]);
         assert!(dealt(Take::Random { per_user: false }).iter().all(Option::is_some));
-        let unique = Dealer::new(&Table::new(rows(), Take::Unique));
+        let unique = Dealer::new(&Table::new(rows(), Take::Unique), Segment::default(), &[1]);
         let mut random = SplitMix::new(1);
         let (first, _) = (unique.deal(&mut random), unique.deal(&mut random));
         unique.give_back(first.unwrap());
         assert_eq!((unique.deal(&mut random), unique.deal(&mut random)), (first, None));
+    }
+
+    #[test]
+    fn generators_share_rows_out() {
+        let table = |take| Table::new((0..7).map(|number| vec![Value::text(number.to_string())]).collect(), take);
+        let dealt = |take, takers: &[u32]| {
+            let of = u32::try_from(takers.len()).unwrap();
+            let segments = (Segment { of, ..Segment::default() }).all();
+            let rows = segments.map(|segment| {
+                let dealer = Dealer::new(&table(take), segment, takers);
+                std::iter::from_fn(|| dealer.deal(&mut SplitMix::new(1))).take(4).collect::<Vec<u32>>()
+            });
+            rows.collect::<Vec<_>>()
+        };
+        assert_eq!(dealt(Take::Unique, &[3, 2, 2]), [vec![0, 1, 2], vec![3, 4], vec![5, 6]]);
+        // More rows than users: none is lost, and each user has one.
+        assert_eq!(dealt(Take::Once, &[1, 0, 2]), [vec![0, 1], vec![], vec![2, 3, 4, 5]]);
+        assert_eq!(dealt(Take::Circular { per_user: false }, &[1, 1]), [[0, 2, 4, 6], [1, 3, 5, 0]]);
     }
 }

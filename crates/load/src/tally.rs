@@ -1,29 +1,33 @@
 //! What a load has measured, in memory that does not grow with its rate.
 
-use crate::latency::{histogram, recorded};
+use crate::latency::{add, histogram, recorded, wire};
 use crate::program::Program;
-use crate::steps::{RoundTally, StepTally, count};
+use crate::steps::{RoundTally, StepTally, count, sum};
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The result of one load. Histograms are in µs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tally {
     /// Requests sent.
     pub requests: u64,
     /// Requests that were not accepted, by kind.
     pub errors: BTreeMap<String, u64>,
     /// From the actual send to the whole answer, of accepted requests.
+    #[serde(with = "wire")]
     pub service: Histogram<u64>,
     /// From the intended send to the whole answer, of accepted requests.
+    #[serde(with = "wire")]
     pub response: Histogram<u64>,
     /// From the intended send to the failure, of requests that were not accepted.
+    #[serde(with = "wire")]
     pub failed: Histogram<u64>,
     /// From the intended send to the actual one, of all requests.
+    #[serde(with = "wire")]
     pub send_delay: Histogram<u64>,
     /// Connections that the server had ended between two requests, or in the moment of the next one, and that were opened anew for it.
     pub reconnected: u64,
@@ -37,9 +41,12 @@ pub struct Tally {
     pub duration: Duration,
     /// From there on until the last answer.
     pub waited: Duration,
+    /// How late the load began, where its beginning was agreed on with other generators.
+    pub late: Option<Duration>,
     /// What happened in each second.
     pub series: Vec<Second>,
     /// The ids of accepted messages, where they are kept.
+    #[serde(skip)]
     pub accepted_ids: Option<RoaringTreemap>,
     /// Each step, where users go through several.
     pub steps: Vec<StepTally>,
@@ -52,7 +59,7 @@ pub struct Tally {
 }
 
 /// One second of a load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Second {
     /// Requests accepted in it.
     pub accepted: u64,
@@ -75,11 +82,50 @@ pub struct Live {
     pub p50_us: u64,
     /// 99th percentile of the response time, µs.
     pub p99_us: u64,
-    /// All of it so far, once a second. It is told where the channel's first value has it: putting it together takes the generator time.
-    pub total: Option<Arc<Totals>>,
+    /// All of it so far, once a second. It is told where the channel's first value has it: copying it takes the generator time.
+    pub snapshot: Option<Arc<Snapshot>>,
 }
 
-/// A load from its start on.
+/// A load under way, from its start on.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What has been measured.
+    pub tally: Tally,
+    /// Requests sent and not answered.
+    pub in_flight: u64,
+    /// Users who are there.
+    pub users: u32,
+    /// Whether what is measured has not begun: users still come, or warm up.
+    pub is_around: bool,
+    /// Each generator, where several make the load together.
+    #[serde(skip)]
+    pub generators: Vec<Generator>,
+}
+
+/// One of several generators that make a load together, from the load's start on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generator {
+    /// What stands in its messages' ids.
+    pub number: u16,
+    /// Where it runs.
+    pub host: String,
+    /// Requests sent.
+    pub requests: u64,
+    /// Those that were accepted.
+    pub accepted: u64,
+    /// Those that were not.
+    pub errors: u64,
+    /// Requests, or rounds, that are due and have not been begun.
+    pub waiting: u64,
+    /// 99th percentile of the time from the intended send to the actual one, µs.
+    pub send_delay_p99_us: u64,
+    /// CPU time of its thread.
+    pub cpu: Option<Duration>,
+    /// It is there no more.
+    pub is_lost: bool,
+}
+
+/// A snapshot as figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Requests sent.
@@ -104,6 +150,8 @@ pub struct Totals {
     pub response: Vec<(u64, u64)>,
     /// The same of each step by its number, where users go through several.
     pub steps: Vec<StepTotals>,
+    /// Each generator, where several make the load together.
+    pub generators: Vec<Generator>,
 }
 
 /// A step from the start of the load on.
@@ -142,6 +190,7 @@ impl Tally {
             cpu: None,
             duration: Duration::ZERO,
             waited: Duration::ZERO,
+            late: None,
             series: Vec::new(),
             accepted_ids: None,
             steps: Vec::new(),
@@ -154,6 +203,44 @@ impl Tally {
     /// Notes a request that was not accepted.
     pub fn fail(&mut self, kind: &str) {
         count(&mut self.errors, kind);
+    }
+
+    /// Adds what another generator of the same load has measured: counts and histograms are summed, times are those of the longest. The time series is no sum
+    /// of theirs, as percentiles have none: it stays.
+    pub fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        sum(&mut self.errors, &other.errors);
+        for (histogram, other) in [
+            (&mut self.service, &other.service),
+            (&mut self.response, &other.response),
+            (&mut self.failed, &other.failed),
+            (&mut self.send_delay, &other.send_delay),
+        ] {
+            add(histogram, other);
+        }
+        self.reconnected += other.reconnected;
+        self.missed += other.missed;
+        self.connections += other.connections;
+        self.cpu = self.cpu.into_iter().chain(other.cpu).reduce(|one, other| one + other);
+        self.duration = self.duration.max(other.duration);
+        self.waited = self.waited.max(other.waited);
+        self.late = self.late.max(other.late);
+        if self.steps.is_empty() {
+            (self.steps, self.rounds) = (other.steps.clone(), other.rounds.clone());
+        } else {
+            self.steps.iter_mut().zip(&other.steps).for_each(|(step, other)| step.add(other));
+            let rounds =
+                self.rounds.iter_mut().zip(&other.rounds).flat_map(|(rounds, other)| rounds.iter_mut().zip(other));
+            rounds.for_each(|(rounds, other)| rounds.add(other));
+        }
+        for (kind, answer) in &other.first_answers {
+            self.first_answers.entry(kind.clone()).or_insert_with(|| answer.clone());
+        }
+        match (&mut self.around, &other.around) {
+            (Some(around), Some(other)) => around.add(other),
+            (around @ None, other) => around.clone_from(other),
+            (Some(_), None) => {}
+        }
     }
 
     /// Requests that were accepted.
@@ -224,15 +311,38 @@ impl Live {
             requests_per_sec: latency.len() as f64 / period.as_secs_f64(),
             p50_us: latency.value_at_quantile(0.5),
             p99_us: latency.value_at_quantile(0.99),
-            total: None,
+            snapshot: None,
         }
+    }
+
+    /// All of it so far, as figures; once a second.
+    #[must_use]
+    pub fn totals(&self) -> Option<Totals> {
+        self.snapshot.as_deref().map(Totals::of)
+    }
+}
+
+impl Snapshot {
+    /// Of a load that has ended.
+    #[must_use]
+    pub fn of(tally: &Tally) -> Self {
+        Self { tally: tally.clone(), users: tally.connections, ..Self::default() }
+    }
+
+    /// Adds what another generator of the same load has measured.
+    pub fn add(&mut self, other: &Self) {
+        self.tally.add(&other.tally);
+        self.in_flight += other.in_flight;
+        self.users += other.users;
+        self.is_around |= other.is_around;
     }
 }
 
 impl Totals {
     /// The sum so far.
     #[must_use]
-    pub fn of(tally: &Tally) -> Self {
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let tally = &snapshot.tally;
         let step = |step: &StepTally| StepTotals {
             name: step.name.clone(),
             requests: step.requests,
@@ -244,13 +354,15 @@ impl Totals {
             requests: tally.requests,
             errors: tally.errors.clone(),
             first_answers: tally.first_answers.clone(),
-            users: tally.connections,
+            in_flight: snapshot.in_flight,
+            users: snapshot.users,
+            is_around: snapshot.is_around,
             waiting: tally.missed,
             cpu: tally.cpu,
             send_delay: recorded(&tally.send_delay),
             response: recorded(&tally.response),
             steps,
-            ..Self::default()
+            generators: snapshot.generators.clone(),
         }
     }
 }

@@ -4,11 +4,12 @@ use crate::proof::{Claims, ProofKey};
 use crate::schedule::SplitMix;
 use crate::table::Table;
 use crate::value::{Slot, Value};
+use serde::{Deserialize, Serialize};
 use stamp::{MsgId, clock};
 use std::io::Write;
 
 /// A request, ready but for what changes with each of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Template {
     /// The request line and the headers, up to the value of Content-Length; without a body up to the empty line.
     pub(crate) head: Vec<Part>,
@@ -19,7 +20,7 @@ pub struct Template {
 }
 
 /// A part of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Part {
     /// It is the same each time.
     Bytes(Vec<u8>),
@@ -37,7 +38,7 @@ pub enum Part {
 }
 
 /// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     /// The message's id.
     Id,
@@ -71,7 +72,7 @@ pub enum Source {
 }
 
 /// How a value is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Escape {
     /// As it is.
     Plain,

@@ -3,19 +3,22 @@
 use crate::TrustError;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Whom an https target must be able to prove itself to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Trust {
     /// The certificate authorities of this machine.
     System,
     /// Those in a PEM file.
     File(PathBuf),
+    /// Those in such a file of another machine: its path and its text.
+    Copy(PathBuf, Vec<u8>),
     /// Anybody: for test servers with certificates of their own making.
     Anybody,
 }
@@ -31,7 +34,8 @@ pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustErr
         Trust::Anybody => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Gullible(provider))).with_no_client_auth()
         }
-        Trust::File(file) => builder.with_root_certificates(from_file(file)?).with_no_client_auth(),
+        Trust::File(file) => builder.with_root_certificates(from_pem(file, &read(file)?)?).with_no_client_auth(),
+        Trust::Copy(file, pem) => builder.with_root_certificates(from_pem(file, pem)?).with_no_client_auth(),
         Trust::System => {
             let mut roots = RootCertStore::empty();
             let found = rustls_native_certs::load_native_certs();
@@ -45,10 +49,25 @@ pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustErr
     Ok(Arc::new(config))
 }
 
-fn from_file(file: &Path) -> Result<RootCertStore, TrustError> {
+impl Trust {
+    /// The same, with what lies in a file of this machine in it.
+    pub(crate) fn portable(&self) -> Result<Self, TrustError> {
+        match self {
+            Self::File(file) => Ok(Self::Copy(file.clone(), read(file)?)),
+            other => Ok(other.clone()),
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, TrustError> {
+    let unreadable = |source| TrustError::Unreadable { path: file.to_owned(), source: pem::Error::Io(source) };
+    std::fs::read(file).map_err(unreadable)
+}
+
+fn from_pem(file: &Path, pem: &[u8]) -> Result<RootCertStore, TrustError> {
     let unreadable = |source| TrustError::Unreadable { path: file.to_owned(), source };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(unreadable)? {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         let unusable = |source| TrustError::Unusable { path: file.to_owned(), source };
         roots.add(certificate.map_err(unreadable)?).map_err(unusable)?;
     }

@@ -1,14 +1,16 @@
 //! Values that differ from user to user: kept from answers, or columns of tables.
 
+use serde::{Deserialize, Serialize};
+
 /// A text, or JSON of another type.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Value {
     text: String,
     kind: Kind,
 }
 
 /// A value that users keep.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Slot {
     /// What it is called.
     pub name: String,
@@ -16,7 +18,7 @@ pub struct Slot {
     pub of_round: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 enum Kind {
     #[default]
     Absent,

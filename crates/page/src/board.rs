@@ -6,7 +6,7 @@ use crate::options::{PageLimits, PlanOffer, Start};
 use crate::phase::Phase;
 use crate::result::{Ended, Place};
 use crate::series::{Cell, Pushed, Row, Series};
-use crate::shown::{Books, Failure, Generator, Slow, Step, Tiles};
+use crate::shown::{Books, Failure, Generator, Slow, Step, Tiles, Worker};
 use crate::threshold;
 use crate::told::{self, Maker, Now};
 use analysis::{Report, Sweep, Threshold, ThresholdVerdict};
@@ -123,6 +123,7 @@ struct Tables {
     failures: Vec<Failure>,
     books: Books,
     slowest: Vec<Slow>,
+    workers: Vec<Worker>,
 }
 
 impl Board {
@@ -458,6 +459,7 @@ impl Inner {
             failures: level.failures(|text| self.mask(text)),
             books: level.books(now),
             slowest: level.slowest().to_vec(),
+            workers: level.workers(),
         });
         json!({
             "window_s": crate::level::WINDOW,

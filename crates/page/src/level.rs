@@ -2,7 +2,7 @@
 //! since it began. Pure but for the moments that it is told.
 
 use crate::series::{Cell, Row};
-use crate::shown::{Books, Failure, Generator, Slow, Step, Tiles};
+use crate::shown::{Books, Failure, Generator, Slow, Step, Tiles, Worker};
 use crate::spread::{Spread, since};
 use analysis::Timeline;
 use experiment::Setting;
@@ -377,12 +377,29 @@ impl Level {
         // As `Tally::limited_by` judges a load at its end.
         let late = send_delay_p99_us.filter(|us| *us > (2 * http.quantile(0.5).unwrap_or(0)).max(5_000));
         let limited_by = match (cpu_share, late) {
-            (Some(share), _) if share > 0.95 => Some("its thread is busy all the time".to_owned()),
+            (Some(share), _) if share > 0.95 && totals.generators.is_empty() => {
+                Some("its thread is busy all the time".to_owned())
+            }
             (_, Some(us)) => Some(format!("1 in 100 requests goes out {:.1} ms late or more", us as f64 / 1e3)),
             _ => None,
         };
-        let Totals { waiting, users, in_flight, .. } = *totals;
+        let &Totals { waiting, users, in_flight, .. } = totals;
         Some(Generator { cpu_share, send_delay_p99_us, waiting, users, in_flight, limited_by })
+    }
+
+    /// Each generator, where several make the load.
+    pub(crate) fn workers(&self) -> Vec<Worker> {
+        let worker = |one: &load::Generator| Worker {
+            number: one.number,
+            host: one.host.clone(),
+            requests: one.requests,
+            accepted: one.accepted,
+            failed: one.errors,
+            waiting: one.waiting,
+            send_delay_p99_us: one.send_delay_p99_us,
+            is_lost: one.is_lost,
+        };
+        self.totals().map(|totals| totals.generators.iter().map(worker).collect()).unwrap_or_default()
     }
 
     pub(crate) fn steps(&self) -> Vec<Step> {

@@ -8,6 +8,7 @@ use analysis::{Level, Report, Sweep};
 use experiment::{Event, Generator, Listener, Setting, Telling};
 use load::Live;
 use stamp::{LogStore, Path, RunId, clock};
+use std::sync::Arc;
 
 impl Page {
     async fn take(&mut self, event: &Event<'_>) {
@@ -29,6 +30,7 @@ impl Page {
                 };
                 self.board.change(|inner| inner.begin(session));
             }
+            Event::Waiting(waiting) => self.board.change(|inner| inner.mark("workers", waiting)),
             Event::Warning(warning) => self.board.change(|inner| inner.mark("warning", warning)),
             Event::Paused => self.board.change(|inner| inner.enter(Phase::Paused)),
             Event::WarmUp(_) => self.board.change(|inner| inner.enter(Phase::Warmup)),
@@ -59,8 +61,8 @@ impl Page {
 
     /// Another moment of a load has passed.
     pub fn tick(&mut self, live: &Live) {
-        if let (Some(total), Some(following)) = (&live.total, &self.following) {
-            self.board.change(|inner| inner.tell(total.clone(), clock::now()));
+        if let (Some(totals), Some(following)) = (live.totals().map(Arc::new), &self.following) {
+            self.board.change(|inner| inner.tell(totals.clone(), clock::now()));
             following.told.notify_one();
         }
     }

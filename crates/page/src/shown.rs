@@ -55,6 +55,19 @@ pub(crate) struct Generator {
     pub(crate) limited_by: Option<String>,
 }
 
+/// One of several generators that make the load, since the level began.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Worker {
+    pub(crate) number: u16,
+    pub(crate) host: String,
+    pub(crate) requests: u64,
+    pub(crate) accepted: u64,
+    pub(crate) failed: u64,
+    pub(crate) waiting: u64,
+    pub(crate) send_delay_p99_us: u64,
+    pub(crate) is_lost: bool,
+}
+
 /// A step since the level began.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Step {

@@ -111,6 +111,9 @@ impl Level {
         if !self.load.steps.is_empty() {
             to.counters("stampede_step_errors", "Requests of a step that were not accepted", failed)?;
         }
+        if !self.load.generators.is_empty() {
+            self.encode_workers(to)?;
+        }
         let negative = "Differences below zero between two stamps, which count as zero in the histograms";
         to.counters("stampede_negative_latencies", negative, [([run], self.latencies.negative)].into_iter())?;
         let histograms = self.histograms();
@@ -131,6 +134,34 @@ impl Level {
     }
 }
 
+impl Level {
+    /// Each generator, where several make the load together.
+    fn encode_workers(&self, to: &mut Page<'_>) -> fmt::Result {
+        let all = &self.load.generators;
+        let named: Vec<(String, &load::Generator)> = all.iter().map(|one| (one.number.to_string(), one)).collect();
+        let labels = |number: &str, host: &str| {
+            [("run", self.run.clone()), ("worker", number.to_owned()), ("host", host.to_owned())]
+        };
+        let each = |of: fn(&load::Generator) -> u64| {
+            named.iter().map(move |(number, one)| (labels(number, &one.host), of(one))).collect::<Vec<_>>()
+        };
+        to.counters(
+            "stampede_worker_requests",
+            "Requests that a worker has sent",
+            each(|one| one.requests).into_iter(),
+        )?;
+        to.counters(
+            "stampede_worker_errors",
+            "Requests of a worker that were not accepted",
+            each(|one| one.errors).into_iter(),
+        )?;
+        let late = "99th percentile of the time from the intended send to the actual one, since the beginning of the load, in microseconds";
+        to.gauges("stampede_worker_send_delay_p99_microseconds", late, each(|one| one.send_delay_p99_us).into_iter())?;
+        let lost = "Whether nothing is heard of a worker any more: its share of the load is not sent";
+        to.gauges("stampede_worker_lost", lost, each(|one| one.is_lost.into()).into_iter())
+    }
+}
+
 impl Collector for Board {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.lock().as_ref().map_or(Ok(()), |level| level.encode(&mut Page(encoder)))
@@ -144,6 +175,19 @@ impl Page<'_> {
     fn gauge(&mut self, name: &str, help: &str, labels: &impl EncodeLabelSet, value: u64) -> fmt::Result {
         let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(value).encode(encoder.encode_family(labels)?)
+    }
+
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Iterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in values {
+            ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 
     fn counters<L: EncodeLabelSet>(

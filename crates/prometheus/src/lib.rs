@@ -18,6 +18,7 @@ use load::Target;
 use remote::Remote;
 use service::{ListenAddress, ListenError, Metrics};
 use stamp::{LogStore, Path};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -112,8 +113,8 @@ impl Running {
                 self.following = Some(Following::start(&self.log, run, &self.path, &self.board));
             }
             Event::Tick(live) => {
-                if let Some(total) = &live.total {
-                    self.board.tell(total.clone());
+                if let Some(totals) = live.totals() {
+                    self.board.tell(Arc::new(totals));
                 }
             }
             Event::Drained => self.end_level().await,

@@ -6,8 +6,8 @@ use crate::site::Sites;
 use crate::told::{Attempt, Told};
 use crate::{hook, table};
 use load::{
-    Exchanged, Kind, Limit, LoadPlan, OnFailure, Pacing, Program, Share, Shown, Table, Target, Task, Trust, Value,
-    generate,
+    Endpoint, Exchanged, Kind, Limit, LoadPlan, OnFailure, Pacing, Program, Segment, Share, Shown, Table, Target, Task,
+    Trust, Value, generate,
 };
 use plan::{Hook, Plan, Rows, Step, StepOrHook, UserKind};
 use stamp::RunId;
@@ -213,6 +213,12 @@ impl Scenario {
         Ok(program)
     }
 
+    /// Where requests go: `scheme://host:port` of each.
+    #[must_use]
+    pub fn targets(&self) -> Vec<String> {
+        self.sites.endpoints().iter().flat_map(Endpoint::targets).cloned().collect()
+    }
+
     /// How many hosts its users ask.
     #[must_use]
     pub fn sites(&self) -> usize {
@@ -364,6 +370,8 @@ pub(crate) async fn one_round(
         around: None,
         stop_within: None,
         seed,
+        segment: Segment::default(),
+        together: None,
         show: Some(show),
     };
     generate(plan, None, watch::Sender::default()).await?;

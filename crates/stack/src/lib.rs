@@ -26,5 +26,5 @@ pub use process::Process;
 pub use redis::{Redis, RedisOptions};
 pub use rustix::process::Signal;
 pub use sandbox::Sandbox;
-pub use services::Role;
+pub use services::{Role, without_servers};
 pub use stack::{Cpus, Endpoints, Pids, Replicas, Stack, StackOptions};

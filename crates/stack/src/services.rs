@@ -33,6 +33,15 @@ impl Role {
 /// The environment's servers and passwords are those of another pipeline: the arguments say where this one is.
 const ELSEWHERE: [&str; 3] = ["STAMPEDE_REDIS", "STAMPEDE_LOG_STORE", "STAMPEDE_MQTT"];
 
+/// Takes the servers and passwords that the environment names from a command.
+pub fn without_servers(command: &mut Command) {
+    for (variable, _) in std::env::vars_os() {
+        if ELSEWHERE.iter().any(|prefix| variable.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(variable);
+        }
+    }
+}
+
 /// The line that a service prints once it is ready.
 #[derive(Deserialize)]
 struct ReadyLine {
@@ -57,11 +66,7 @@ impl Launch {
         let name = &if self.replica == 1 { role.to_owned() } else { format!("{role}-{}", self.replica) };
         let command = || {
             let mut command = Command::new(&self.executable);
-            for (variable, _) in std::env::vars_os() {
-                if ELSEWHERE.iter().any(|prefix| variable.to_string_lossy().starts_with(prefix)) {
-                    command.env_remove(variable);
-                }
-            }
+            without_servers(&mut command);
             // Last, because the last of two counts.
             command.args(["role", role]).args(&self.args).args(["--listen", listen]);
             Ok(command)

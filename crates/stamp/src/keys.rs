@@ -41,6 +41,24 @@ pub const LATEST_SWEEP: &str = "trace:latest-sweep";
 /// The list of the times that the log store's clock was set.
 pub const CLOCK_STEPS: &str = "trace:clock:steps";
 
+/// What a worker is to do, and for whom: `trace:worker:<instance>`.
+#[must_use]
+pub fn worker(instance: &str) -> String {
+    format!("trace:worker:{instance}")
+}
+
+/// What the workers of a coordinator tell it: `trace:work:<coordinator>`.
+#[must_use]
+pub fn work(coordinator: &str) -> String {
+    format!("trace:work:{coordinator}")
+}
+
+/// A load that a coordinator's workers make, as long as they have not all read it: `trace:work:<coordinator>:<number>`.
+#[must_use]
+pub fn work_load(coordinator: &str, number: u64) -> String {
+    format!("trace:work:{coordinator}:{number}")
+}
+
 /// Where one process of a service beats: `trace:service:<service>:<instance>`.
 #[must_use]
 pub fn service(service: &str, instance: &str) -> String {

@@ -91,7 +91,10 @@ impl LogStore {
 
     /// Asks, and asks again on a new connection where the old one has ended, or leads to a server that has been replaced. What is asked must be the
     /// same when it is done twice.
-    async fn ask<T, F: Future<Output = RedisResult<T>>>(
+    ///
+    /// # Errors
+    /// When it is not answered within ten seconds, or refused.
+    pub async fn ask<T, F: Future<Output = RedisResult<T>>>(
         &self,
         command: impl Fn(MultiplexedConnection) -> F,
     ) -> Result<T, StoreError> {

@@ -41,6 +41,9 @@ pub struct Beat {
     /// Resident memory, bytes; absent where the system does not tell.
     #[serde(default)]
     pub memory_bytes: Option<u64>,
+    /// Processors that it may use; absent where nobody tells.
+    #[serde(default)]
+    pub cores: Option<u32>,
     /// How long ago it beat last, ms; told by the log store, not by the service.
     #[serde(skip)]
     pub age_ms: u64,

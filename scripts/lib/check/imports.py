@@ -1,5 +1,5 @@
 """Does each crate import only what it may? Fails and names each edge when a crate of this workspace depends on another one that it
-may not import. Dependencies of tests (dev-dependencies) are free.
+may not import. Dependencies of tests (dev-dependencies) are free. And does the Dockerfile know all crates?
 
   scripts/check imports
 """
@@ -23,13 +23,14 @@ ALLOWED = {
     "analysis": "stamp",
     "reporter": "stamp analysis",
     "stack": "stamp",
-    "experiment": "stamp service load plan scenario analysis stack",
+    "workers": "stamp load",
+    "experiment": "stamp service load plan scenario analysis stack workers",
     "live": "stamp analysis",
     "history": "stamp analysis experiment",
     "notify": "stamp load plan analysis experiment history",
     "prometheus": "stamp service load live experiment",
     "page": "stamp service load plan analysis reporter live experiment",
-    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack experiment history notify prometheus page",
+    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack workers experiment history notify prometheus page",
 }
 
 
@@ -42,6 +43,8 @@ def main() -> None:
     edges = [(package["name"], needed["name"]) for package in packages for needed in package["dependencies"] if needed["name"] in ours and needed["kind"] != "dev"]
     faults = [f"{name} is unknown: add what it may import" for name in ours if name not in ALLOWED]
     faults += [f"{crate} -> {needed} is not allowed; allowed: {ALLOWED[crate] or 'nothing of ours'}" for crate, needed in edges if crate in ALLOWED and needed not in ALLOWED[crate].split()]
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    faults += [f"the Dockerfile does not copy crates/{name}/Cargo.toml: its first build would not find it" for name in sorted(ours) if f"crates/{name}/Cargo.toml" not in dockerfile]
     for fault in faults:
         print(f"check imports: {fault}", file=sys.stderr)
     if faults or not edges:

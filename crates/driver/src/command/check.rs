@@ -25,6 +25,9 @@ impl SweepArgs {
             "--clock off leaves nothing to report: use driver load instead".to_owned()
         })?;
         if self.generator == Generator::Wrk {
+            ensure_usage(self.measuring.workers.workers.is_none(), || {
+                "--generator wrk is one program on this machine: leave it, or --workers, out".to_owned()
+            })?;
             ensure_usage(self.rates.is_empty() && self.rate_from.is_none(), || {
                 "wrk knows no rates: leave --generator wrk or the rates out".to_owned()
             })?;

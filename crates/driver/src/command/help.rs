@@ -54,6 +54,7 @@ const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drai
 const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
 const MESSAGES: &[&str] = &["notify_when", "notify_link"];
 const LIVE: &[&str] = &["ui", "ui_host", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
+const WORKERS: &[&str] = &["workers", "workers_within", "on_worker_loss", "worker_clock_error"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
 const SEARCH: &[&str] = &["hold", "over", "from", "to", "within", "trial", "most_trials"];
@@ -85,6 +86,7 @@ const SHAPES: &[Shape] = &[
             ("Request", REQUEST),
             ("Tracing", TRACING),
             ("Report", RESULT),
+            ("Workers", WORKERS),
             ("While it runs", LIVE),
             ("Messages when it has ended", MESSAGES),
         ],
@@ -119,6 +121,7 @@ const SHAPES: &[Shape] = &[
             ),
             ("Tracing", TRACING),
             ("Report", RESULT),
+            ("Workers", WORKERS),
             ("While it runs", LIVE),
             ("Messages when it has ended", MESSAGES),
         ],
@@ -135,6 +138,7 @@ const SHAPES: &[Shape] = &[
             ("Request", REQUEST),
             ("Tracing", TRACING),
             ("Report", RESULT),
+            ("Workers", WORKERS),
             ("While it runs", LIVE),
             ("Messages when it has ended", MESSAGES),
         ],
@@ -238,6 +242,7 @@ const SHAPES: &[Shape] = &[
             ),
             ("Tracing", &["log_store", "redis_user", "redis_password_file", "redis_ca", "every"]),
             ("Result", &["json", "hgrm"]),
+            ("Workers", WORKERS),
             ("While it runs", LIVE),
             ("Messages when it has ended", MESSAGES),
         ],

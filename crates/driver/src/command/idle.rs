@@ -12,6 +12,12 @@ pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
     if let Some(("sweep" | "run" | "find" | "capacity" | "load" | "watch" | "chaos", matches)) = matches.subcommand() {
         refuse_idle(matches, PAGE)?;
     }
+    if let Some(("sweep" | "run" | "find" | "ui" | "load" | "watch" | "capacity", matches)) = matches.subcommand() {
+        refuse_idle(matches, WORKERS)?;
+    }
+    if let Some(("watch" | "capacity", matches)) = matches.subcommand() {
+        refuse_idle(matches, ONE_GENERATOR)?;
+    }
     match matches.subcommand() {
         Some(("sweep", matches)) => {
             refuse_idle(matches, PLAN)?;
@@ -47,6 +53,16 @@ const PAGE: &[Idle] = &[
     Idle { id: "ui_max_users", option: "--ui-max-users", why: no_page },
     Idle { id: "ui_max_rate", option: "--ui-max-rate", why: no_page },
 ];
+
+/// How workers are taken.
+const WORKERS: &[Idle] = &[
+    Idle { id: "workers_within", option: "--workers-within", why: no_workers },
+    Idle { id: "on_worker_loss", option: "--on-worker-loss", why: no_workers },
+    Idle { id: "worker_clock_error", option: "--worker-clock-error", why: no_workers },
+];
+
+/// What one generator makes, or none.
+const ONE_GENERATOR: &[Idle] = &[Idle { id: "workers", option: "--workers", why: no_work }];
 
 /// What is set over a plan.
 const PLAN: &[Idle] = &[
@@ -138,6 +154,16 @@ const WRK: &[Idle] = &[
     Idle { id: "clock", option: "--clock", why: wrk_stamps },
     Idle { id: "path", option: "--path", why: wrk_send },
 ];
+
+fn no_workers(matches: &ArgMatches) -> Option<&'static str> {
+    (!is_set(matches, "workers"))
+        .then_some("one generator makes the load: say how many workers do with --workers, or leave it out")
+}
+
+fn no_work(matches: &ArgMatches) -> Option<&'static str> {
+    is_given(matches, "workers")
+        .then_some("here no workers load: another program does, or one generator measures each part; leave it out")
+}
 
 fn no_page(matches: &ArgMatches) -> Option<&'static str> {
     (!is_given(matches, "ui")).then_some("there is no page: open one with --ui, or leave it out")

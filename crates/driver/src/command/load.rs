@@ -1,16 +1,17 @@
 //! `driver load`: one load on one HTTP API.
 
-use super::load_result::{as_json, as_table};
+use super::load_result::{Loaded, as_json, as_table};
 use super::page_args::{self, PageArgs};
 use super::value::{parse_duration, parse_rate};
+use super::workers_args::WorkersArgs;
 use crate::output;
 use crate::progress::Progress;
 use analysis::{Load, Report, Sweep, untraced};
 use anyhow::Context;
 use clap::Args;
-use experiment::{Control, Levels, Next, Setting, Shape, Who, http_of};
+use experiment::{Control, Hands, Levels, Next, Setting, Shape, Who, http_of};
 use load::{
-    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, Live, LoadPlan, Method, RequestOptions, StatusSet, Tally, Target,
+    Arrivals, Endpoint, Header, LIVE_PERIOD, Limit, Live, LoadPlan, Method, RequestOptions, StatusSet, Target,
     Template, Tracing, Trust, watched,
 };
 use page::Page;
@@ -70,6 +71,9 @@ pub(crate) struct LoadArgs {
     /// Print the result as JSON (docs/load.schema.json)
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    workers: WorkersArgs,
 
     #[command(flatten)]
     page: PageArgs,
@@ -229,12 +233,20 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     };
     let template = Template::single(&args.target, &args.run, &options);
     let mut page = args.page.open("load", Path::new("reports")).await?;
-    let ran = loads(&args, &endpoint, &template, tracer.as_ref(), page.as_mut(), &shutdown).await;
+    let mut hands = match args.gather(&endpoint, &shutdown).await? {
+        Some(hands) => hands,
+        None => return Ok(ExitCode::from(super::INTERRUPTED)),
+    };
+    let generated = (tracer.as_ref(), hands.as_mut());
+    let ran = loads(&args, &endpoint, &template, generated, page.as_mut(), &shutdown).await;
     page_args::close(page, &ran);
+    if let Some(hands) = hands {
+        hands.close().await;
+    }
     if let Some(tracer) = tracer {
         service::close(&tracer).await;
     }
-    let Some(tally) = ran? else { return Ok(ExitCode::from(super::INTERRUPTED)) };
+    let Some(Loaded { tally, lost, .. }) = ran? else { return Ok(ExitCode::from(super::INTERRUPTED)) };
     if let Some(file) = hgrm {
         let mut written = Vec::new();
         reporter::write_hgrm(&tally.response, &mut written).context("cannot write --hgrm")?;
@@ -243,6 +255,7 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     Ok(match (shutdown.is_cancelled(), tally.accepted()) {
         (true, _) => ExitCode::from(super::INTERRUPTED),
         (false, 0) => ExitCode::FAILURE,
+        (false, _) if lost => ExitCode::FAILURE,
         (false, _) => ExitCode::SUCCESS,
     })
 }
@@ -252,10 +265,10 @@ async fn loads(
     args: &LoadArgs,
     endpoint: &Endpoint,
     template: &Template,
-    tracer: Option<&Tracer>,
+    (tracer, mut hands): (Option<&Tracer>, Option<&mut Hands>),
     mut page: Option<&mut Page>,
     shutdown: &CancellationToken,
-) -> anyhow::Result<Option<Tally>> {
+) -> anyhow::Result<Option<Loaded>> {
     let control = Control::default();
     let sweep = Sweep::of_load(args.run.clone(), args.every.get(), &stamp::Path::default());
     if let Some(page) = &mut page {
@@ -287,26 +300,34 @@ async fn loads(
                 page.tick(live);
             }
         };
-        let tally = watched(plan, tracing, has_page, tick).await?;
+        let loaded = match &mut hands {
+            Some(hands) => {
+                let run = tracer.map(|_| args.run.as_str());
+                let begun = hands.begin(&plan, run).await?;
+                Loaded::of_workers(hands.make(begun, &plan, tick).await?)
+            }
+            None => Loaded::of(watched(plan, tracing, has_page, tick).await?),
+        };
         progress.finish();
         let interrupted = shutdown.is_cancelled();
-        let (json, table) =
-            (|| as_json(&tally, setting.rate, interrupted).to_string(), || as_table(&tally, setting.rate, interrupted));
+        let json = || as_json(&loaded, setting.rate, interrupted).to_string();
+        let table = || as_table(&loaded, setting.rate, interrupted);
         output::result(&if args.json { json() } else { table() });
         if let Some(page) = &mut page {
             let load = Load {
-                concurrency: Some(tally.connections),
+                concurrency: Some(loaded.tally.connections),
                 rate: setting.rate,
                 repeat: setting.repeat,
-                http: Some(http_of(&tally)),
-                generator_limited: tally.limited_by(),
+                http: Some(http_of(&loaded.tally)),
+                generator_limited: loaded.limited_by.clone(),
+                workers: loaded.workers.clone(),
                 ..Load::foreign(args.run.clone())
             };
             let level = untraced(&load, &sweep);
             report.add(level.clone());
             page.end_level(&level, &report).await;
         }
-        last = Some(tally);
+        last = Some(loaded);
     }
     if let Some(page) = page {
         page.end_load();
@@ -315,6 +336,16 @@ async fn loads(
 }
 
 impl LoadArgs {
+    /// The workers that make the load, where some are to. Nothing at all where `stop` came before they were there.
+    async fn gather(&self, endpoint: &Endpoint, stop: &CancellationToken) -> anyhow::Result<Option<Option<Hands>>> {
+        let Some(workers) = self.workers.workers()? else { return Ok(Some(None)) };
+        let meeting = self.log_store.as_ref().map(|log_store| self.redis_args.reach(log_store));
+        let meeting = meeting.as_ref().map(|url| (url, false));
+        let tell = async |waiting: &str| output::note(waiting);
+        let gathering = workers.gather(meeting, "load", self.every, endpoint.targets(), tell);
+        Ok(stop.run_until_cancelled(Box::pin(gathering)).await.transpose()?.map(Some))
+    }
+
     /// The one level that is asked for.
     fn settings(&self) -> Vec<Setting> {
         Setting::all(&[(self.connections.into(), self.rate)], Who::Connections, 1, self.shape.seed, None)

@@ -1,10 +1,13 @@
 //! The result of one load, for people and for scripts.
 
+use analysis::WorkerLoad;
+use experiment::of_parts;
 use hdrhistogram::Histogram;
 use load::{Tally, percentile};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
+use workers::Made;
 
 /// The version of the JSON's shape (docs/load.schema.json).
 const SCHEMA_VERSION: u32 = 1;
@@ -12,9 +15,38 @@ const SCHEMA_VERSION: u32 = 1;
 /// A wait for the last answers that is worth a word.
 const TOLD_WAIT: Duration = Duration::from_millis(100);
 
+/// A load that has ended, and what made it.
+pub(super) struct Loaded {
+    pub(super) tally: Tally,
+    /// The share of its time that the generator's thread was busy; of several, that of the busiest.
+    pub(super) cpu_share: Option<f64>,
+    /// Why the generator limited the load; absent where it did not.
+    pub(super) limited_by: Option<String>,
+    /// Each generator, where there were several.
+    pub(super) workers: Vec<WorkerLoad>,
+    /// Whether some of these were lost.
+    pub(super) lost: bool,
+}
+
+impl Loaded {
+    /// Of one generator.
+    pub(super) fn of(tally: Tally) -> Self {
+        let (cpu_share, limited_by) = (tally.cpu_share(), tally.limited_by());
+        Self { tally, cpu_share, limited_by, workers: Vec::new(), lost: false }
+    }
+
+    /// Of several.
+    pub(super) fn of_workers(made: Made) -> Self {
+        let (cpu_share, limited_by) = (made.cpu_share(), made.limited_by());
+        let (workers, lost) = (of_parts(&made.parts), made.lost.is_some());
+        Self { tally: made.tally, cpu_share, limited_by, workers, lost }
+    }
+}
+
 /// The result as JSON. A percentile that fewer than 10 values lie beyond is null.
-pub(super) fn as_json(tally: &Tally, rate: Option<f64>, interrupted: bool) -> Value {
-    json!({
+pub(super) fn as_json(loaded: &Loaded, rate: Option<f64>, interrupted: bool) -> Value {
+    let tally = &loaded.tally;
+    let mut result = json!({
         "schema_version": SCHEMA_VERSION,
         "loop": if rate.is_some() { "open" } else { "closed" },
         "rate": rate,
@@ -32,9 +64,13 @@ pub(super) fn as_json(tally: &Tally, rate: Option<f64>, interrupted: bool) -> Va
         "response_time_us": latency(&tally.response),
         "failed_time_us": latency(&tally.failed),
         "send_delay_us": latency(&tally.send_delay),
-        "generator": { "cpu_share": tally.cpu_share(), "limited_by": tally.limited_by() },
+        "generator": { "cpu_share": loaded.cpu_share, "limited_by": loaded.limited_by },
         "series": tally.series,
-    })
+    });
+    if !loaded.workers.is_empty() {
+        result["workers"] = json!(loaded.workers);
+    }
+    result
 }
 
 fn latency(histogram: &Histogram<u64>) -> Value {
@@ -50,7 +86,8 @@ fn latency(histogram: &Histogram<u64>) -> Value {
 }
 
 /// The result as a table, much like those of wrk and oha.
-pub(super) fn as_table(tally: &Tally, rate: Option<f64>, interrupted: bool) -> String {
+pub(super) fn as_table(loaded: &Loaded, rate: Option<f64>, interrupted: bool) -> String {
+    let tally = &loaded.tally;
     let mut table =
         if interrupted { format!("interrupted after {:.1} s\n", tally.duration.as_secs_f64()) } else { String::new() };
     // Writing to a String cannot fail.
@@ -114,10 +151,23 @@ pub(super) fn as_table(tally: &Tally, rate: Option<f64>, interrupted: bool) -> S
     for (kind, count) in &tally.errors {
         line(format_args!("error: {kind}: {count}"));
     }
-    if let Some(share) = tally.cpu_share() {
-        line(format_args!("generator: {:.0} % of one core", share * 100.0));
+    for worker in &loaded.workers {
+        let delay = ms(worker.send_delay_p99_us);
+        let lost = worker.lost_us.map_or_else(String::new, |us| format!(", lost at {:.1} s", us as f64 / 1e6));
+        line(format_args!(
+            "worker {:<4} on {}: {} requests, {} accepted, send delay p99 {delay} ms, {:.0} % of one core{lost}",
+            worker.number,
+            worker.host,
+            worker.requests,
+            worker.accepted,
+            worker.cpu_share.unwrap_or_default() * 100.0
+        ));
     }
-    if let Some(why) = tally.limited_by() {
+    if let Some(share) = loaded.cpu_share {
+        let which = if loaded.workers.is_empty() { "generator" } else { "busiest worker" };
+        line(format_args!("{which}: {:.0} % of one core", share * 100.0));
+    }
+    if let Some(why) = &loaded.limited_by {
         line(format_args!("generator-limited: {why}"));
     }
     table.truncate(table.trim_end().len());

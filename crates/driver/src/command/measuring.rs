@@ -4,6 +4,7 @@ use super::notify_args::NotifyArgs;
 use super::page_args::{self, PageArgs};
 use super::prometheus_args::PrometheusArgs;
 use super::value::parse_duration;
+use super::workers_args::WorkersArgs;
 use crate::listening::{Files, Screen, Told};
 use crate::output;
 use ::history::History;
@@ -57,6 +58,9 @@ pub(super) struct MeasuringArgs {
     /// Where the history is, where reports are deeper within.
     #[arg(skip)]
     root: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) workers: WorkersArgs,
 
     #[command(flatten)]
     page: PageArgs,

@@ -39,6 +39,8 @@ pub(crate) mod ui;
 mod value;
 mod vary;
 pub(crate) mod watch;
+pub(crate) mod worker;
+mod workers_args;
 
 use analysis::{Ended, Report};
 use std::process::ExitCode;

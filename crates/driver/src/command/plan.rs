@@ -20,6 +20,7 @@ impl SweepArgs {
             site: self.remote.site(&self.local, every)?,
             queue: self.remote.queue.clone(),
             generator: if is_wrk { experiment::Generator::Wrk } else { experiment::Generator::Driver },
+            workers: self.measuring.workers.workers()?,
             work: Work::Requests(self.shape.request_options(self.http_path.as_deref())?),
             trust: self.shape.trust(),
             shape: self.shape.shape(),

@@ -226,6 +226,7 @@ impl With<'_> {
             site,
             queue,
             generator: experiment::Generator::Driver,
+            workers: self.measuring.workers.workers()?,
             work,
             trust: self.trust.clone(),
             shape: Shape {

@@ -91,6 +91,7 @@ mod tests {
             clock: Some(stamp::BeatClock { error_us: 17, host_offset_us: -3, drift_ppm: 0.4, steps: 0 }),
             cpu_us: Some(1_230_000),
             memory_bytes: Some(7 << 20),
+            cores: None,
             age_ms: 240,
         };
         let foreign =

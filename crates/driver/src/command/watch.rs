@@ -55,6 +55,7 @@ impl WatchArgs {
             site,
             queue: remote.queue.clone(),
             generator: Generator::Other { quiet: self.quiet },
+            workers: None,
             work: Work::Requests(RequestOptions {
                 method: "POST".parse().map_err(anyhow::Error::msg)?,
                 path: None,

@@ -103,6 +103,7 @@ impl Listener for Screen {
         match event {
             Event::Begun { .. } if self.is_search => output::note(&trial_heading()),
             Event::Begun { .. } if !self.json => (self.print)(&heading()),
+            Event::Waiting(waiting) => output::note(waiting),
             Event::Warning(warning) => output::note(&format!("warning: {warning}")),
             Event::WarmUp(setting) => self.progress.stage(format!("{setting}, warm-up")),
             Event::LevelBegun { number, of, setting, .. } => {

@@ -15,7 +15,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 pub(crate) struct User {
+    /// Among those of this generator.
     number: u32,
+    /// Among those of all generators.
+    place: u32,
     kind: usize,
     shared: Rc<Shared>,
     /// One for each site.
@@ -47,9 +50,11 @@ impl User {
         let program = &shared.program;
         let now = clock::now();
         // Neighbouring seeds give streams that have nothing to do with each other: SplitMix mixes them.
-        let random = SplitMix::new(shared.seed ^ (u64::from(number) << 32 | 0x5EED));
+        let place = shared.segment.place(number);
+        let random = SplitMix::new(shared.seed ^ (u64::from(place) << 32 | 0x5EED));
         Self {
             number,
+            place,
             kind,
             connections: program.sites.iter().map(|_| Connection::default()).collect(),
             slots: vec![Value::default(); program.slots.len()].into(),

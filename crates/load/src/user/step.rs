@@ -29,7 +29,7 @@ impl User {
         } else {
             let sequence = self.sequence;
             self.sequence = sequence.wrapping_add(1);
-            MsgId::compose(0, u16::try_from(self.number).unwrap_or(u16::MAX), sequence)
+            MsgId::compose(shared.segment.worker, u16::try_from(self.number).unwrap_or(u16::MAX), sequence)
         };
         let mut retries = step.retry.as_ref().map_or(0, |(_, times)| *times);
         let mut seen = (step.expected.looks() || shared.show.is_some() || shared.program.kinds[self.kind].cookies)
@@ -105,7 +105,7 @@ impl User {
         let mut values = Values {
             id: message.id,
             run: &lane.run,
-            user: self.number,
+            user: self.place,
             slots: &self.slots,
             names: &shared.program.slots,
             rows: &self.rows,

@@ -11,6 +11,7 @@ mod parquet;
 mod steps;
 mod tsv;
 pub(crate) mod vary;
+mod workers;
 
 pub use hgrm::write_hgrm;
 pub(crate) use junit::junit;
@@ -56,6 +57,9 @@ const OF_USERS: &[(&str, Render)] = &[
     ("steps.png", png::<chart::Steps>),
     ("steps.svg", svg::<chart::Steps>),
 ];
+
+/// Files that only a report of several workers has.
+const OF_WORKERS: &[(&str, Render)] = &[("workers.tsv", |report| Ok(workers::workers(report)))];
 
 /// The folder of a report that has a file for each level.
 const LEVELS: &str = "levels";
@@ -107,7 +111,9 @@ pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
         failed.extend(done.err().map(|error| format!("{name}: {error}")));
     };
     let of_users = if report.has_users() { OF_USERS } else { &[] };
-    for (name, render) in FILES.iter().chain(of_users) {
+    let has_workers = report.levels.iter().any(|level| !level.load.workers.is_empty());
+    let of_workers = if has_workers { OF_WORKERS } else { &[] };
+    for (name, render) in FILES.iter().chain(of_users).chain(of_workers) {
         note(name, render(report).map_err(ExportError::from).and_then(|bytes| put(folder, name, &bytes)));
     }
     note(LEVELS, write_levels(report, &folder.join(LEVELS)));

@@ -19,6 +19,7 @@ mod threshold;
 mod usage;
 mod users;
 mod verdict;
+mod workers;
 
 use crate::chart::{self, Drawing};
 use analysis::Report;
@@ -62,6 +63,7 @@ struct Page<'a> {
     books: Table,
     traces: Table,
     little: Option<Table>,
+    workers: Option<Table>,
     usage: Option<Table>,
     scaling: Scaling,
     stamping: Option<Table>,
@@ -88,6 +90,7 @@ pub(crate) fn render(report: &Report) -> Result<Vec<u8>, PageError> {
         books: books::table(report),
         traces: books::traces(report),
         little: little::table(report),
+        workers: workers::table(report),
         usage: usage::overview(report),
         scaling: Scaling::of(report),
         stamping: provenance::stamping(report),

@@ -116,6 +116,17 @@ impl ClockState {
         // To the nearest microsecond: the filter already allows for TIME being cut.
         RedisTime { us: (redis_ns + 500).div_euclid(1000), error_us }
     }
+
+    /// The moment of this process at which it is this Redis time, µs since 1970-01-01 UTC; that of the anchor, where it lies before that.
+    #[must_use]
+    pub fn moment(&self, redis_us: i64) -> Instant {
+        // Both clocks run at nearly the same rate: each step leaves some parts per million of the rest.
+        let mut local = local_ns(self.anchor, now());
+        for _ in 0..3 {
+            local += redis_us * 1000 - self.line.redis_ns(local).0;
+        }
+        self.anchor + Duration::from_nanos(u64::try_from(local).unwrap_or(0))
+    }
 }
 
 impl Shared {

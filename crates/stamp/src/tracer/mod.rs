@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 pub struct Tracer {
     books: Arc<Books>,
     requests: mpsc::UnboundedSender<Request>,
+    clock: Option<RedisClock>,
 }
 
 /// What a tracer asks of the task that writes; it answers when that is done.
@@ -114,11 +115,11 @@ impl Tracer {
         let books = Arc::new(Books::new(options));
         let (requests, asked) = mpsc::unbounded_channel();
         if mode == ClockMode::Off {
-            return Self { books, requests };
+            return Self { books, requests, clock: None };
         }
         let clock = (mode == ClockMode::Disciplined).then(|| RedisClock::start(log_store));
-        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone(), clock).run(asked));
-        Self { books, requests }
+        tokio::spawn(flush::Flusher::new(books.clone(), log_store.clone(), clock.clone()).run(asked));
+        Self { books, requests, clock }
     }
 
     /// Stamps a message of the run `adhoc` at `stage`: counted always, written when sampled.
@@ -154,6 +155,12 @@ impl Tracer {
     #[must_use]
     pub fn every(&self) -> SampleEvery {
         self.books.options.every
+    }
+
+    /// The clock by which event times are told, and what it knows now; absent before the first probe, and where there is no such clock.
+    #[must_use]
+    pub fn clock(&self) -> Option<clock::ClockState> {
+        self.clock.as_ref()?.state()
     }
 
     /// Tells how the tracing goes, for as long as anybody wants to know: it keeps no task alive.

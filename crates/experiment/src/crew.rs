@@ -1,0 +1,180 @@
+//! The workers that make the loads of an experiment: found where they are, or started beside a private pipeline.
+
+use crate::error::ExperimentError;
+use crate::event::{Audience, Event};
+use crate::pipeline::Pipeline;
+use crate::plan::{Plan, Site};
+use analysis::WorkerLoad;
+use load::{LoadPlan, Tally};
+use stack::{Process, Redis, Sandbox};
+use stamp::{RedisUrl, RunId, SampleEvery};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use workers::{Begun, Crew, Gathering, Made, Member, Part};
+
+/// Several generators that make the loads together.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    /// So many.
+    pub count: u32,
+    /// How long they are waited for.
+    pub within: Duration,
+    /// Their clocks' errors are at most this.
+    pub clock_error: Duration,
+    /// Whether the experiment goes on when one is lost.
+    pub continues: bool,
+    /// The executable that knows `worker`: where there is no other pipeline, they are started here.
+    pub executable: PathBuf,
+}
+
+/// Workers, and what was started for them.
+#[derive(Debug)]
+pub struct Hands {
+    crew: Crew,
+    // Ended after they have been released.
+    processes: Vec<Process>,
+    _redis: Option<Redis>,
+}
+
+impl Workers {
+    /// Finds workers that may load these targets. Where `meeting` is not there already, a private one is started, and so are the workers.
+    ///
+    /// # Errors
+    /// When too few come in time, or do not start.
+    pub async fn gather(
+        &self,
+        meeting: Option<(&RedisUrl, bool)>,
+        name: &str,
+        every: SampleEvery,
+        targets: &[String],
+        mut tell: impl AsyncFnMut(&str),
+    ) -> Result<Hands, ExperimentError> {
+        let mut processes = Vec::new();
+        let mut redis = None;
+        let url = match meeting {
+            Some((url, _)) => url.clone(),
+            None => {
+                let started = Redis::start().await?;
+                let url = started.url().parse()?;
+                redis = Some(started);
+                url
+            }
+        };
+        if meeting.is_none_or(|(_, is_ours)| is_ours) {
+            let sandbox = Arc::new(Sandbox::new()?);
+            for number in 1..=self.count {
+                let mut command = Command::new(&self.executable);
+                let mut args: Vec<OsString> = ["worker", "--once", "--redis"].map(OsString::from).into();
+                args.extend([url.to_string().into(), "--every".into(), every.to_string().into()]);
+                args.extend(targets.iter().flat_map(|target| ["--allow-target".into(), target.into()]));
+                stack::without_servers(command.args(args));
+                processes.push(Process::spawn(&format!("worker-{number}"), command, &sandbox)?);
+            }
+        }
+        let gathering = Gathering { workers: self.count, within: self.within, every, clock_error: self.clock_error };
+        // Those that have just been started come by themselves.
+        let tell = async |waiting: &str| {
+            if processes.is_empty() {
+                tell(waiting).await;
+            }
+        };
+        let crew = Crew::gather(&url, name, &gathering, tell).await?;
+        Ok(Hands { crew, processes, _redis: redis })
+    }
+}
+
+impl Hands {
+    /// Those of a plan, where it has some.
+    pub(crate) async fn of(
+        plan: &Plan,
+        id: &RunId,
+        pipeline: &Pipeline,
+        targets: &[String],
+        audience: &mut Audience<'_>,
+    ) -> Result<Option<Self>, ExperimentError> {
+        let Some(workers) = &plan.workers else { return Ok(None) };
+        let is_ours = matches!(plan.site, Site::Local(_));
+        let meeting = pipeline.store.as_ref().map(|store| (&store.url, is_ours));
+        let tell = async |waiting: &str| audience.tell(&Event::Waiting(waiting)).await;
+        let hands = workers.gather(meeting, id.as_str(), plan.every, targets, tell).await?;
+        Ok(Some(hands))
+    }
+
+    /// See [`Crew::begin`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn begin(&mut self, plan: &LoadPlan, run: Option<&str>) -> Result<Begun, ExperimentError> {
+        Ok(self.crew.begin(plan, run).await?)
+    }
+
+    /// See [`Crew::make`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn make(
+        &mut self,
+        begun: Begun,
+        plan: &LoadPlan,
+        tell: impl AsyncFnMut(&load::Live),
+    ) -> Result<Made, ExperimentError> {
+        Ok(self.crew.make(begun, plan, tell).await?)
+    }
+
+    /// Fills up what was lost, as far as others are free; an error where nobody is left.
+    ///
+    /// # Errors
+    /// When none is left, or the log store fails.
+    pub async fn refill(&mut self, why: &str) -> Result<(), ExperimentError> {
+        self.crew.refill().await?;
+        if self.crew.there() == 0 { Err(ExperimentError::WorkersLost(why.to_owned())) } else { Ok(()) }
+    }
+
+    /// The workers so far.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        self.crew.members()
+    }
+
+    /// Gives the workers back, and ends what was started for them.
+    pub async fn close(self) {
+        /// How long a process may take to end by itself.
+        const ENDS_WITHIN: Duration = Duration::from_secs(3);
+        self.crew.release().await;
+        for mut process in self.processes {
+            process.stop(ENDS_WITHIN).await;
+        }
+    }
+}
+
+/// What each worker made, for the report.
+#[must_use]
+pub fn of_parts(parts: &[Part]) -> Vec<WorkerLoad> {
+    let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let one = |part: &Part| {
+        let tally: &Tally = &part.snapshot.tally;
+        let sent = !tally.send_delay.is_empty();
+        WorkerLoad {
+            number: part.number,
+            instance: part.instance.clone(),
+            host: part.host.clone(),
+            share: part.share,
+            requests: tally.requests,
+            accepted: tally.accepted(),
+            errors: tally.failed(),
+            missed: tally.missed,
+            send_delay_p50_us: sent.then(|| tally.send_delay.value_at_quantile(0.5)),
+            send_delay_p99_us: sent.then(|| tally.send_delay.value_at_quantile(0.99)),
+            start_delay_us: tally.late.map(micros),
+            cpu_share: tally.cpu_share().filter(|share| share.is_finite()),
+            clock_error_us: part.clock_error_us,
+            limited_by: tally.limited_by(),
+            lost_us: part.lost.as_ref().map(|(after, _)| micros(*after)),
+            lost_why: part.lost.as_ref().map(|(_, why)| why.clone()),
+        }
+    };
+    parts.iter().map(one).collect()
+}

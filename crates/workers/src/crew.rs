@@ -1,0 +1,276 @@
+//! A coordinator's workers: found, taken, and given back.
+
+use crate::error::WorkersError;
+use crate::keeper::Keeper;
+use crate::standing::Seat;
+use crate::store::Meeting;
+use crate::wire::Order;
+use stamp::{Beat, LogStore, MsgId, RedisUrl, SampleEvery, clock};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long a worker is a coordinator's without hearing from it. After that it stops, and is free.
+pub const LEASE: Duration = Duration::from_secs(4);
+
+/// How often it is looked who is there.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// What is wanted.
+#[derive(Debug, Clone)]
+pub struct Gathering {
+    /// So many.
+    pub workers: u32,
+    /// How long they are waited for.
+    pub within: Duration,
+    /// They sample 1 message in so many.
+    pub every: SampleEvery,
+    /// Their clocks' errors are at most this.
+    pub clock_error: Duration,
+}
+
+/// A worker of a crew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What stands in the ids of its messages. Nobody else of this crew ever has it, nor had it.
+    pub number: u16,
+    /// Its name in the registry.
+    pub instance: String,
+    /// Where it runs.
+    pub host: String,
+    /// Processors that it may use.
+    pub cores: Option<u32>,
+}
+
+/// Workers that belong to one coordinator until it gives them back, or dies.
+#[derive(Debug)]
+pub struct Crew {
+    pub(crate) coordinator: String,
+    pub(crate) meeting: Meeting,
+    pub(crate) keeper: Keeper,
+    /// One for each seat.
+    pub(crate) members: Vec<Member>,
+    pub(crate) loads: u64,
+    gathering: Gathering,
+}
+
+impl Crew {
+    /// Finds workers and takes them, all or none; tells who is waited for. `name` is what others see that want them, too.
+    ///
+    /// # Errors
+    /// When too few come in time: it says what is wrong with those that are there.
+    pub async fn gather(
+        url: &RedisUrl,
+        name: &str,
+        gathering: &Gathering,
+        mut tell: impl AsyncFnMut(&str),
+    ) -> Result<Self, WorkersError> {
+        let most = MsgId::WORKERS - 1;
+        if gathering.workers > most.into() {
+            return Err(WorkersError::Many { wanted: gathering.workers, most });
+        }
+        let coordinator = format!("{name}-{}-{:x}", std::process::id(), clock::unix_now().as_micros());
+        let meeting = Meeting(LogStore::connect(url).await?);
+        let (begun, mut told) = (clock::now(), String::new());
+        let members = loop {
+            let found = look(&meeting, gathering, &[]).await?;
+            let wanted = gathering.workers as usize;
+            if found.free.len() >= wanted
+                && let Some(members) = take(&meeting, &coordinator, &found.free[..wanted], 0).await?
+            {
+                break members;
+            }
+            let why = found.why(gathering);
+            if clock::now().duration_since(begun) >= gathering.within {
+                let (wanted, within) = (gathering.workers, gathering.within);
+                return Err(WorkersError::Few { wanted, found: found.free.len(), within, why });
+            }
+            let now = format!("waiting for workers: {} of {wanted} can be had{why}", found.free.len());
+            if now != told {
+                tell(&now).await;
+                told = now;
+            }
+            sleep(LOOK).await;
+        };
+        let seats = members.iter().map(|member| Seat::new(member.instance.clone(), order(&coordinator))).collect();
+        let keeper = Keeper::start(url, &coordinator, seats)?;
+        Ok(Self { coordinator, meeting, keeper, members, loads: 0, gathering: gathering.clone() })
+    }
+
+    /// The workers that it has had, also those that were lost.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// How many of them are there.
+    #[must_use]
+    pub fn there(&self) -> usize {
+        self.keeper.seats().iter().filter(|seat| seat.is_there()).count()
+    }
+
+    /// Takes others for those that were lost, as far as some are free. They have numbers of their own.
+    ///
+    /// # Errors
+    /// When the log store fails.
+    pub async fn refill(&mut self) -> Result<(), WorkersError> {
+        let missing = (self.gathering.workers as usize).saturating_sub(self.there());
+        if missing == 0 {
+            return Ok(());
+        }
+        let there: Vec<String> = {
+            let seats = self.keeper.seats();
+            seats.iter().filter(|seat| seat.is_there()).map(|seat| seat.worker.clone()).collect()
+        };
+        let found = look(&self.meeting, &self.gathering, &there).await?;
+        for beat in found.free.iter().take(missing) {
+            let taken = take(&self.meeting, &self.coordinator, std::slice::from_ref(beat), self.members.len()).await?;
+            for member in taken.into_iter().flatten() {
+                self.keeper.seats().push(Seat::new(member.instance.clone(), order(&self.coordinator)));
+                self.members.push(member);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives all workers back.
+    pub async fn release(self) {
+        let seats: Vec<String> = {
+            let seats = self.keeper.seats();
+            seats.iter().filter(|seat| seat.is_there()).map(|seat| seat.worker.clone()).collect()
+        };
+        drop(self.keeper);
+        let released = Order { released: true, ..order(&self.coordinator) };
+        let orders: Vec<(String, Order)> = seats.into_iter().map(|worker| (worker, released.clone())).collect();
+        // Who does not hear of it is free when its lease has ended.
+        let _ = tokio::time::timeout(LEASE, self.meeting.write_all(&orders, LEASE)).await;
+    }
+}
+
+pub(crate) fn order(coordinator: &str) -> Order {
+    Order { coordinator: coordinator.to_owned(), released: false, task: None }
+}
+
+/// Takes these workers, all or none.
+async fn take(
+    meeting: &Meeting,
+    coordinator: &str,
+    beats: &[Beat],
+    before: usize,
+) -> Result<Option<Vec<Member>>, WorkersError> {
+    let mut members = Vec::new();
+    for (index, beat) in beats.iter().enumerate() {
+        let number = u16::try_from(before + index + 1).ok().filter(|number| *number < MsgId::WORKERS);
+        let Some(number) = number else { return Ok(None) };
+        if !meeting.claim(&beat.instance, &order(coordinator), LEASE).await? {
+            let released = Order { released: true, ..order(coordinator) };
+            for Member { instance, .. } in &members {
+                meeting.claim(instance, &released, LEASE).await?;
+            }
+            return Ok(None);
+        }
+        let (instance, host) = (beat.instance.clone(), beat.host.clone());
+        members.push(Member { number, instance, host, cores: beat.cores });
+    }
+    Ok(Some(members))
+}
+
+/// Who is there.
+struct Found {
+    free: Vec<Beat>,
+    /// Others, and what is wrong with them.
+    others: Vec<String>,
+}
+
+async fn look(meeting: &Meeting, gathering: &Gathering, ours: &[String]) -> Result<Found, WorkersError> {
+    let mut beats = meeting.0.services().await?;
+    beats.retain(|beat| beat.service == crate::worker::SERVICE);
+    beats.retain(|beat| !ours.contains(&beat.instance));
+    let names: Vec<String> = beats.iter().map(|beat| beat.instance.clone()).collect();
+    let holders = meeting.holders(&names).await?;
+    let (mut free, mut others) = (Vec::new(), Vec::new());
+    for (beat, holder) in beats.into_iter().zip(holders) {
+        match unfit(&beat, gathering).or(holder.map(|holder| format!("is at work for {holder}"))) {
+            None => free.push(beat),
+            Some(why) => others.push(format!("{} on {} {why}", beat.instance, beat.host)),
+        }
+    }
+    Ok(Found { free, others })
+}
+
+/// Why a worker cannot be taken; nothing where it can.
+fn unfit(beat: &Beat, gathering: &Gathering) -> Option<String> {
+    let (ours, most_us) = (env!("CARGO_PKG_VERSION"), gathering.clock_error.as_micros());
+    if beat.version != ours {
+        return Some(format!("has version {}, and this is {ours}: run the same version", beat.version));
+    }
+    if beat.every != gathering.every.get() {
+        let (theirs, ours) = (beat.every, gathering.every);
+        return Some(format!("samples 1 in {theirs}, and this load 1 in {ours}: give both the same --every"));
+    }
+    match beat.clock {
+        None => Some("does not know the log store's clock yet".to_owned()),
+        Some(clock) if u128::from(clock.error_us) > most_us => Some(format!(
+            "knows the log store's clock to {:.1} ms only, and {:.1} ms are asked for: bring it nearer, or allow more with --worker-clock-error",
+            f64::from(clock.error_us) / 1e3,
+            most_us as f64 / 1e3
+        )),
+        Some(_) => None,
+    }
+}
+
+impl Found {
+    /// What is wrong with those that cannot be had, and what to do.
+    fn why(&self, gathering: &Gathering) -> String {
+        /// What is told of, at the most.
+        const MOST: usize = 5;
+        let mut why: Vec<String> = self.others.iter().take(MOST).cloned().collect();
+        if self.others.len() > MOST {
+            why.push(format!("and {} others likewise", self.others.len() - MOST));
+        }
+        if self.others.len() + self.free.len() < gathering.workers as usize {
+            why.push("start more with `driver worker`".to_owned());
+        }
+        if why.is_empty() { String::new() } else { format!("; {}", why.join("; ")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stamp::BeatClock;
+
+    #[test]
+    fn who_does_not_fit_is_told_why() {
+        let gathering = Gathering {
+            workers: 2,
+            within: Duration::ZERO,
+            every: SampleEvery::default(),
+            clock_error: Duration::from_millis(1),
+        };
+        let clock = BeatClock { error_us: 40, host_offset_us: 0, drift_ppm: 0.0, steps: 0 };
+        let fits = Beat {
+            service: "worker".to_owned(),
+            instance: "w".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: "h".to_owned(),
+            pid: 1,
+            every: 100,
+            stages: Vec::new(),
+            clock: Some(clock),
+            cpu_us: None,
+            memory_bytes: None,
+            cores: None,
+            age_ms: 0,
+        };
+        assert_eq!(unfit(&fits, &gathering), None);
+        let late = BeatClock { error_us: 12_345, ..clock };
+        for (beat, why) in [
+            (Beat { version: "0.0.9".to_owned(), ..fits.clone() }, "has version 0.0.9"),
+            (Beat { every: 10, ..fits.clone() }, "samples 1 in 10, and this load 1 in 100"),
+            (Beat { clock: None, ..fits.clone() }, "does not know"),
+            (Beat { clock: Some(late), ..fits.clone() }, "to 12.3 ms only, and 1.0 ms are asked for"),
+        ] {
+            assert!(unfit(&beat, &gathering).unwrap().contains(why), "{why}");
+        }
+    }
+}
