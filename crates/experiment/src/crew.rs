@@ -54,14 +54,13 @@ impl Workers {
     ) -> Result<Hands, ExperimentError> {
         let mut processes = Vec::new();
         let mut redis = None;
-        let url = match meeting {
-            Some((url, _)) => url.clone(),
-            None => {
-                let started = Redis::start().await?;
-                let url = started.url().parse()?;
-                redis = Some(started);
-                url
-            }
+        let url = if let Some((url, _)) = meeting {
+            url.clone()
+        } else {
+            let started = Redis::start().await?;
+            let url = started.url().parse()?;
+            redis = Some(started);
+            url
         };
         if meeting.is_none_or(|(_, is_ours)| is_ours) {
             let sandbox = Arc::new(Sandbox::new()?);

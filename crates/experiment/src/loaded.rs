@@ -45,6 +45,7 @@ pub(crate) async fn hooked(hooks: &Hooks, hook: &plan::Hook) -> Result<(), Exper
 }
 
 /// What is loaded.
+#[allow(clippy::large_enum_variant, reason = "there is one of it in an experiment")]
 pub(crate) enum Loaded {
     /// The same request goes there again and again.
     Target(Target, Endpoint),

@@ -500,19 +500,16 @@ impl<'a> Running<'a> {
                 end.cancel();
             }
         };
-        let (tally, made) = match (&mut hands, begun) {
-            (Some(hands), Some(begun)) => {
-                let made = hands.make(begun, &load, tick).await?;
-                let (limited_by, cpu_share) = (made.limited_by(), made.cpu_share());
-                let workers = crew::of_parts(&made.parts);
-                let http = Http { generator_cpu_share: cpu_share, ..http::of_tally(&made.tally) };
-                (made.tally, Made { http: Some(http), limited_by, workers, lost: made.lost, ..Made::default() })
-            }
-            _ => {
-                let tally = watched(load, tracing, totals, tick).await?;
-                let (http, limited_by) = (Some(http::of_tally(&tally)), tally.limited_by());
-                (tally, Made { http, limited_by, ..Made::default() })
-            }
+        let (tally, made) = if let (Some(hands), Some(begun)) = (&mut hands, begun) {
+            let made = hands.make(begun, &load, tick).await?;
+            let (limited_by, cpu_share) = (made.limited_by(), made.cpu_share());
+            let workers = crew::of_parts(&made.parts);
+            let http = Http { generator_cpu_share: cpu_share, ..http::of_tally(&made.tally) };
+            (made.tally, Made { http: Some(http), limited_by, workers, lost: made.lost, ..Made::default() })
+        } else {
+            let tally = watched(load, tracing, totals, tick).await?;
+            let (http, limited_by) = (Some(http::of_tally(&tally)), tally.limited_by());
+            (tally, Made { http, limited_by, ..Made::default() })
         };
         self.hands = hands;
         // Its last totals come when it has ended by itself.
