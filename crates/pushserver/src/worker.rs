@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Seconds that one pop waits on an empty list. A pop is never abandoned, as what it takes would be lost: the
+/// Seconds that one pop waits on an empty list. A pop is not abandoned while Redis may still answer, as what it takes would be lost: the
 /// shutdown waits for its end instead.
 const POP_SECONDS: f64 = 0.5;
 
@@ -45,6 +45,8 @@ pub(crate) enum Intake {
 /// One connection that takes messages.
 pub(crate) struct Worker {
     pub(crate) url: RedisUrl,
+    /// Beyond it, the server hangs: its name may lead to another one by now.
+    pub(crate) answered_within: Duration,
     pub(crate) intake: Intake,
     pub(crate) handoff: Handoff,
     pub(crate) batch: usize,
@@ -80,7 +82,7 @@ impl Worker {
     pub(crate) async fn run(mut self, course: Course) {
         let mut backoff = Backoff::default();
         loop {
-            let ended = match self.url.connect(Wait::Forever).await {
+            let ended = match self.url.connect(Wait::AtMost(self.answered_within)).await {
                 Ok(connection) => {
                     if std::mem::replace(&mut self.was_connected, true) {
                         self.reconnects.inc();

@@ -17,11 +17,19 @@ const CHUNK: usize = 64 << 10;
 /// Chunks that may be delayed at a time; more wait in the server's socket.
 const DELAYED: usize = 4096;
 
+/// Where a proxy leads.
+#[derive(Debug, Clone, Copy, Default)]
+struct Target {
+    port: Option<u16>,
+    /// How often all connections have been cut.
+    cuts: u64,
+}
+
 /// A free port of 127.0.0.1 that leads to whatever server it is pointed at.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
-    target: watch::Sender<Option<u16>>,
+    target: watch::Sender<Target>,
     serving: JoinHandle<()>,
 }
 
@@ -36,7 +44,7 @@ impl Proxy {
         let unusable = |source| StackError::Spawn { program: "127.0.0.1:0".into(), source };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(unusable)?;
         let port = listener.local_addr().map_err(unusable)?.port();
-        let (target, towards) = watch::channel(None);
+        let (target, towards) = watch::channel(Target::default());
         Ok(Self { port, target, serving: tokio::spawn(serve(listener, towards, delay)) })
     }
 
@@ -48,7 +56,12 @@ impl Proxy {
 
     /// Leads to this port of 127.0.0.1 from now on, or nowhere. Every connection that there is ends, with all that is on its way.
     pub fn lead_to(&self, port: Option<u16>) {
-        self.target.send_replace(port);
+        self.target.send_modify(|target| *target = Target { port, cuts: target.cuts + 1 });
+    }
+
+    /// Leads new connections to this port of 127.0.0.1. Those that there are stay where they are.
+    pub fn lead_new_to(&self, port: u16) {
+        self.target.send_modify(|target| target.port = Some(port));
     }
 }
 
@@ -58,7 +71,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, towards: watch::Receiver<Option<u16>>, delay: Duration) {
+async fn serve(listener: TcpListener, towards: watch::Receiver<Target>, delay: Duration) {
     // Ends with this task.
     let mut connections = JoinSet::new();
     loop {
@@ -71,8 +84,8 @@ async fn serve(listener: TcpListener, towards: watch::Receiver<Option<u16>>, del
 }
 
 /// One connection's life: until either end closes it, or the name moves.
-async fn connect(client: TcpStream, mut towards: watch::Receiver<Option<u16>>, delay: Duration) {
-    let Some(port) = *towards.borrow_and_update() else { return };
+async fn connect(client: TcpStream, mut towards: watch::Receiver<Target>, delay: Duration) {
+    let Target { port: Some(port), cuts } = *towards.borrow() else { return };
     let passing = async {
         let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
         if client.set_nodelay(true).and(server.set_nodelay(true)).is_err() {
@@ -84,7 +97,7 @@ async fn connect(client: TcpStream, mut towards: watch::Receiver<Option<u16>>, d
             () = pass_late(from_server, to_client, delay) => {}
         }
     };
-    tokio::select! { () = passing => {}, _ = towards.changed() => {} }
+    tokio::select! { () = passing => {}, _ = towards.wait_for(|target| target.cuts != cuts) => {} }
 }
 
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {

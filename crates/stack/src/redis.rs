@@ -84,7 +84,9 @@ impl Redis {
         Ok(())
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// Where it listens, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
         self.port
     }
 

@@ -73,6 +73,12 @@ impl ReplicatedRedis {
         &self.replica
     }
 
+    /// The name that leads to the primary.
+    #[must_use]
+    pub fn name(&self) -> &Proxy {
+        &self.name
+    }
+
     /// Lets the replica lead, and the name lead to it: connections that there were are cut. The old primary is the replica from now on, once
     /// it [follows](Self::rejoin).
     pub async fn fail_over(&mut self, how: Failover) -> Result<(), StackError> {
