@@ -73,8 +73,11 @@ impl Writer {
         };
         let mut tick = interval(LENGTH_PERIOD);
         loop {
-            if connected.connection.is_none() && !connected.reconnect(&mut waiting).await {
-                return;
+            // A server that refuses is connected to all the same, and left again.
+            while connected.connection.is_none() {
+                if !connected.reconnect(&mut waiting).await {
+                    return;
+                }
             }
             tokio::select! {
                 request = waiting.recv() => match request {
