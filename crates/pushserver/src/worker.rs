@@ -2,7 +2,7 @@
 
 use crate::arguments::{Delivery, Handoff};
 use crate::hold::{Hold, HoldError, Taken};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Reconciled};
 use crate::message::Message;
 use crate::turns::Turns;
 use bytes::Bytes;
@@ -160,13 +160,19 @@ impl Worker {
             self.waiting.append(&mut held);
             return self.let_go(connection).await;
         }
-        let keys = held.iter().map(|(key, _)| key.as_slice());
-        let known = self.ledger.reconcile(&keys, std::mem::take(&mut self.dropping));
-        if known.is_none() {
+        let keys: Vec<&[u8]> = held.iter().map(|(key, _)| key.as_slice()).collect();
+        // In a list, messages without an id may be alike.
+        let is_unique = hold.is_stream() || keys.iter().all(|key| Envelope::read(key).is_ok());
+        let known = self.ledger.reconcile(&keys, std::mem::take(&mut self.dropping), is_unique);
+        let Some(Reconciled { done, known }) = known else {
             // Nothing that is published now can be told from the rest: all that is held comes again.
             self.ledger = Ledger::default();
+            return Ok(held);
+        };
+        if done > 0 {
+            hold.take(connection, keys[..done].iter().copied(), 0, false).await?;
         }
-        Ok(held.split_off(known.unwrap_or(0)))
+        Ok(held.split_off(done + known))
     }
 
     /// Takes what there is; waits for it where nothing else is to be done. Empty when nothing came for a while.
