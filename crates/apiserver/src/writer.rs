@@ -201,17 +201,14 @@ impl Connected<'_> {
     /// Adds a batch to the queue, and has it confirmed by as many replicas as there must be: one command for the whole batch.
     async fn add(&mut self, batch: &[Request]) -> Result<(), NotEnqueued> {
         let mut command = self.writer.add(batch);
-        match self.writer.replicas {
-            Some(wanted) => {
-                let (length, replicas): (u64, u64) =
-                    self.command(command.cmd("WAIT").arg(wanted).arg(CONFIRMED_WITHIN_MS)).await?;
-                self.note_length(length);
-                self.note_replicas(replicas, wanted, NotEnqueued::Unconfirmed(wanted))?;
-            }
-            None => {
-                let (length,) = self.command(&command).await?;
-                self.note_length(length);
-            }
+        if let Some(wanted) = self.writer.replicas {
+            let (length, replicas): (u64, u64) =
+                self.command(command.cmd("WAIT").arg(wanted).arg(CONFIRMED_WITHIN_MS)).await?;
+            self.note_length(length);
+            self.note_replicas(replicas, wanted, NotEnqueued::Unconfirmed(wanted))?;
+        } else {
+            let (length,) = self.command(&command).await?;
+            self.note_length(length);
         }
         self.is_well();
         Ok(())

@@ -1,5 +1,4 @@
-//! A name that moves: a TCP proxy whose address stays while the server behind it changes, as that of a Kubernetes Service, a virtual address or
-//! HAProxy does.
+//! A name that moves: a TCP proxy whose address stays while the server behind it changes, as that of a Kubernetes Service or a virtual address does.
 
 use crate::StackError;
 use stamp::clock;
