@@ -24,11 +24,15 @@ fn failovers(options: &[&str]) -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn nothing_that_a_replica_had_is_lost() {
-    for queue in ["list", "stream"] {
-        let figures = failovers(&["--failover", "crash", "--wait-replica", "--queue", queue]);
-        assert_eq!(figures["lost"], 0, "{queue}: {figures:?}");
-    }
+fn nothing_that_a_replica_had_is_lost_from_a_list() {
+    let figures = failovers(&["--failover", "crash", "--wait-replica", "--queue", "list"]);
+    assert_eq!(figures["lost"], 0, "{figures:?}");
+}
+
+#[test]
+fn nothing_that_a_replica_had_is_lost_from_a_stream() {
+    let figures = failovers(&["--failover", "crash", "--wait-replica", "--queue", "stream"]);
+    assert_eq!(figures["lost"], 0, "{figures:?}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 """What does a failover of the queue's Redis cost? Lets a replica take over from its primary again and again, under load (driver chaos --failover),
-for each setting of delivery: with an empty queue and with messages in it, with and without --wait-replicas, and planned. Prints a table of messages
+for each setting of delivery: as it comes and with messages waiting in the queue, with and without --wait-replicas, and planned. Prints a table of messages
 accepted, lost and come twice, and of requests that were refused, over all failovers of a setting. They are counts: a debug build tells the same.
 
   scripts/bench failover [--faults 20] [--rate 500] [--lag 20ms] [--backlog 500ms]
@@ -34,10 +34,10 @@ def main() -> None:
     args = parser.parse_args()
     program, backlog = driver(), ["--backlog", args.backlog]
     failovers = {
-        "crash, empty queue": ["--failover", "crash"],
-        "crash, backlog": ["--failover", "crash", *backlog],
-        "crash, backlog, `--wait-replicas 1`": ["--failover", "crash", *backlog, "--wait-replica"],
-        "planned, backlog": ["--failover", "planned", *backlog],
+        "crash": ["--failover", "crash"],
+        "crash, waiting": ["--failover", "crash", *backlog],
+        "crash, waiting, `--wait-replicas 1`": ["--failover", "crash", *backlog, "--wait-replica"],
+        "planned, waiting": ["--failover", "planned", *backlog],
     }
     print(f"| failover | delivery | queue | {' | '.join(FIGURES)} |")
     print(f"|---|---|---|{'---:|' * len(FIGURES)}", flush=True)
