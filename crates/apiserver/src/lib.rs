@@ -1,5 +1,5 @@
 //! The API server of the reference pipeline: takes messages by HTTP, puts them in a Redis queue unchanged, and
-//! answers 202 only when Redis has them.
+//! answers 202 only when Redis has them, or as many of its replicas as are asked for.
 //!
 //! First service of the flow: `driver -> apiserver -> Redis -> pushserver`. It must not keep a message in memory
 //! after its answer, nor answer 202 for one that Redis has not confirmed.
@@ -32,6 +32,11 @@ pub struct ApiserverArgs {
     #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_queue: Option<u64>,
 
+    /// Accept a message only once this many replicas of Redis have it, so that a failover to one of them does not lose it; 503 where they do not
+    /// confirm it within a second [default: Redis alone]
+    #[arg(long, value_name = "N", env = "STAMPEDE_WAIT_REPLICAS", value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub wait_replicas: Option<u64>,
+
     /// The largest body that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_body: usize,
@@ -56,6 +61,7 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
         url: args.service.redis(),
         queue: args.queue,
         limit: args.max_queue,
+        replicas: args.wait_replicas,
         redis: shell.readiness.part("redis"),
         apiserver: tracer.stage(&Stage::APISERVER),
         enqueue: tracer.stage(&Stage::ENQUEUE),

@@ -17,6 +17,16 @@ pub(crate) enum NotEnqueued {
     /// More requests wait than this process may hold.
     #[error("too many messages wait for redis: the message was not accepted, send it again later")]
     Busy,
+    /// Redis has the message, but too few replicas have confirmed it.
+    #[error(
+        "fewer than {0} replicas of redis have confirmed the message (--wait-replicas): it may arrive or be lost; send it again"
+    )]
+    Unconfirmed(u64),
+    /// Redis has too few replicas that follow, so that nothing was written.
+    #[error(
+        "fewer than {0} replicas of redis follow (--wait-replicas): the message was not accepted, send it again later"
+    )]
+    Unfollowed(u64),
     /// The queue is as long as it may become.
     #[error("the queue is full ({0} messages, --max-queue): the message was not accepted, send it again later")]
     Full(u64),

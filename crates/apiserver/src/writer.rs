@@ -1,6 +1,7 @@
 //! The task that writes to the queue: the connection, the batches, and the queue's limit.
 
 use crate::request::{NotEnqueued, Request};
+use redis::FromRedisValue;
 use redis::aio::MultiplexedConnection;
 use service::queue::{BODY, QueueArgs, QueueKind};
 use service::{Backoff, Counter, Gauge, Latency, Part};
@@ -17,12 +18,20 @@ const BATCH_BYTES: usize = 1 << 20;
 /// How often an idle connection asks for the queue's length, so that `/readyz` and `/metrics` tell the truth.
 const LENGTH_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long replicas may take to confirm a write, in milliseconds: less than a connection waits for an answer. While they do not, nothing is written.
+const CONFIRMED_WITHIN_MS: u64 = 1000;
+
+/// The same where there is nothing to be confirmed: those who follow say so at once.
+const FOLLOWED_WITHIN_MS: u64 = 100;
+
 /// The end of the way to Redis.
 pub(crate) struct Writer {
     pub(crate) url: RedisUrl,
     pub(crate) queue: QueueArgs,
     /// The most messages in the queue.
     pub(crate) limit: Option<u64>,
+    /// How many replicas must have a message before it is accepted.
+    pub(crate) replicas: Option<u64>,
     pub(crate) redis: Part,
     pub(crate) apiserver: StageHandle,
     pub(crate) enqueue: StageHandle,
@@ -38,6 +47,8 @@ struct Connected<'a> {
     connection: Option<MultiplexedConnection>,
     /// The queue's length when Redis told it last. Others may have added to it, or taken from it, since.
     length: u64,
+    /// As many replicas as there must be have confirmed the last write, or are known to follow.
+    followed: bool,
     /// Commands that have failed since the last one that did not.
     refused: u64,
     /// Why the last one has failed.
@@ -54,6 +65,7 @@ impl Writer {
             writer: &self,
             connection: None,
             length: 0,
+            followed: false,
             refused: 0,
             why: NotEnqueued::Away,
             backoff: Backoff::default(),
@@ -61,8 +73,11 @@ impl Writer {
         };
         let mut tick = interval(LENGTH_PERIOD);
         loop {
-            if connected.connection.is_none() && !connected.reconnect(&mut waiting).await {
-                return;
+            // A server that refuses is connected to all the same, and left again.
+            while connected.connection.is_none() {
+                if !connected.reconnect(&mut waiting).await {
+                    return;
+                }
             }
             tokio::select! {
                 request = waiting.recv() => match request {
@@ -150,6 +165,10 @@ impl Connected<'_> {
                 batch.push(next);
             }
         }
+        if self.writer.replicas.is_some() && !self.followed {
+            // What is written without a replica can be neither accepted nor taken back.
+            return answer(batch, Err(self.why));
+        }
         let shed = match self.room(batch.len()).await {
             Ok(room) => batch.split_off(room.min(batch.len())),
             Err(error) => return answer(batch, Err(error)),
@@ -161,7 +180,8 @@ impl Connected<'_> {
             // A push server may have the message before its answer is back here.
             let began = clock::now();
             let enqueued = self.add(&batch).await;
-            if enqueued.is_ok() {
+            // What only the replicas have not confirmed is in the queue, and goes its way.
+            if matches!(enqueued, Ok(()) | Err(NotEnqueued::Unconfirmed(_))) {
                 self.writer.note(&batch, began);
             }
             answer(batch, enqueued);
@@ -178,26 +198,70 @@ impl Connected<'_> {
         Ok(usize::try_from(limit.saturating_sub(self.length)).unwrap_or(usize::MAX))
     }
 
-    /// Adds a batch to the queue.
+    /// Adds a batch to the queue, and has it confirmed by as many replicas as there must be: one command for the whole batch.
     async fn add(&mut self, batch: &[Request]) -> Result<(), NotEnqueued> {
-        self.command(&self.writer.add(batch)).await?;
+        let mut command = self.writer.add(batch);
+        if let Some(wanted) = self.writer.replicas {
+            let (length, replicas): (u64, u64) =
+                self.command(command.cmd("WAIT").arg(wanted).arg(CONFIRMED_WITHIN_MS)).await?;
+            self.note_length(length);
+            self.note_replicas(replicas, wanted, NotEnqueued::Unconfirmed(wanted))?;
+        } else {
+            let (length,) = self.command(&command).await?;
+            self.note_length(length);
+        }
         self.is_well();
         Ok(())
     }
 
     async fn ask_length(&mut self) -> Result<(), NotEnqueued> {
-        self.command(&self.writer.length()).await
+        let (length,) = self.command(&self.writer.length()).await?;
+        self.note_length(length);
+        Ok(())
     }
 
     /// What there is to do when nothing comes. While messages are refused, only a write tells whether they still would be: a
     /// server that is out of memory, or has become a replica, still answers questions.
     async fn look_after(&mut self) -> Result<(), NotEnqueued> {
         self.ask_length().await?;
-        if self.refused > 0 {
-            self.command(&self.writer.probe()).await?;
+        match self.writer.replicas {
+            Some(wanted) if !self.followed => {
+                let mut probe = self.writer.probe();
+                let (length, replicas): (u64, u64) =
+                    self.command(probe.cmd("WAIT").arg(wanted).arg(FOLLOWED_WITHIN_MS)).await?;
+                self.note_length(length);
+                self.note_replicas(replicas, wanted, NotEnqueued::Unfollowed(wanted))?;
+            }
+            _ if self.refused > 0 => {
+                let (length,) = self.command(&self.writer.probe()).await?;
+                self.note_length(length);
+            }
+            _ => {}
         }
         self.is_well();
         Ok(())
+    }
+
+    fn note_length(&mut self, length: u64) {
+        self.length = length;
+        self.writer.depth.set(length.cast_signed());
+    }
+
+    /// Notes how many replicas have confirmed what was written, and refuses for `why` where they are too few.
+    fn note_replicas(&mut self, replicas: u64, wanted: u64, why: NotEnqueued) -> Result<(), NotEnqueued> {
+        self.followed = replicas >= wanted;
+        if self.followed {
+            return Ok(());
+        }
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            let url = &self.writer.url;
+            warn!("messages are refused: {replicas} of {wanted} replicas of redis at {url} follow (--wait-replicas)");
+        }
+        // What comes next is not written.
+        self.why = NotEnqueued::Unfollowed(wanted);
+        self.writer.redis.set(false);
+        Err(why)
     }
 
     /// Redis takes messages.
@@ -209,16 +273,11 @@ impl Connected<'_> {
         self.writer.redis.set(true);
     }
 
-    /// Runs a command whose last answer is the queue's length.
-    async fn command(&mut self, command: &redis::Pipeline) -> Result<(), NotEnqueued> {
+    /// Runs a command.
+    async fn command<T: FromRedisValue>(&mut self, command: &redis::Pipeline) -> Result<T, NotEnqueued> {
         let connection = self.connection.as_mut().ok_or(NotEnqueued::Away)?;
-        let result: redis::RedisResult<(u64,)> = command.query_async(connection).await;
-        match result {
-            Ok((length,)) => {
-                self.length = length;
-                self.writer.depth.set(length.cast_signed());
-                Ok(())
-            }
+        match command.query_async(connection).await {
+            Ok(answers) => Ok(answers),
             Err(error) => {
                 // A server that answers with an error, such as one that is out of memory, is asked again with the next
                 // message; a flood of refusals must not become a flood of log lines.
@@ -244,6 +303,8 @@ impl Connected<'_> {
             self.writer.reconnects.inc();
         }
         self.connection = Some(connection);
+        // It may lead to another server.
+        self.followed = false;
         // One that has refused is believed once it has taken something.
         if self.look_after().await.is_ok() {
             info!("redis at {} is there", self.writer.url);

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
-use stack::{Mosquitto, Process, Redis, Sandbox};
+use stack::{Failover, Mosquitto, Process, Redis, RedisOptions, ReplicatedRedis, Sandbox};
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,7 @@ impl Clocks {
 struct Pipeline {
     clocks: Clocks,
     api: String,
+    log_store: String,
     _services: Vec<Process>,
     _mosquitto: Mosquitto,
     redis: Redis,
@@ -68,16 +69,28 @@ impl Pipeline {
         let shifted: [(&str, &OsStr); 2] =
             [("LD_PRELOAD", clocks.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
         let redis = Redis::start_with(&sandbox, &shifted).await.unwrap();
-        let mosquitto = Mosquitto::start_in(&sandbox).await.unwrap();
+        let log_store = redis.url();
+        Self::start_on(clocks, redis, log_store, &sandbox, services_ahead_ns).await
+    }
+
+    /// With the queue in `redis`, and the log store at this address.
+    async fn start_on(
+        clocks: Clocks,
+        redis: Redis,
+        log_store: String,
+        sandbox: &Arc<Sandbox>,
+        services_ahead_ns: [i64; 3],
+    ) -> Self {
+        let mosquitto = Mosquitto::start_in(sandbox).await.unwrap();
         let (mut services, mut api) = (Vec::new(), String::new());
         for (role, ahead_ns) in ["apiserver", "pushserver", "mqttclient"].into_iter().zip(services_ahead_ns) {
             let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-            command.args(["role", role, "--redis", &redis.url(), "--every", "10"]);
+            command.args(["role", role, "--redis", &redis.url(), "--log-store", &log_store, "--every", "10"]);
             if role != "apiserver" {
                 command.args(["--mqtt", &mosquitto.url()]);
             }
             clocks.shift(&mut command, role, ahead_ns);
-            let mut process = Process::spawn(role, command, &sandbox).unwrap();
+            let mut process = Process::spawn(role, command, sandbox).unwrap();
             let listens = |line: &str| serde_json::from_str::<Value>(line).ok()?["listen"].as_str().map(str::to_owned);
             let listen = process.wait_for(listens).await.unwrap();
             if role == "apiserver" {
@@ -85,12 +98,13 @@ impl Pipeline {
             }
             services.push(process);
         }
-        Self { clocks, api, _services: services, _mosquitto: mosquitto, redis }
+        Self { clocks, api, log_store, _services: services, _mosquitto: mosquitto, redis }
     }
 
     fn sweep(&self, duration: &str, more: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-        command.args(["sweep", "--target", &self.api, "--redis", &self.redis.url(), "--every", "10", "--to", "1"]);
+        command.args(["sweep", "--target", &self.api, "--redis", &self.redis.url()]);
+        command.args(["--log-store", &self.log_store, "--every", "10", "--to", "1"]);
         command
             .args(["--warmup", "0s", "--duration", duration, "--json", "--out"])
             .arg(self.clocks.folder.path())
@@ -226,4 +240,34 @@ async fn who_probes_late_finds_its_place_among_the_steps_that_others_noted() {
         until(async || newest_step().await == 2).await;
         assert_eq!(log.clock_steps(0).await.unwrap().len(), 2, "nothing is noted twice");
     }
+}
+
+/// A log store whose replica takes over in the middle of a run, on a machine whose clock is an hour ahead.
+#[tokio::test]
+async fn a_log_store_may_fail_over_to_a_machine_with_another_clock() {
+    let clocks = Clocks::build();
+    let file = clocks.set("replica", HOUR_NS);
+    let environment = [("LD_PRELOAD", clocks.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
+    let environment = environment.map(|(name, value)| (name.into(), value.into())).to_vec();
+    let replica = RedisOptions { environment, ..RedisOptions::default() };
+    let mut log_store =
+        ReplicatedRedis::start(RedisOptions::default(), replica, Duration::from_millis(20)).await.unwrap();
+    let sandbox = Arc::new(Sandbox::new().unwrap());
+    let redis = Redis::start_in(&sandbox).await.unwrap();
+    let pipeline = Pipeline::start_on(clocks, redis, log_store.url(), &sandbox, [0; 3]).await;
+    let sweep = pipeline.sweep("3s", &[]);
+    let log = stamp::LogStore::connect(&log_store.url().parse().unwrap()).await.unwrap();
+    until(async || sent(&log).await > 100).await;
+    log_store.fail_over(Failover::Crash).await.unwrap();
+    // The name is served by this thread.
+    let output = tokio::task::spawn_blocking(|| sweep.wait_with_output().unwrap()).await.unwrap();
+    let level = level(&output);
+    // The counters are whole again, and tell that no message was lost. Some stamps are: those traces are left out.
+    check_latencies(&level);
+    let books = &level["books"];
+    let whole = |passed: &Value| passed[1] == books["accepted"];
+    assert!(books["passed"].as_array().unwrap().iter().all(whole), "{books}");
+    let sizes: Vec<i64> =
+        level["load"]["clock_steps"].as_array().unwrap().iter().map(|step| step["size"].as_i64().unwrap()).collect();
+    assert!(sizes.len() == 1 && (sizes[0] - HOUR_NS / 1000).abs() < 100_000, "{sizes:?}");
 }

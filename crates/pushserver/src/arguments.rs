@@ -55,7 +55,15 @@ pub struct PushserverArgs {
     /// How long a push server may be silent until others take over what it held
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_lease)]
     pub lease: Duration,
+
+    /// How long Redis may take for the answer to a worker's command, beyond which the worker connects anew: no command waits on purpose for more than
+    /// half a second, but a batch of large messages may be long on its way. Nobody sets it but tests.
+    #[arg(skip = ANSWERED_WITHIN)]
+    pub answered_within: Duration,
 }
+
+/// See [`PushserverArgs::answered_within`].
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What becomes of a message when something ends in the middle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

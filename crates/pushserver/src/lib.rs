@@ -180,6 +180,7 @@ impl Crew<'_> {
         };
         Worker {
             url: args.service.redis(),
+            answered_within: args.answered_within,
             intake,
             handoff: args.handoff,
             batch: usize::from(args.batch),

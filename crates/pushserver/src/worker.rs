@@ -2,7 +2,7 @@
 
 use crate::arguments::{Delivery, Handoff};
 use crate::hold::{Hold, HoldError, Taken};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Reconciled};
 use crate::message::Message;
 use crate::turns::Turns;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-/// Seconds that one pop waits on an empty list. A pop is never abandoned, as what it takes would be lost: the
+/// Seconds that one pop waits on an empty list. A pop is not abandoned while Redis may still answer, as what it takes would be lost: the
 /// shutdown waits for its end instead.
 const POP_SECONDS: f64 = 0.5;
 
@@ -45,6 +45,8 @@ pub(crate) enum Intake {
 /// One connection that takes messages.
 pub(crate) struct Worker {
     pub(crate) url: RedisUrl,
+    /// Beyond it, the server hangs: its name may lead to another one by now.
+    pub(crate) answered_within: Duration,
     pub(crate) intake: Intake,
     pub(crate) handoff: Handoff,
     pub(crate) batch: usize,
@@ -80,7 +82,7 @@ impl Worker {
     pub(crate) async fn run(mut self, course: Course) {
         let mut backoff = Backoff::default();
         loop {
-            let ended = match self.url.connect(Wait::Forever).await {
+            let ended = match self.url.connect(Wait::AtMost(self.answered_within)).await {
                 Ok(connection) => {
                     if std::mem::replace(&mut self.was_connected, true) {
                         self.reconnects.inc();
@@ -158,13 +160,19 @@ impl Worker {
             self.waiting.append(&mut held);
             return self.let_go(connection).await;
         }
-        let keys = held.iter().map(|(key, _)| key.as_slice());
-        let known = self.ledger.reconcile(&keys, std::mem::take(&mut self.dropping));
-        if known.is_none() {
+        let keys: Vec<&[u8]> = held.iter().map(|(key, _)| key.as_slice()).collect();
+        // In a list, messages without an id may be alike.
+        let is_unique = hold.is_stream() || keys.iter().all(|key| Envelope::read(key).is_ok());
+        let known = self.ledger.reconcile(&keys, std::mem::take(&mut self.dropping), is_unique);
+        let Some(Reconciled { done, known }) = known else {
             // Nothing that is published now can be told from the rest: all that is held comes again.
             self.ledger = Ledger::default();
+            return Ok(held);
+        };
+        if done > 0 {
+            hold.take(connection, keys[..done].iter().copied(), 0, false).await?;
         }
-        Ok(held.split_off(known.unwrap_or(0)))
+        Ok(held.split_off(done + known))
     }
 
     /// Takes what there is; waits for it where nothing else is to be done. Empty when nothing came for a while.

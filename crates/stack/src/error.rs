@@ -45,6 +45,9 @@ pub enum StackError {
         /// Why not.
         why: String,
     },
+    /// A Redis and its replica do not do what they are told.
+    #[error("redis with a replica: {0}")]
+    Replication(String),
     /// An option that only one process can have was given to several.
     #[error("{0}")]
     Replicas(String),

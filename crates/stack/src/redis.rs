@@ -84,6 +84,12 @@ impl Redis {
         Ok(())
     }
 
+    /// Where it listens, on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// `redis://127.0.0.1:<port>`, with TLS `rediss://`; without any password.
     #[must_use]
     pub fn url(&self) -> String {
@@ -130,6 +136,8 @@ impl RedisOptions {
         // Stamps are much alike: compressed, they take a third of the memory. Both ends of each list stay as they are, so
         // that appending costs no more, and neither does a queue unless it is long.
         command.args(["--list-compress-depth", "1"]);
+        // A replica gets its copy at once.
+        command.args(["--repl-diskless-sync-delay", "0"]);
         Ok(command)
     }
 

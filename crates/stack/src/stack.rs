@@ -1,7 +1,10 @@
 //! The whole pipeline: Redis, Mosquitto and the three services.
 
 use crate::services::{Launch, Service};
-use crate::{Mosquitto, MosquittoOptions, Part, Process, Redis, RedisOptions, Role, Sandbox, Signal, StackError};
+use crate::{
+    Failover, Mosquitto, MosquittoOptions, Part, Process, Redis, RedisOptions, ReplicatedRedis, Role, Sandbox, Signal,
+    StackError,
+};
 use serde::{Deserialize, Serialize};
 use stamp::SampleEvery;
 use std::path::PathBuf;
@@ -93,7 +96,7 @@ pub struct Endpoints {
     /// All API servers.
     #[serde(default)]
     pub apis: Vec<String>,
-    /// The Redis server that is both queue and log store.
+    /// The Redis server that is the log store, and holds the queue unless that has one of its own.
     pub redis: String,
     /// The broker, `mqtt://host:port`.
     pub mqtt: String,
@@ -127,11 +130,24 @@ pub struct Stack {
     mqttclient: Vec<Service>,
     mosquitto: Mosquitto,
     redis: Redis,
+    /// Holds the queue, where that is not on the log store.
+    queue: Option<ReplicatedRedis>,
 }
 
 impl Stack {
     /// Starts every part and waits until each has answered.
     pub async fn start(options: &StackOptions) -> Result<Self, StackError> {
+        Self::start_beside(options, None).await
+    }
+
+    /// Starts one whose queue is in a Redis of its own, with a replica that gets what is written so much later. The part named Redis is the log store
+    /// alone.
+    pub async fn start_replicated(options: &StackOptions, lag: Duration) -> Result<Self, StackError> {
+        let server = || RedisOptions { persistent: options.persistent, ..RedisOptions::default() };
+        Self::start_beside(options, Some(ReplicatedRedis::start(server(), server(), lag).await?)).await
+    }
+
+    async fn start_beside(options: &StackOptions, replicated: Option<ReplicatedRedis>) -> Result<Self, StackError> {
         let mut sandbox = Sandbox::new()?;
         for part in Part::all() {
             if let Some(cpus) = options.cpus.of(part) {
@@ -148,7 +164,8 @@ impl Stack {
         let every = options.every.to_string();
         let replicas = options.replicas;
         let services = |role: Role, count: u16, own: &[&str], more: &[String]| {
-            let all = ["--redis", &redis_url, "--every", &every];
+            let held_at = replicated.as_ref().map_or_else(|| redis_url.clone(), ReplicatedRedis::url);
+            let all = ["--redis", &held_at, "--log-store", &redis_url, "--every", &every];
             let args = all.iter().chain(own).map(ToString::to_string).chain(more.iter().cloned());
             let launch = Launch { role, replica: 1, executable: options.executable.clone(), args: args.collect() };
             let sandbox = sandbox.clone();
@@ -189,7 +206,8 @@ impl Stack {
             },
         };
         let (cpus, stopped) = (options.cpus, Vec::new());
-        Ok(Self { endpoints, cpus, stopped, apiserver, pushserver, mqttclient, mosquitto, redis })
+        let queue = replicated;
+        Ok(Self { endpoints, cpus, stopped, apiserver, pushserver, mqttclient, mosquitto, redis, queue })
     }
 
     /// Where the parts are. The addresses stay over a restart; the process ids are those of now.
@@ -278,6 +296,16 @@ impl Stack {
             Part::Mqttclient => pids.mqttclient = pid,
         }
         Ok(())
+    }
+
+    /// Lets the replica of the queue's Redis lead, and then the old primary follow it. Nothing happens where there is none.
+    ///
+    /// # Errors
+    /// When the two do not come to lead and follow.
+    pub async fn fail_over(&mut self, how: Failover) -> Result<(), StackError> {
+        let Some(queue) = &mut self.queue else { return Ok(()) };
+        queue.fail_over(how).await?;
+        queue.rejoin().await
     }
 
     /// An error that names the first part which is no longer there, with the end of its log.

@@ -297,6 +297,27 @@ async fn stamps_and_counts_outlive_the_loss_of_the_log_store() {
 }
 
 #[tokio::test]
+async fn a_log_store_that_has_forgotten_gets_all_counts_again() {
+    let mut fixture = Fixture::start().await;
+    let tracer = Tracer::connect(&fixture.redis.url()).await.unwrap();
+    let (still, moving) = ("still", "moving");
+    for run in [still, moving] {
+        tracer.run(run).stamp(tracer.stage(&Stage::SEND), id(101));
+    }
+    tracer.flush().await;
+    // Another server has taken over, or this one has begun anew: it does not have what the old one had confirmed.
+    fixture.redis.restart().await.unwrap();
+    fixture.log = LogStore::connect(&fixture.url).await.unwrap();
+    tracer.run(moving).stamp(tracer.stage(&Stage::SEND), id(102));
+    let both = async {
+        while (fixture.count(still, "send").await, fixture.count(moving, "send").await) != (1, 2) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), both).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_log_store_that_is_away_is_named() {
     let mut redis = Redis::start().await.unwrap();
     redis.process.kill();

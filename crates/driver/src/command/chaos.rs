@@ -8,14 +8,14 @@ use crate::output;
 use crate::progress::Progress;
 use analysis::Sweep;
 use clap::{Args, Parser};
-use experiment::chaos::{Audit, Course, Fault, Faults, Harm, Harness, Recovery, audit};
+use experiment::chaos::{Audit, Course, Fault, Faults, Harm, Harmed, Harness, Recovery, audit};
 use experiment::{Setting, Who};
 use load::{Endpoint, LIVE_PERIOD, LoadPlan, Target, Template, watched};
 use page::Page;
 use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
-use stack::{Cpus, Part, Replicas, Stack, StackOptions};
+use stack::{Cpus, Failover, Part, Replicas, Stack, StackOptions};
 use stamp::{LogStore, RunId, SampleEvery, clock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -57,6 +57,22 @@ pub(crate) struct ChaosArgs {
     #[arg(long, value_enum, default_value = "at-least-once")]
     delivery: Delivery,
 
+    /// Give Redis a replica, and let that take over in place of Redis being killed and stopped: crash kills the primary, planned lets it hand over
+    #[arg(long, value_name = "HOW", value_parser = parse_failover)]
+    failover: Option<Failover>,
+
+    /// How much later the replica gets what the primary writes
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, requires = "failover")]
+    replica_lag: Duration,
+
+    /// Let messages gather in the queue for so long before Redis fails over: the push server stands still meanwhile
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_duration, requires = "failover")]
+    backlog: Duration,
+
+    /// Accept a message only once the replica has it (apiserver --wait-replicas 1)
+    #[arg(long, requires = "failover")]
+    wait_replica: bool,
+
     /// How long without an arrival until missing messages count as lost
     #[arg(long, default_value = "30s", value_parser = parse_duration)]
     drain_timeout: Duration,
@@ -80,10 +96,20 @@ pub(crate) async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
     stamp::ensure_usage(!args.duration.is_zero(), || {
         "--duration 0s leaves no time for a fault: give a longer one".to_owned()
     })?;
+    let harms_redis = args.parts.is_empty() || args.parts.contains(&Part::Redis);
+    stamp::ensure_usage(args.failover.is_none() || harms_redis, || {
+        "--failover is for Redis, which is not among the --parts: add redis".to_owned()
+    })?;
     let shutdown = shutdown_on_signal()?;
     let options = options(&args)?;
+    let starting = async {
+        match args.failover {
+            Some(_) => Stack::start_replicated(&options, args.replica_lag).await,
+            None => Stack::start(&options).await,
+        }
+    };
     let stack = tokio::select! {
-        started = Box::pin(Stack::start(&options)) => started?,
+        started = Box::pin(starting) => started?,
         () = shutdown.cancelled() => return Ok(ExitCode::from(super::INTERRUPTED)),
     };
     let mut page = args.page.open("chaos", Path::new("reports")).await?;
@@ -125,6 +151,7 @@ async fn chaos(
     let progress = Progress::new(args.duration);
     let begin = clock::now();
     let parts = if args.parts.is_empty() { Part::all().to_vec() } else { args.parts.clone() };
+    let of_redis = args.failover.map(|how| Harm::Failover { how, backlog: args.backlog });
     let course = Course { end: begin + args.duration, faults: args.faults, stop: shutdown.clone() };
     let harming = async {
         let tell = |fault: &Fault, recovery: &Recovery| {
@@ -134,7 +161,7 @@ async fn chaos(
                 marks.mark("fault", told.trim());
             }
         };
-        let harmed = harness.harm(Faults::new(&parts, args.seed), course, tell).await;
+        let harmed = harness.harm(Faults::new(&parts, args.seed).with_redis(of_redis), course, tell).await;
         // Whoever insists by a signal is told what has become of the messages until then.
         shutdown.run_until_cancelled(tokio::time::sleep(CALM)).await;
         ended.cancel();
@@ -169,10 +196,10 @@ async fn chaos(
     let accepted = tally.accepted_ids.take().unwrap_or_default();
     let books = audit(&harness.redis, &run, &accepted, args.drain_timeout).await?;
     if let Some(page) = page {
-        let (kills, stops) = sum(&harness.done);
+        let Harmed { kills, stops, failovers } = sum(&harness.done);
         let Audit { accepted, arrived, duplicates, lost } = &books;
         page.conclude_load(format!(
-            "{kills} kills and {stops} stops: {accepted} messages accepted, {arrived} arrived, {duplicates} duplicates, {} lost.",
+            "{kills} kills, {stops} stops and {failovers} failovers: {accepted} messages accepted, {arrived} arrived, {duplicates} duplicates, {} lost.",
             lost.len()
         ));
         page.end_load();
@@ -196,6 +223,11 @@ fn parse_part(text: &str) -> Result<Part, String> {
     parts.iter().copied().find(|part| part.to_string() == text).ok_or_else(|| format!("give some of {}", names()))
 }
 
+fn parse_failover(text: &str) -> Result<Failover, String> {
+    let kinds = [Failover::Crash, Failover::Planned];
+    kinds.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| "give crash or planned".to_owned())
+}
+
 /// Everything that keeps a message over the death of a part.
 fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect();
@@ -211,7 +243,7 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
         executable: std::env::current_exe()?,
         every: SampleEvery::default(),
         persistent: true,
-        apiserver_args: words(queue),
+        apiserver_args: words(&format!("{queue}{}", if args.wait_replica { " --wait-replicas 1" } else { "" })),
         // MQTT 5 tells when a message reached nobody, because the subscriber was not back yet.
         pushserver_args: words(&format!("{queue} --delivery {delivery} --mqtt-version 5 --qos 1")),
         mqttclient_args: words("--session persistent --qos 1 --arrivals log-store --mqtt-version 5"),
@@ -225,6 +257,8 @@ fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {
     let what = match fault.harm {
         Harm::Kill => "kill -9".to_owned(),
         Harm::Stop(time) => format!("stop {:.1} s", time.as_secs_f64()),
+        Harm::Failover { how: Failover::Crash, .. } => "fail over".to_owned(),
+        Harm::Failover { how: Failover::Planned, .. } => "hand over".to_owned(),
     };
     let at = recovery.begin.duration_since(begin).as_secs_f64();
     let Recovery { took, duplicates, .. } = recovery;
@@ -232,27 +266,35 @@ fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {
     format!("{at:7.1} s  {what:<10} {part:<10}  arrivals again after {took:4.1} s, {duplicates} duplicates so far")
 }
 
-fn faults_table(done: &BTreeMap<String, (u32, u32)>) -> String {
+fn faults_table(done: &BTreeMap<String, Harmed>) -> String {
     let mut table = String::new();
-    for (part, (kills, stops)) in done {
+    for (part, Harmed { kills, stops, failovers }) in done {
         // Writing to a string never fails.
-        let _ = writeln!(table, "{part:<11} kills {kills:>3}  stops {stops:>3}");
+        let _ = match failovers {
+            0 => writeln!(table, "{part:<11} kills {kills:>3}  stops {stops:>3}"),
+            _ => writeln!(table, "{part:<11} failovers {failovers:>3}"),
+        };
     }
     table
 }
 
-/// Kills and stops of all parts.
-fn sum(done: &BTreeMap<String, (u32, u32)>) -> (u32, u32) {
-    done.values().fold((0, 0), |(kills, stops), (more, other)| (kills + more, stops + other))
+/// What all parts have suffered.
+fn sum(done: &BTreeMap<String, Harmed>) -> Harmed {
+    done.values().fold(Harmed::default(), |sum, more| Harmed {
+        kills: sum.kills + more.kills,
+        stops: sum.stops + more.stops,
+        failovers: sum.failovers + more.failovers,
+    })
 }
 
-fn table(done: &BTreeMap<String, (u32, u32)>, requests: u64, books: &Audit) -> String {
+fn table(done: &BTreeMap<String, Harmed>, requests: u64, books: &Audit) -> String {
     let mut table = faults_table(done);
-    let (kills, stops) = sum(done);
+    let Harmed { kills, stops, failovers } = sum(done);
     let Audit { accepted, arrived, duplicates, lost } = books;
     for (name, value) in [
         ("kills", u64::from(kills)),
         ("stops", u64::from(stops)),
+        ("failovers", u64::from(failovers)),
         ("requests", requests),
         ("accepted", *accepted),
         ("arrived", *arrived),

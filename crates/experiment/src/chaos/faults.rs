@@ -1,7 +1,7 @@
 //! Which part suffers what, and when: random, and the same again for the same seed. Pure.
 
 use load::SplitMix;
-use stack::Part;
+use stack::{Failover, Part};
 use std::time::Duration;
 
 /// How long the pipeline is left in peace before a fault.
@@ -20,6 +20,33 @@ pub enum Harm {
     Kill,
     /// SIGSTOP, and SIGCONT after this time.
     Stop(Duration),
+    /// The replica of the queue's Redis takes over.
+    Failover {
+        /// In which way.
+        how: Failover,
+        /// How long nothing is taken from the queue before.
+        backlog: Duration,
+    },
+}
+
+/// How often a part has been harmed, by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Harmed {
+    pub kills: u32,
+    pub stops: u32,
+    pub failovers: u32,
+}
+
+impl Harmed {
+    /// Counts one more.
+    pub(super) fn note(&mut self, harm: Harm) {
+        *match harm {
+            Harm::Kill => &mut self.kills,
+            Harm::Stop(_) => &mut self.stops,
+            Harm::Failover { .. } => &mut self.failovers,
+        } += 1;
+    }
 }
 
 /// One thing that goes wrong.
@@ -39,13 +66,20 @@ pub struct Faults {
     random: SplitMix,
     parts: Vec<Part>,
     turn: Vec<Part>,
+    of_redis: Option<Harm>,
 }
 
 impl Faults {
     /// To these parts.
     #[must_use]
     pub fn new(parts: &[Part], seed: u64) -> Self {
-        Self { random: SplitMix::new(seed), parts: parts.to_vec(), turn: Vec::new() }
+        Self { random: SplitMix::new(seed), parts: parts.to_vec(), turn: Vec::new(), of_redis: None }
+    }
+
+    /// Redis suffers this, where it is given, in place of being killed and stopped.
+    #[must_use]
+    pub fn with_redis(self, of_redis: Option<Harm>) -> Self {
+        Self { of_redis, ..self }
     }
 }
 
@@ -58,7 +92,9 @@ impl Iterator for Faults {
             self.random.shuffle(&mut self.turn);
         }
         let part = self.turn.pop()?;
-        let harm = if self.random.unit() <= KILLS {
+        let harm = if let Some(harm) = self.of_redis.filter(|_| part == Part::Redis) {
+            harm
+        } else if self.random.unit() <= KILLS {
             Harm::Kill
         } else {
             Harm::Stop(self.random.between(STANDSTILL[0], STANDSTILL[1]))
@@ -71,6 +107,14 @@ impl Iterator for Faults {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn redis_fails_over_where_that_is_asked_for_and_the_others_do_not() {
+        let failover = Harm::Failover { how: Failover::Planned, backlog: Duration::ZERO };
+        for fault in Faults::new(&Part::all(), 7).with_redis(Some(failover)).take(100) {
+            assert_eq!(fault.harm == failover, fault.part == Part::Redis, "{fault:?}");
+        }
+    }
 
     #[test]
     fn a_seed_gives_the_same_faults_again_and_every_part_its_share() {

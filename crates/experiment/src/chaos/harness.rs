@@ -1,7 +1,7 @@
 //! Does the harm, and waits until the pipeline has recovered from it.
 
 use super::ChaosError;
-use super::faults::{Fault, Faults, Harm};
+use super::faults::{Fault, Faults, Harm, Harmed};
 use stack::{Part, Signal, Stack, StackError};
 use stamp::{Counts, LogStore, RedisUrl, RunId, Stage, StoreError, clock};
 use std::collections::BTreeMap;
@@ -52,8 +52,8 @@ pub struct Harness {
     pub redis: RedisUrl,
     /// The run of the load.
     pub run: RunId,
-    /// Kills and stops by part.
-    pub done: BTreeMap<String, (u32, u32)>,
+    /// What each part has suffered.
+    pub done: BTreeMap<String, Harmed>,
 }
 
 impl Harness {
@@ -87,18 +87,24 @@ impl Harness {
     }
 
     async fn inflict(&mut self, fault: Fault, stop: &CancellationToken) -> Result<(), StackError> {
-        let (kills, stops) = self.done.entry(fault.part.to_string()).or_default();
+        self.done.entry(fault.part.to_string()).or_default().note(fault.harm);
         match fault.harm {
             Harm::Kill => {
-                *kills += 1;
                 self.stack.kill(fault.part);
                 self.stack.restart(fault.part).await?;
             }
             Harm::Stop(time) => {
-                *stops += 1;
                 self.stack.signal(fault.part, Signal::STOP);
                 stop.run_until_cancelled(sleep(time)).await;
                 self.stack.signal(fault.part, Signal::CONT);
+            }
+            Harm::Failover { how, backlog } => {
+                if !backlog.is_zero() {
+                    self.stack.signal(Part::Pushserver, Signal::STOP);
+                    stop.run_until_cancelled(sleep(backlog)).await;
+                    self.stack.signal(Part::Pushserver, Signal::CONT);
+                }
+                self.stack.fail_over(how).await?;
             }
         }
         Ok(())

@@ -7,5 +7,5 @@ mod harness;
 
 pub use audit::{Audit, audit};
 pub use error::ChaosError;
-pub use faults::{Fault, Faults, Harm};
+pub use faults::{Fault, Faults, Harm, Harmed};
 pub use harness::{Course, Harness, Recovery};

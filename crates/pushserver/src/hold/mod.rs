@@ -99,6 +99,11 @@ impl Hold {
         Self { name: format!("{worker}.0"), keys, names, worker, tenure: 0, left: None, store }
     }
 
+    /// Whether what a message is called is its own.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.store, Store::Stream(_))
+    }
+
     /// Begins on a new connection: registers the name where that has not been done, and gives what it holds, in order.
     pub(crate) async fn resume(&mut self, connection: &mut MultiplexedConnection) -> Result<Vec<Taken>, HoldError> {
         let scripts = Scripts::load(connection).await?;

@@ -232,6 +232,13 @@ impl Books {
         changed
     }
 
+    /// Another log store may have taken over, or the same one begun anew, without the newest of what was confirmed: every book is to be written again.
+    pub(super) fn write_all_again(&self) {
+        for page in lock(&self.open).books.values_mut() {
+            page.written = Totals::ZERO;
+        }
+    }
+
     /// Notes that the log store has these totals, and forgets runs that have long been still.
     pub(super) fn written(&self, totals: &[(Arc<Book>, Totals)]) {
         let mut open = lock(&self.open);

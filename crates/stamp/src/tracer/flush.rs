@@ -119,7 +119,10 @@ impl Flusher {
             Ok::<_, StoreError>((connection, script))
         };
         match connected.await {
-            Ok(connected) => Some(connected),
+            Ok(connected) => {
+                self.books.write_all_again();
+                Some(connected)
+            }
             Err(error) => {
                 if self.backoff.is_zero() {
                     warn!("stamps wait: {error}");
