@@ -7,10 +7,13 @@ use crate::store::Meeting;
 use crate::wire::Order;
 use stamp::{Beat, LogStore, MsgId, RedisUrl, SampleEvery, clock};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How long a worker is a coordinator's without hearing from it. After that it stops, and is free.
 pub const LEASE: Duration = Duration::from_secs(4);
+
+/// How long a worker that has been taken may take to say so.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often it is looked who is there.
 const LOOK: Duration = Duration::from_millis(300);
@@ -70,14 +73,31 @@ impl Crew {
         }
         let coordinator = format!("{name}-{}-{:x}", std::process::id(), clock::unix_now().as_micros());
         let meeting = Meeting(LogStore::connect(url).await?);
-        let (begun, mut told) = (clock::now(), String::new());
-        let members = loop {
-            let found = look(&meeting, gathering, &[]).await?;
+        let (begun, mut told, mut dumb) = (clock::now(), String::new(), Vec::new());
+        loop {
+            let found = look(&meeting, gathering, &dumb).await?;
             let wanted = gathering.workers as usize;
             if found.free.len() >= wanted
                 && let Some(members) = take(&meeting, &coordinator, &found.free[..wanted], 0).await?
             {
-                break members;
+                let seats = members.iter().map(|member| Seat::new(member.instance.clone(), order(&coordinator)));
+                let keeper = Keeper::start(url, &coordinator, seats.collect())?;
+                let crew = Self {
+                    coordinator: coordinator.clone(),
+                    meeting: meeting.clone(),
+                    keeper,
+                    members,
+                    loads: 0,
+                    gathering: gathering.clone(),
+                };
+                let silent = crew.silent().await;
+                if silent.is_empty() {
+                    return Ok(crew);
+                }
+                // They are dead, and their last beats are still heard.
+                dumb.extend(silent);
+                crew.release().await;
+                continue;
             }
             let why = found.why(gathering);
             if clock::now().duration_since(begun) >= gathering.within {
@@ -90,10 +110,22 @@ impl Crew {
                 told = now;
             }
             sleep(LOOK).await;
+        }
+    }
+
+    /// The workers that say nothing, although they have been taken.
+    async fn silent(&self) -> Vec<String> {
+        let silent = || {
+            let seats = self.keeper.seats();
+            seats.iter().filter(|seat| seat.line.is_none()).map(|seat| seat.worker.clone()).collect::<Vec<_>>()
         };
-        let seats = members.iter().map(|member| Seat::new(member.instance.clone(), order(&coordinator))).collect();
-        let keeper = Keeper::start(url, &coordinator, seats)?;
-        Ok(Self { coordinator, meeting, keeper, members, loads: 0, gathering: gathering.clone() })
+        let all_said = async {
+            while !silent().is_empty() {
+                self.keeper.news().await;
+            }
+        };
+        let _ = timeout(ANSWERS_WITHIN, all_said).await;
+        silent()
     }
 
     /// The workers that it has had, also those that were lost.
@@ -142,7 +174,7 @@ impl Crew {
         let released = Order { released: true, ..order(&self.coordinator) };
         let orders: Vec<(String, Order)> = seats.into_iter().map(|worker| (worker, released.clone())).collect();
         // Who does not hear of it is free when its lease has ended.
-        let _ = tokio::time::timeout(LEASE, self.meeting.write_all(&orders, LEASE)).await;
+        let _ = timeout(LEASE, self.meeting.write_all(&orders, LEASE)).await;
     }
 }
 
