@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
     /// Too few have come.
-    #[error("{wanted} workers are wanted, and after {} {found} can be had{why}", seconds(*.within))]
+    #[error("{} wanted, and after {} {found} can be had{why}", workers_are(*.wanted), seconds(*.within))]
     Few {
         /// How many are wanted.
         wanted: u32,
@@ -39,7 +39,7 @@ pub enum WorkersError {
         within: Duration,
     },
     /// Ids cannot tell them apart.
-    #[error("ids tell {most} workers of a run apart, and {wanted} are wanted: give at most so many")]
+    #[error("--workers {wanted}: ids tell {most} workers of a run apart; give at most so many")]
     Many {
         /// How many are wanted.
         wanted: u32,
@@ -72,6 +72,10 @@ pub enum WorkersError {
     /// A worker whose coordinator has gone.
     #[error("the coordinator {0} has not been heard for its lease, and has not released this worker")]
     Deserted(String),
+}
+
+fn workers_are(number: u32) -> String {
+    if number == 1 { "1 worker is".to_owned() } else { format!("{number} workers are") }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -1,8 +1,8 @@
 //! What coordinator and workers do in the log store. Each of it may be done twice.
 
 use crate::wire::{Line, Order};
-use redis::AsyncCommands;
 use redis::streams::{StreamReadOptions, StreamReadReply};
+use redis::{AsyncCommands, Script};
 use stamp::{LogStore, StoreError, keys};
 use std::time::Duration;
 
@@ -33,11 +33,13 @@ impl Meeting {
 
     /// Writes orders in one trip; false for each worker that is another's by now.
     pub(crate) async fn write_all(&self, orders: &[(String, Order)], lease: Duration) -> Result<Vec<bool>, StoreError> {
-        let mut pipeline = redis::pipe();
+        // Users may have the right to EVALSHA without that to EVAL.
+        let (mut pipeline, script) = (redis::pipe(), Script::new(WRITE));
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(WRITE).ignore();
         for (worker, order) in orders {
             let document = serde_json::to_string(order).unwrap_or_default();
-            let mut eval = redis::cmd("EVAL");
-            eval.arg(WRITE).arg(1).arg(keys::worker(worker)).arg(document);
+            let mut eval = redis::cmd("EVALSHA");
+            eval.arg(script.get_hash()).arg(1).arg(keys::worker(worker)).arg(document);
             pipeline.add_command(eval.arg(&order.coordinator).arg(millis(lease)).to_owned());
         }
         let pipeline = &pipeline;

@@ -444,6 +444,7 @@ impl PartOf {
         let tick = async |live: &Live| {
             if let Some(snapshot) = &live.snapshot {
                 *told.snapshot.borrow_mut() = Some(snapshot.clone());
+                told.changed.notify_one();
             }
         };
         let loading = watched(plan, tracing, true, tick);
