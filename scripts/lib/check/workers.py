@@ -1,11 +1,11 @@
 """Do workers fail as they should, and do they load as one generator does? Prints a table of faults: what was said, how the level is marked, the exit code;
 fails unless each is as promised, and nothing hangs.
 
-  scripts/check workers [faults|kills|even|scale]... [--kills 50] [--rounds 5]
+  scripts/check workers [faults|kills|even|scale|many]... [--kills 50] [--rounds 5]
 
 faults: each fault once (2 minutes). kills: sweeps of four workers of which some are killed at random: the books must balance to the message (10 s each).
 even: the gaps between requests of four workers beside those of one generator, and how far apart workers begin. scale: requests a second of one generator,
-of one worker and of two. Without a word, faults. Needs redis-cli.
+of one worker and of two. many: what a coordinator costs with 1 to 1,000 simulated workers. Without a word, faults. Needs redis-cli.
 """
 
 import json
@@ -31,13 +31,13 @@ WAIT = 60
 def main() -> None:
     global DRIVER
     parser = arguments(__doc__)
-    parser.add_argument("what", nargs="*", default=["faults"], choices=["faults", "kills", "even", "scale"])
+    parser.add_argument("what", nargs="*", default=["faults"], choices=["faults", "kills", "even", "scale", "many"])
     parser.add_argument("--kills", type=int, default=50, help="sweeps with random kills (50)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of `even` and `scale` (5)")
     parser.add_argument("--only", help="the one fault whose name holds this")
     args = parser.parse_args()
     DRIVER = driver()
-    checks = {"faults": lambda: faults(args.only), "kills": lambda: kills(args.kills), "even": lambda: even(args.rounds), "scale": lambda: scale(args.rounds)}
+    checks = {"faults": lambda: faults(args.only), "kills": lambda: kills(args.kills), "even": lambda: even(args.rounds), "scale": lambda: scale(args.rounds), "many": many}
     failed = [fault for what in args.what for fault in checks[what]()]
     sys.exit("check workers: " + "; ".join(failed) if failed else None)
 
@@ -403,6 +403,33 @@ def scale(rounds: int) -> list[str]:
     rows = [[name, f"{statistics.median(rates):.0f}", f"{statistics.median([rate / one for rate, one in zip(rates, made['one generator'])]):.2f}"] for name, rates in made.items()]
     print_table(["closed loop, 16 connections", "requests/s", "× one generator"], rows)
     return []
+
+
+def many() -> list[str]:
+    """What a coordinator costs, by its workers: these load nothing."""
+    failed, rows, seconds = [], [], 10
+    simulated = build("-p", "workers", "--example", "simulated", profile="dist") / "examples" / "simulated"
+    with Stack(DRIVER) as stack, Redis() as log_store:
+        for number in [1, 10, 100, 1000]:
+            workers = subprocess.Popen([str(simulated), log_store.url, str(number), str(seconds)])
+            begun = time.monotonic()
+            command = [DRIVER, "load", stack.at["api"], "--log-store", log_store.url, "--workers", str(number), "--json", "-d", f"{seconds}s"]
+            coordinator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            stdout = coordinator.stdout.read()
+            _, status, used = os.wait4(coordinator.pid, 0)
+            took = time.monotonic() - begun
+            try:
+                workers.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                failed.append(f"{number} simulated workers do not end")
+            result = json.loads(stdout or "{}")
+            if status or len(result["workers"]) != number or result["requests"] != number * seconds * 1000:
+                failed.append(f"{number} simulated workers: exit status {status}, {result.get('requests')} requests")
+            merged = subprocess.run([str(simulated), "merge", str(number)], stdout=subprocess.PIPE, text=True).stdout
+            cost = (used.ru_utime + used.ru_stime) / took * 100
+            rows.append([str(number), f"{cost:.1f} %", f"{used.ru_maxrss / 1024:.0f} MiB", re.search(r"[0-9.]+ ms", merged)[0], f"{took:.1f} s"])
+    print_table(["workers", "CPU of the coordinator", "its memory", "to put a level together", f"a load of {seconds} s took"], rows)
+    return failed
 
 
 def print_table(head: list[str], rows: list[list[str]]) -> None:
