@@ -152,7 +152,7 @@ fn users_of_a_plan_are_shared_out_with_their_rows() {
     fs::write(folder.path().join("names.csv"), format!("name\n{}\n", names.join("\n"))).unwrap();
     let plan = format!(
         "stampede: 1\ntarget: http://{address}\ndata:\n  names:\n    csv: names.csv\n    take: unique\nload:\n  users: 6\n  spawn: 20/s\n  duration: 1s\n\
-         users:\n  buyer:\n    data: names\n    pace: 100ms\n    on_start:\n      - GET: /login/${{names.name}}\n    tasks:\n      buy:\n        steps:\n          - GET: /buy/${{names.name}}\n"
+         users:\n  buyer:\n    pace: 100ms\n    on_start:\n      - GET: /login/${{names.name}}\n    tasks:\n      buy:\n        steps:\n          - GET: /buy/${{names.name}}\n"
     );
     fs::write(folder.path().join("p.yaml"), plan).unwrap();
     let output = driver(&["run", "--workers", "4", "--out"])

@@ -8,6 +8,7 @@ even: the gaps between requests of four workers beside those of one generator, a
 of one worker and of two. many: what a coordinator costs with 1 to 1,000 simulated workers. Without a word, faults. Needs redis-cli.
 """
 
+import atexit
 import json
 import os
 import random
@@ -360,7 +361,9 @@ def even(rounds: int) -> list[str]:
                     if done.code or not level:
                         return [f"even: {done.stderr}"]
                     stamps = ask(redis, "LRANGE", f"trace:{level['load']['run']}:apiserver", "0", "-1").splitlines()
-                    times = sorted(float(json.loads(stamp)["time"]) for stamp in stamps)
+                    read = [json.loads(stamp) for stamp in stamps]
+                    # When it was written, less how long it had waited for that.
+                    times = sorted(float(stamp["time"]) - stamp["lag"] / 1e6 for stamp in read)
                     gaps[name] += [(after - before) * 1e6 for before, after in zip(times, times[1:])]
                     starts += [worker["start_delay_us"] + worker["clock_error_us"] for worker in level["load"].get("workers", [])]
             for number in range(rounds * 8):
@@ -392,17 +395,64 @@ def scale(rounds: int) -> list[str]:
     server = subprocess.Popen([str(echo)], stdout=subprocess.PIPE, text=True)
     try:
         url = server.stdout.readline().strip()
-        made: dict[str, list[float]] = {"one generator": [], "1 worker": [], "2 workers": []}
+        made: dict[str, list[float]] = {}
+
+        def load(name: str, *options: str) -> None:
+            done = subprocess.run([DRIVER, "load", url, "--json", "-c", "16", "-d", "3s", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            made.setdefault(name, []).append(json.loads(done.stdout)["requests_per_sec"])
+
         for _ in range(rounds):
-            for name, options in [("one generator", []), ("1 worker", ["--workers", "1"]), ("2 workers", ["--workers", "2"])]:
-                done = subprocess.run([DRIVER, "load", url, "--json", "-c", "16", "-d", "3s", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-                result = json.loads(done.stdout)
-                made[name].append(result["requests_per_sec"])
+            load("one generator")
+            load("1 worker", "--workers", "1")
+            load("2 workers", "--workers", "2")
+        print_ratios("closed loop, 16 connections; server and generators share all processors", made, "one generator")
+        made = {}
+        origin = url.rsplit("/", 1)[0]
+        with Redis() as log_store:
+            for _ in range(rounds):
+                for number in [1, 2, 4]:
+                    with Workers(number, log_store.url, origin) as workers:
+                        if not limited([worker.process.pid for worker in workers], 0.2):
+                            print("no control group limits processors here: not tried")
+                            return []
+                        there(log_store.url, number)
+                        load(f"{number} workers", "--log-store", log_store.url, "--workers", str(number))
+        print_ratios("the same, each worker with a fifth of a processor", made, "1 workers")
     finally:
         server.kill()
-    rows = [[name, f"{statistics.median(rates):.0f}", f"{statistics.median([rate / one for rate, one in zip(rates, made['one generator'])]):.2f}"] for name, rates in made.items()]
-    print_table(["closed loop, 16 connections", "requests/s", "× one generator"], rows)
     return []
+
+
+def limited(pids: list[int], cpus: float) -> bool:
+    """Limits each of these processes by a control group of version 1, which is removed when it has ended; tells whether that is possible here."""
+    root = Path("/sys/fs/cgroup/cpu")
+    if not (root / "cpu.cfs_quota_us").exists() or not os.access(root, os.W_OK):
+        return False
+    for pid in pids:
+        group = root / f"stampede-check-{pid}"
+        group.mkdir()
+        (group / "cpu.cfs_period_us").write_text("10000")
+        (group / "cpu.cfs_quota_us").write_text(str(int(cpus * 10000)))
+        (group / "cgroup.procs").write_text(str(pid))
+        GROUPS.append(group)
+    return True
+
+
+GROUPS: list[Path] = []
+
+
+@atexit.register
+def remove_groups() -> None:
+    for group in GROUPS:
+        try:
+            group.rmdir()
+        except OSError as error:
+            print(f"check workers: {group} stays: {error}", file=sys.stderr)
+
+
+def print_ratios(head: str, made: dict[str, list[float]], base: str) -> None:
+    rows = [[name, f"{statistics.median(rates):.0f}", f"{statistics.median([rate / one for rate, one in zip(rates, made[base])]):.2f}"] for name, rates in made.items()]
+    print_table([head, "requests/s", f"× {base}"], rows)
 
 
 def many() -> list[str]:

@@ -50,10 +50,13 @@ impl User {
                     let took = self.free.duration_since(sent);
                     self.judge(step, answer, seen.as_ref(), took, retries > 0)
                 }
-                Err(Unanswered::Unsendable(why)) => Judged::Failed(why),
-                Err(Unanswered::Failure(failure)) => {
+                Err(unanswered) => {
+                    // Who cannot send waits, too: else it would fail again and again, and let nobody else have a turn.
                     self.delay = (self.delay * 2).clamp(FIRST_DELAY, LONGEST_DELAY);
-                    Judged::Failed(failure.to_string())
+                    match unanswered {
+                        Unanswered::Unsendable(why) => Judged::Failed(why),
+                        Unanswered::Failure(failure) => Judged::Failed(failure.to_string()),
+                    }
                 }
             };
             self.show(index, seen.as_ref(), times, &judged);

@@ -113,7 +113,7 @@ impl Reader<'_> {
             self.fault(node.place, format!("there is no data `{table}`: {remedy}"));
         }
         let tasks = table.take_pair("tasks");
-        let kind = UserKind {
+        let mut kind = UserKind {
             name: name.to_owned(),
             share: share.unwrap_or(Share::Weight(1.0)),
             data,
@@ -129,6 +129,7 @@ impl Reader<'_> {
             on_stop: table.take("on_stop").map(|node| self.steps(node, here(Section::OnStop))).unwrap_or_default(),
             on_failure: table.take("on_failure").and_then(|node| self.on_failure(node)).unwrap_or_default(),
         };
+        take_what_is_used(&mut kind);
         self.finish(table, KIND);
         if tasks.is_none() {
             self.fault(place, format!("users `{name}` have no tasks: say what they do, under `tasks`"));
@@ -180,4 +181,16 @@ impl Reader<'_> {
             self.fault(place, format!("{name:?} is no name: letters, digits, _ and -, a letter first"));
         }
     }
+}
+
+/// Whoever uses a column of a table takes rows of it, whether that is said or not.
+fn take_what_is_used(kind: &mut UserKind) {
+    let headers = kind.headers.iter().map(|(_, text)| text);
+    let texts = kind.steps().flat_map(Step::texts).chain(headers);
+    let tables: BTreeSet<usize> = texts
+        .flat_map(Text::values)
+        .filter_map(|value| if let Value::Column(table, _) = value { Some(*table) } else { None })
+        .collect();
+    let missing = tables.into_iter().filter(|table| !kind.data.contains(table)).collect::<Vec<_>>();
+    kind.data.extend(missing);
 }
