@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 fn driver(args: &[&str]) -> Output {
@@ -41,6 +42,29 @@ async fn health_is_an_answer_of_2xx() {
     let nobody = health("http://127.0.0.1:1/".to_owned()).await;
     assert_eq!(nobody.status.code(), Some(1));
     assert!(text(&nobody.stderr).contains("nothing answers at http://127.0.0.1:1"), "{}", text(&nobody.stderr));
+}
+
+/// A server that takes its time to start is waited for, and one that never does is told of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_waits_for_what_starts() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let starting = {
+        let asked = asked.clone();
+        move || async move {
+            let ready = asked.fetch_add(1, Ordering::Relaxed) >= 2;
+            if ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "waiting for redis") }
+        }
+    };
+    let api = serve(Router::new().route("/readyz", get(starting))).await;
+    let wait = |url: String, wait: &'static str| {
+        tokio::task::spawn_blocking(move || driver(&["health", &url, "--within", "20s", "--wait", wait]))
+    };
+    let well = wait(format!("{api}/readyz"), "1m").await.unwrap();
+    assert_eq!((well.status.code(), text(&well.stdout).trim()), (Some(0), "ready"));
+    assert_eq!(asked.load(Ordering::Relaxed), 3);
+    let never = wait("http://127.0.0.1:1/".to_owned(), "1s").await.unwrap();
+    assert_eq!(never.status.code(), Some(1));
+    assert!(text(&never.stderr).contains("nothing answers at http://127.0.0.1:1"), "{}", text(&never.stderr));
 }
 
 #[test]

@@ -233,9 +233,8 @@ pub(crate) async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     };
     let template = Template::single(&args.target, &args.run, &options);
     let mut page = args.page.open("load", Path::new("reports")).await?;
-    let mut hands = match args.gather(&endpoint, &shutdown).await? {
-        Some(hands) => hands,
-        None => return Ok(ExitCode::from(super::INTERRUPTED)),
+    let Some(mut hands) = args.gather(&endpoint, &shutdown).await? else {
+        return Ok(ExitCode::from(super::INTERRUPTED));
     };
     let generated = (tracer.as_ref(), hands.as_mut());
     let ran = loads(&args, &endpoint, &template, generated, page.as_mut(), &shutdown).await;

@@ -2,11 +2,12 @@
 
 use super::Reader;
 use super::table::list;
-use crate::model::{Hook, OnFailure, Share, StepOrHook, Task, UserKind};
+use crate::model::{Hook, OnFailure, Share, Step, StepOrHook, Task, Text, UserKind, Value};
 use crate::names::{Here, Section, get};
 use crate::problem::{Place, like};
 use crate::text::is_name;
 use crate::yaml::Node;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const KIND: &[&str] = &[
