@@ -80,6 +80,9 @@ pub enum PageError {
     /// Its address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The token that is given is none.
+    #[error("the page's token {0}")]
+    Token(&'static str),
     /// The system refuses what it needs.
     #[error("cannot open the page: {0}")]
     System(#[from] io::Error),
@@ -93,7 +96,11 @@ impl Page {
     pub async fn open(options: PageOptions) -> Result<Self, PageError> {
         let listener = listen(options.listen.as_ref()).await?;
         let at = listener.local_addr()?;
-        let (token, cookie, boot) = (Token::new()?, Token::new()?, Token::new()?);
+        let given =
+            options.token.as_ref().map(|token| Token::given(token.reveal())).transpose().map_err(PageError::Token)?;
+        let is_given = given.is_some();
+        let (cookie, boot) = (Token::new()?, Token::new()?);
+        let token = given.map_or_else(Token::new, Ok)?;
         // Whoever listens on all addresses is reached by this machine's own names, and by those that are named.
         let shown = match options.hosts.first() {
             Some(host) if security::name_of(host) != host => host.clone(),
@@ -101,7 +108,9 @@ impl Page {
             None if at.ip().is_unspecified() => format!("127.0.0.1:{}", at.port()),
             None => at.to_string(),
         };
-        let url = format!("http://{shown}/#token={}", token.as_str());
+        // Whoever gave it knows it, and it belongs into no log.
+        let told = if is_given { "TOKEN" } else { token.as_str() };
+        let url = format!("http://{shown}/#token={told}");
         let bound = if at.is_ipv6() { format!("[{}]", at.ip()) } else { at.ip().to_string() };
         let own = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
         let is_own = at.ip().is_loopback() || at.ip().is_unspecified();
@@ -126,7 +135,7 @@ impl Page {
         Ok(Self { board, out: options.out, url, source, path, following, ended, served })
     }
 
-    /// The address to open, with the token.
+    /// The address to open, with the token, unless that was given.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use service::ListenAddress;
+use stamp::Secret;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +14,8 @@ pub struct PageOptions {
     pub listen: Option<ListenAddress>,
     /// Further names that it may be asked by (`Host`), with a port where it is reached by another. The first is in the address that is told.
     pub hosts: Vec<String>,
+    /// The token that it asks for; absent: a new one, which stands in the address that is told.
+    pub token: Option<Secret>,
     /// What may be asked for.
     pub limits: PageLimits,
     /// The command that it belongs to.

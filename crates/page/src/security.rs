@@ -24,6 +24,17 @@ impl Token {
         Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
     }
 
+    /// One that somebody has chosen; says what is wrong with it.
+    pub(crate) fn given(text: &str) -> Result<Self, &'static str> {
+        if text.len() < 16 {
+            Err("has fewer than 16 characters: it could be guessed")
+        } else if text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("may have letters, digits, and the characters - . _ ~ only, as it stands in an address")
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -223,6 +234,14 @@ mod tests {
         assert_eq!(door(false).check_watch(&HeaderMap::new()), Err(Refusal::Token));
         let bearer = format!("authorization: Bearer {}", "a".repeat(32));
         assert_eq!(door(false).check_watch(&headers(&[&bearer])), Ok(()));
+    }
+
+    #[test]
+    fn a_token_that_is_given_cannot_be_guessed() {
+        assert!(Token::given("0123456789abcdef").is_ok_and(|token| token.is("0123456789abcdef")));
+        for none in ["short", "0123456789 abcdef", ""] {
+            assert!(Token::given(none).is_err(), "{none}");
+        }
     }
 
     #[test]

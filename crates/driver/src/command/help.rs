@@ -53,7 +53,8 @@ const REQUEST: &[&str] = &[
 const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
 const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
 const MESSAGES: &[&str] = &["notify_when", "notify_link"];
-const LIVE: &[&str] = &["ui", "ui_host", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
+const LIVE: &[&str] =
+    &["ui", "ui_host", "ui_token_file", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
 const WORKERS: &[&str] = &["workers", "workers_within", "on_worker_loss", "worker_clock_error"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];

@@ -4,7 +4,8 @@ use crate::output;
 use clap::Args;
 use page::{Page, PageLimits, PageOptions, PlanOffer, Start};
 use service::{InvalidListen, ListenAddress};
-use std::path::Path;
+use stamp::Secret;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use tokio::sync::mpsc;
 
@@ -20,6 +21,10 @@ pub(super) struct PageArgs {
     /// The page may be asked for by this name, too, and tells its address with the first; may be repeated
     #[arg(long, value_name = "NAME[:PORT]")]
     ui_host: Vec<String>,
+
+    /// A file that holds the page's token, of 16 characters or more [default: a new one, which is told]
+    #[arg(long, value_name = "FILE", env = "STAMPEDE_UI_TOKEN_FILE")]
+    ui_token_file: Option<PathBuf>,
 
     /// The page may ask for at most this many users, or connections
     #[arg(long, value_name = "N", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..))]
@@ -69,9 +74,11 @@ impl PageArgs {
         out: &Path,
         starts: Option<(Vec<PlanOffer>, mpsc::Sender<Start>)>,
     ) -> anyhow::Result<Page> {
+        let token = self.ui_token_file.as_deref().map(Secret::from_file).transpose()?;
         let page = Page::open(PageOptions {
             listen: self.ui.as_ref().and_then(|UiAddress(address)| address.clone()),
             hosts: self.ui_host.clone(),
+            token,
             limits: self.limits(),
             command,
             out: out.to_owned(),
