@@ -154,6 +154,33 @@ impl Pipeline {
         whole(&serde_json::from_str(&done(&mut sweep)).unwrap());
     }
 
+    /// A sweep that a worker makes, who has the rights of a worker only.
+    async fn sweep_of_a_worker(&mut self, out: &Path) {
+        let mut worker = self.driver("worker");
+        worker.args(["worker", "--allow-target", &self.api, "--every", "10"]);
+        let mut process = Process::spawn("worker", worker, &self.sandbox).unwrap();
+        let mut sweep = self.driver("driver");
+        sweep.args([
+            "sweep",
+            "--target",
+            &self.api,
+            "--every",
+            "10",
+            "--rates",
+            "200",
+            "--warmup",
+            "0s",
+            "--workers",
+            "1",
+        ]);
+        sweep.args(["--queue", self.setting.key, "--duration", "500ms", "--json", "--out"]).arg(out);
+        let level: Value = serde_json::from_str(&done(&mut sweep)).unwrap();
+        whole(&level);
+        assert_eq!(level["load"]["workers"][0]["requests"], 100, "{level}");
+        assert!(process.stop(PATIENCE).await.is_some_and(|status| status.success()), "{}", process.log());
+        assert!(!process.log().contains("NOPERM") && !process.log().contains("concealed"), "{}", process.log());
+    }
+
     /// Posts messages of the run `r`.
     async fn post(&self, ids: std::ops::Range<u64>) {
         let client = reqwest::Client::new();
@@ -263,9 +290,10 @@ const AT_LEAST_ONCE: Setting = Setting {
 async fn a_sweep_runs_over_tls_with_a_user_for_each_program() {
     let split = Setting { version: "5", mqttclient: &["--clients", "2"], ..AT_MOST_ONCE };
     for setting in [AT_MOST_ONCE, split] {
-        let pipeline = Pipeline::start(setting).await;
+        let mut pipeline = Pipeline::start(setting).await;
         let out = tempfile::tempdir().unwrap();
         pipeline.sweep(out.path());
+        pipeline.sweep_of_a_worker(out.path()).await;
         let services = done(pipeline.driver("reporter").args(["services"]));
         assert!(["apiserver", "pushserver", "mqttclient"].iter().all(|name| services.contains(name)), "{services}");
         done(pipeline.driver("reporter").args(["report", "latest", "--out"]).arg(out.path()));
