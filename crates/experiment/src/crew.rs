@@ -5,7 +5,7 @@ use crate::event::{Audience, Event};
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, Site};
 use analysis::WorkerLoad;
-use load::{LoadPlan, Tally};
+use load::LoadPlan;
 use stack::{Process, Redis, Sandbox};
 use stamp::{RedisUrl, RunId, SampleEvery};
 use std::ffi::OsString;
@@ -153,27 +153,23 @@ impl Hands {
 #[must_use]
 pub fn of_parts(parts: &[Part]) -> Vec<WorkerLoad> {
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let one = |part: &Part| {
-        let tally: &Tally = &part.snapshot.tally;
-        let sent = !tally.send_delay.is_empty();
-        WorkerLoad {
-            number: part.number,
-            instance: part.instance.clone(),
-            host: part.host.clone(),
-            share: part.share,
-            requests: tally.requests,
-            accepted: tally.accepted(),
-            errors: tally.failed(),
-            missed: tally.missed,
-            send_delay_p50_us: sent.then(|| tally.send_delay.value_at_quantile(0.5)),
-            send_delay_p99_us: sent.then(|| tally.send_delay.value_at_quantile(0.99)),
-            start_delay_us: tally.late.map(micros),
-            cpu_share: tally.cpu_share().filter(|share| share.is_finite()),
-            clock_error_us: part.clock_error_us,
-            limited_by: tally.limited_by(),
-            lost_us: part.lost.as_ref().map(|(after, _)| micros(*after)),
-            lost_why: part.lost.as_ref().map(|(_, why)| why.clone()),
-        }
+    let one = |part: &Part| WorkerLoad {
+        number: part.number,
+        instance: part.instance.clone(),
+        host: part.host.clone(),
+        share: part.share,
+        requests: part.requests,
+        accepted: part.accepted,
+        errors: part.errors,
+        missed: part.missed,
+        send_delay_p50_us: part.send_delay_p50_us,
+        send_delay_p99_us: part.send_delay_p99_us,
+        start_delay_us: part.late.map(micros),
+        cpu_share: part.cpu_share,
+        clock_error_us: part.clock_error_us,
+        limited_by: part.limited_by.clone(),
+        lost_us: part.lost.as_ref().map(|(after, _)| micros(*after)),
+        lost_why: part.lost.as_ref().map(|(_, why)| why.clone()),
     };
     parts.iter().map(one).collect()
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// The longest latency that the histogram tells apart, µs: anything above an hour counts as an hour.
 const LONGEST_US: u64 = 3_600_000_000;
 
+/// Significant digits of what it tells.
+const DIGITS: u8 = 3;
+
 /// What a histogram holds: its values and how often each is there, ascending.
 #[must_use]
 pub fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
@@ -34,7 +37,7 @@ pub(crate) fn add(histogram: &mut Histogram<u64>, other: &Histogram<u64>) {
 
 /// Histograms as text: `HdrHistogram`'s own format, V2, compressed, in base64.
 pub(crate) mod wire {
-    use super::{LONGEST_US, add, histogram as empty};
+    use super::{DIGITS, LONGEST_US, histogram as empty};
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use hdrhistogram::Histogram;
@@ -55,15 +58,14 @@ pub(crate) mod wire {
     /// From such a text.
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Histogram<u64>, D::Error> {
         let bytes = STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)?;
-        let mut histogram = empty();
-        if !bytes.is_empty() {
-            let read: Histogram<u64> = Reader::new().deserialize(&mut bytes.as_slice()).map_err(D::Error::custom)?;
-            if read.high() > LONGEST_US || read.sigfig() != histogram.sigfig() {
-                return Err(D::Error::custom("a histogram has other bounds than those of latencies"));
-            }
-            add(&mut histogram, &read);
+        if bytes.is_empty() {
+            return Ok(empty());
         }
-        Ok(histogram)
+        let read: Histogram<u64> = Reader::new().deserialize(&mut bytes.as_slice()).map_err(D::Error::custom)?;
+        if read.low() != 1 || read.high() != LONGEST_US || read.sigfig() != DIGITS {
+            return Err(D::Error::custom("a histogram has other bounds than those of latencies"));
+        }
+        Ok(read)
     }
 
     /// The same, where it may be absent.
@@ -92,7 +94,7 @@ pub(crate) mod wire {
 #[must_use]
 pub fn histogram() -> Histogram<u64> {
     // These bounds are valid by the histogram's own rules.
-    Histogram::new_with_bounds(1, LONGEST_US, 3).unwrap_or_else(|_| unreachable!("the bounds are constants"))
+    Histogram::new_with_bounds(1, LONGEST_US, DIGITS).unwrap_or_else(|_| unreachable!("the bounds are constants"))
 }
 
 fn microseconds(duration: Duration) -> u64 {

@@ -48,7 +48,7 @@ pub struct Made {
 }
 
 /// What one worker has made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// What stands in its messages' ids.
     pub number: u16,
@@ -60,8 +60,26 @@ pub struct Part {
     pub share: f64,
     /// The bound of its clock's error, µs.
     pub clock_error_us: Option<u32>,
-    /// What it has measured, as far as it has told.
-    pub snapshot: Snapshot,
+    /// Requests sent, as far as it has told; so it is with all that follows.
+    pub requests: u64,
+    /// Those that were accepted.
+    pub accepted: u64,
+    /// Those that were not.
+    pub errors: u64,
+    /// Requests that were due and never sent.
+    pub missed: u64,
+    /// From the intended send to the actual one, median, µs; absent where it has sent nothing.
+    pub send_delay_p50_us: Option<u64>,
+    /// 99th percentile of the same, µs.
+    pub send_delay_p99_us: Option<u64>,
+    /// How late it began.
+    pub late: Option<Duration>,
+    /// CPU time of its thread.
+    pub cpu: Option<Duration>,
+    /// The share of its time that its thread was busy.
+    pub cpu_share: Option<f64>,
+    /// Why it, and not what was loaded, limited its part; absent where it did not.
+    pub limited_by: Option<String>,
     /// When it was lost, from the beginning of the load on, and why.
     pub lost: Option<(Duration, String)>,
 }
@@ -71,7 +89,7 @@ impl Made {
     #[must_use]
     pub fn limited_by(&self) -> Option<String> {
         let limited = |part: &Part| {
-            let why = part.snapshot.tally.limited_by()?;
+            let why = part.limited_by.as_ref()?;
             Some(format!("worker {} on {}: {why}", part.number, part.host))
         };
         self.lost.clone().or_else(|| self.parts.iter().find_map(limited))
@@ -80,7 +98,7 @@ impl Made {
     /// The share of its time that the thread of the busiest worker was busy.
     #[must_use]
     pub fn cpu_share(&self) -> Option<f64> {
-        self.parts.iter().filter_map(|part| part.snapshot.tally.cpu_share()).reduce(f64::max)
+        self.parts.iter().filter_map(|part| part.cpu_share).reduce(f64::max)
     }
 }
 
@@ -231,7 +249,8 @@ impl Crew {
             }
             if clock::now() >= next {
                 let began = clock::now();
-                let live = watch.live(&self.parts(watch));
+                let (whole, parts) = self.parts(&watch.begun);
+                let live = watch.live(whole, &parts);
                 watch.took = clock::now().duration_since(began);
                 next = clock::now() + TOGETHER.max(watch.took * TIMES);
                 tell(&live).await;
@@ -246,32 +265,43 @@ impl Crew {
         }
     }
 
-    /// What each has told last.
-    fn parts(&self, watch: &Watch) -> Vec<Part> {
+    /// What they have told last: all together, and each by itself. Histograms of one worker at a time are in memory.
+    fn parts(&self, begun: &Begun) -> (Snapshot, Vec<Part>) {
+        let mut whole = Snapshot::default();
         let seats = self.keeper.seats();
-        let share = 1.0 / watch.begun.at_work.len().max(1) as f64;
+        let share = 1.0 / begun.at_work.len().max(1) as f64;
         let part = |&at: &usize| {
             let (seat, member) = (&seats[at], &self.members[at]);
-            let line = seat.line.as_ref().filter(|line| line.load == Some(watch.begun.number));
+            let line = seat.line.as_ref().filter(|line| line.load == Some(begun.number));
+            let snapshot = line.and_then(|line| snapshot(line.snapshot.as_deref()?)).unwrap_or_default();
+            whole.add(&snapshot);
+            let tally = &snapshot.tally;
+            let delay = |quantile| (!tally.send_delay.is_empty()).then(|| tally.send_delay.value_at_quantile(quantile));
             Part {
                 number: member.number,
                 instance: member.instance.clone(),
                 host: member.host.clone(),
                 share,
                 clock_error_us: line.and_then(|line| line.clock_error_us),
-                snapshot: line.and_then(|line| snapshot(line.snapshot.as_deref()?)).unwrap_or_default(),
-                lost: seat
-                    .lost
-                    .as_ref()
-                    .map(|lost| (lost.at.saturating_duration_since(watch.begun.begin), lost.why.clone())),
+                requests: tally.requests,
+                accepted: tally.accepted(),
+                errors: tally.failed(),
+                missed: tally.missed,
+                send_delay_p50_us: delay(0.5),
+                send_delay_p99_us: delay(0.99),
+                late: tally.late,
+                cpu: tally.cpu,
+                cpu_share: tally.cpu_share().filter(|share| share.is_finite()),
+                limited_by: tally.limited_by(),
+                lost: seat.lost.as_ref().map(|lost| (lost.at.saturating_duration_since(begun.begin), lost.why.clone())),
             }
         };
-        watch.begun.at_work.iter().map(part).collect()
+        let parts = begun.at_work.iter().map(part).collect();
+        (whole, parts)
     }
 
     fn result(&self, watch: &Watch) -> Made {
-        let parts = self.parts(watch);
-        let mut whole = together(&parts);
+        let (mut whole, parts) = self.parts(&watch.begun);
         whole.tally.series.clone_from(&watch.seconds);
         let lost: Vec<&Part> = parts.iter().filter(|part| part.lost.is_some()).collect();
         let told = (!lost.is_empty()).then(|| {
@@ -320,8 +350,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn live(&mut self, parts: &[Part]) -> Live {
-        let (now, whole) = (clock::now(), together(parts));
+    fn live(&mut self, whole: Snapshot, parts: &[Part]) -> Live {
+        let now = clock::now();
         let (before, at) = &*self.before;
         // What is measured may have begun anew.
         let is_anew = whole.tally.accepted() < before.tally.accepted();
@@ -344,16 +374,15 @@ impl Watch {
 
 impl Part {
     fn so_far(&self) -> Generator {
-        let tally = &self.snapshot.tally;
         Generator {
             number: self.number,
             host: self.host.clone(),
-            requests: tally.requests,
-            accepted: tally.accepted(),
-            errors: tally.failed(),
-            waiting: tally.missed,
-            send_delay_p99_us: tally.send_delay.value_at_quantile(0.99),
-            cpu: tally.cpu,
+            requests: self.requests,
+            accepted: self.accepted,
+            errors: self.errors,
+            waiting: self.missed,
+            send_delay_p99_us: self.send_delay_p99_us.unwrap_or_default(),
+            cpu: self.cpu,
             is_lost: self.lost.is_some(),
         }
     }
@@ -361,13 +390,4 @@ impl Part {
 
 fn snapshot(text: &RawValue) -> Option<Snapshot> {
     serde_json::from_str(text.get()).ok()
-}
-
-/// All parts as one.
-fn together(parts: &[Part]) -> Snapshot {
-    let mut whole = Snapshot::default();
-    for part in parts {
-        whole.add(&part.snapshot);
-    }
-    whole
 }
