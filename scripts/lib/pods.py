@@ -1,6 +1,7 @@
 """What the Helm chart renders, run as pods by podman. `podman kube play` knows pods; what a cluster makes of the rest (names of services,
 volumes, Secrets, replicas, Jobs) is done here. Probes are asked by the script, as the kubelet would."""
 
+import base64
 import http.client
 import ipaddress
 import json
@@ -172,6 +173,9 @@ class Cluster:
         file.write_text(json.dumps(merged(self.values, values)))
         documents = self.helm.render(*self.options, "--values", str(file))
         self.configs = {one["metadata"]["name"]: one["data"] for one in documents if one["kind"] == "ConfigMap"}
+        for secret in (one for one in documents if one["kind"] == "Secret"):
+            # What is there stays, as the chart asks for it.
+            self.secrets.setdefault(secret["metadata"]["name"], {key: base64.b64decode(value).decode() for key, value in secret["data"].items()})
         templates = [one for one in replicas(documents) if one[0] not in self.pods]
         addresses = {name: next(self.addresses) for name, *_ in templates}
         # A name stands for its pods; of several it is the first that answers here.
@@ -287,19 +291,19 @@ def check_sweep(podman: Podman, helm: Helm, images: Images, workers: int) -> Non
 
 
 def check_page(cluster: Cluster) -> None:
-    """The page is watched with its token alone, and lists the sweep."""
+    """The page is watched with the token of its Secret alone, and lists the sweep."""
     page = cluster.pods[f"{RELEASE}-ui-0"]
-    token = re.search(r"token=([0-9a-f]{32})", page.logs())
-    if not token:
-        fail("the log of the page has no token")
-    host, bearer = {"Host": "localhost:8089"}, {"Authorization": f"Bearer {token[1]}"}
+    token = cluster.secrets[f"{RELEASE}-ui-token"]["token"]
+    if token in page.logs():
+        fail("the page's token stands in its log")
+    host, bearer = {"Host": "localhost:8089"}, {"Authorization": f"Bearer {token}"}
     found = [page.get(8089, "/api/state", headers)[0] for headers in ({"Host": "example.com"}, host, host | bearer)]
     if found != [421, 401, 200]:
         fail(f"the page answers {found} to another name, without a token, and with it")
     sweep = cluster.report().parent.resolve().name
     if sweep not in page.get(8089, "/api/reports", host | bearer)[1]:
         fail(f"the page does not list {sweep}")
-    say("the page lists the report")
+    say("the page wants the token of its Secret, and lists the report")
 
 
 def check_loss(podman: Podman, helm: Helm, images: Images, workers: int) -> None:
