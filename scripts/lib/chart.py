@@ -43,6 +43,7 @@ BAD = [
     (["run.enabled=true", "apiserver.enabled=false"], "there is nothing to load"),
     (["pushserver.autoscaling.enabled=true", "pushserver.keda.enabled=true"], "enable one of them"),
     (["secure.enabled=true", "secure.secret=servers"], "redisAccess.secrets.apiserver"),
+    (["run.enabled=true", "worker.replicas=2", "redisAccess.secrets.driver=redis-driver"], "redisAccess.secrets.worker"),
     (["ui.enabled=true", "ui.ingress.enabled=true"], "ui.ingress.host"),
     (["ui.token.secret=page"], "ui/token"),
     (["ui.token.existingSecret=page", "ui.token.key=a key"], "ui/token/key"),
