@@ -1,5 +1,6 @@
 """What the Helm chart renders, and what it refuses."""
 
+import base64
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from api_server import ApiServer
 from shared import ROOT, packages
 
 CHART = ROOT / "deploy" / "helm" / "stampede"
@@ -41,7 +43,10 @@ BAD = [
     (["run.enabled=true", "apiserver.enabled=false"], "there is nothing to load"),
     (["pushserver.autoscaling.enabled=true", "pushserver.keda.enabled=true"], "enable one of them"),
     (["secure.enabled=true", "secure.secret=servers"], "redisAccess.secrets.apiserver"),
+    (["run.enabled=true", "worker.replicas=2", "redisAccess.secrets.driver=redis-driver"], "redisAccess.secrets.worker"),
     (["ui.enabled=true", "ui.ingress.enabled=true"], "ui.ingress.host"),
+    (["ui.token.secret=page"], "ui/token"),
+    (["ui.token.existingSecret=page", "ui.token.key=a key"], "ui/token/key"),
 ]
 
 # Types that come with other programs.
@@ -73,6 +78,8 @@ class Helm:
     def __init__(self) -> None:
         modules()
         self.program = shutil.which("helm") or self.fetched()
+        # No cluster that this machine knows is asked.
+        os.environ["KUBECONFIG"] = os.devnull
         version = self.run("version", "--short").strip()
         say(f"helm {version} ({self.program})")
 
@@ -137,8 +144,9 @@ def check(helm: Helm) -> None:
         check_strictness(documents)
         for title, pod in pod_templates(documents):
             check_confined(f"{name}: {title}", pod)
-        check_references(name, documents)
+        check_references(name, documents, Path(file).read_text())
         say(f"{name}: {len(documents)} documents fit Kubernetes {' and '.join(VERSIONS)}")
+    check_token(helm)
     check_servers(helm.render(), yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
     for settings, word in BAD:
         told = helm.refusal(settings)
@@ -228,8 +236,8 @@ def check_confined(title: str, pod: dict) -> None:
         fail(f"{title} lacks: {', '.join(missing)}")
 
 
-def check_references(name: str, documents: list[dict]) -> None:
-    """What the chart makes, and names elsewhere, is there under that name."""
+def check_references(name: str, documents: list[dict], values: str) -> None:
+    """What the chart makes, and names elsewhere, is there under that name; Secrets may also be those that the values name."""
     made = {(document["kind"], document["metadata"]["name"]) for document in documents}
     labels = [pod["metadata"]["labels"] for _, pod in pod_templates(documents)]
     for document in documents:
@@ -245,10 +253,35 @@ def check_references(name: str, documents: list[dict]) -> None:
         for volume in volumes.values():
             sources = [volume, *volume.get("projected", {}).get("sources", [])]
             wanted = [("ConfigMap", source["configMap"]["name"]) for source in sources if "configMap" in source]
+            wanted += [("Secret", secret) for secret in secrets_of(sources) if secret not in values]
             wanted += [("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])] if "persistentVolumeClaim" in volume else []
             for one in wanted:
                 if one not in made:
                     fail(f"{name}: {title} mounts {one[0]} {one[1]}, which is not there")
+
+
+def secrets_of(sources: list[dict]) -> list[str]:
+    return [source["secret"].get("secretName") or source["secret"]["name"] for source in sources if "secret" in source]
+
+
+def check_token(helm: Helm) -> None:
+    """The page's token is random at first, and is kept by an upgrade, which finds it in the cluster."""
+    options, namespace, name = ("--set", "ui.enabled=true"), "load", "stampede-ui-token"
+
+    def token(*more: str) -> str:
+        secrets = [one["data"]["token"] for one in helm.render(*options, *more) if one["kind"] == "Secret" and one["metadata"]["name"] == name]
+        return base64.b64decode(secrets[0]).decode() if secrets else fail(f"there is no Secret {name}")
+
+    first, other = token(), token()
+    if first == other or not re.fullmatch("[0-9A-Za-z]{32}", first):
+        fail("the page's token is not random, or not of 32 letters and digits")
+    metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/managed-by": "Helm"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"token": base64.b64encode(first.encode()).decode()}}
+    with ApiServer(helm.render(*options), secret, "stampede") as address:
+        cluster = ("--namespace", namespace, "--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", address)
+        if token(*cluster) != first:
+            fail("an upgrade makes another token for the page")
+    say("the page's token is random, and an upgrade keeps it")
 
 
 def check_servers(documents: list[dict], compose: dict) -> None:

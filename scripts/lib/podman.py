@@ -46,18 +46,18 @@ class Images:
 
     def __init__(self, podman: Podman) -> None:
         self.podman = podman
-        self.driver = self.build("driver", [driver()], 'USER 65532:65532\nENTRYPOINT ["/usr/local/bin/driver"]\n')
-        self.redis = self.build("redis", ["redis-server", "redis-cli"], "")
-        self.mosquitto = self.build("mosquitto", ["mosquitto"], "")
+        self.driver = self.build("driver", {"driver": driver()}, 'USER 65532:65532\nENTRYPOINT ["/usr/local/bin/driver"]\n')
+        self.redis = self.build("redis", {name: name for name in ("redis-server", "redis-cli")}, "")
+        self.mosquitto = self.build("mosquitto", {"mosquitto": "mosquitto"}, "")
 
-    def build(self, name: str, programs: list[str], lines: str) -> str:
+    def build(self, name: str, programs: dict[str, str], lines: str) -> str:
         root = self.podman.folder / "images" / name
         target = root / "usr" / "local" / "bin"
         target.mkdir(parents=True)
         (root / "tmp").mkdir(mode=0o777)
-        for program in programs:
+        for called, program in programs.items():
             found = Path(shutil.which(program)).resolve()
-            shutil.copy(found, target / Path(program).name)
+            shutil.copy(found, target / called)
             linked = subprocess.run(["ldd", found], stdout=subprocess.PIPE, text=True, check=True).stdout
             for library in re.findall(r"/[^ )]*", linked):
                 (root / library[1:]).parent.mkdir(parents=True, exist_ok=True)

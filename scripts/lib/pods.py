@@ -1,6 +1,7 @@
 """What the Helm chart renders, run as pods by podman. `podman kube play` knows pods; what a cluster makes of the rest (names of services,
 volumes, Secrets, replicas, Jobs) is done here. Probes are asked by the script, as the kubelet would."""
 
+import base64
 import http.client
 import ipaddress
 import json
@@ -172,6 +173,9 @@ class Cluster:
         file.write_text(json.dumps(merged(self.values, values)))
         documents = self.helm.render(*self.options, "--values", str(file))
         self.configs = {one["metadata"]["name"]: one["data"] for one in documents if one["kind"] == "ConfigMap"}
+        for secret in (one for one in documents if one["kind"] == "Secret"):
+            # What is there stays, as the chart asks for it.
+            self.secrets.setdefault(secret["metadata"]["name"], {key: base64.b64decode(value).decode() for key, value in secret["data"].items()})
         templates = [one for one in replicas(documents) if one[0] not in self.pods]
         addresses = {name: next(self.addresses) for name, *_ in templates}
         # A name stands for its pods; of several it is the first that answers here.
@@ -227,6 +231,8 @@ def check(helm: Helm, workers: int) -> None:
             images = Images(podman)
             say(f"podman {podman('version', '--format', '{{.Client.Version}}')}, with images of this machine's programs")
             check_sweep(podman, helm, images, workers)
+            if workers > 1:
+                check_lost_worker(podman, helm, images, workers)
             check_loss(podman, helm, images, workers)
             check_secured(podman, helm, images, workers)
         finally:
@@ -243,9 +249,13 @@ def ended(cluster: Cluster, pods: list[Pod], code: int = 0) -> None:
     for pod in pods:
         is_run, is_worker = "-run-" in pod.name, "-worker-" in pod.name
         if is_run or is_worker:
-            found, wanted = pod.exit_code(180), code if is_run else 0
-            if found != wanted:
-                fail(f"{pod.name} ended with {found}, not with {wanted}")
+            ended_as(pod, code if is_run else 0)
+
+
+def ended_as(pod: Pod, code: int) -> None:
+    found = pod.exit_code(180)
+    if found != code:
+        fail(f"{pod.name} ended with {found}, not with {code}")
 
 
 def show(cluster: Cluster, rows: int) -> None:
@@ -287,19 +297,47 @@ def check_sweep(podman: Podman, helm: Helm, images: Images, workers: int) -> Non
 
 
 def check_page(cluster: Cluster) -> None:
-    """The page is watched with its token alone, and lists the sweep."""
+    """The page is watched with the token of its Secret alone, and lists the sweep."""
     page = cluster.pods[f"{RELEASE}-ui-0"]
-    token = re.search(r"token=([0-9a-f]{32})", page.logs())
-    if not token:
-        fail("the log of the page has no token")
-    host, bearer = {"Host": "localhost:8089"}, {"Authorization": f"Bearer {token[1]}"}
+    token = cluster.secrets[f"{RELEASE}-ui-token"]["token"]
+    if token in page.logs():
+        fail("the page's token stands in its log")
+    host, bearer = {"Host": "localhost:8089"}, {"Authorization": f"Bearer {token}"}
     found = [page.get(8089, "/api/state", headers)[0] for headers in ({"Host": "example.com"}, host, host | bearer)]
     if found != [421, 401, 200]:
         fail(f"the page answers {found} to another name, without a token, and with it")
     sweep = cluster.report().parent.resolve().name
     if sweep not in page.get(8089, "/api/reports", host | bearer)[1]:
         fail(f"the page does not list {sweep}")
-    say("the page lists the report")
+    say("the page wants the token of its Secret, and lists the report")
+
+
+def arrives(cluster: Cluster, level: int) -> None:
+    """Waits until messages of this level do."""
+    redis = cluster.pods[f"{RELEASE}-redis-0"]
+    cluster.until(redis.ready, 60, "Redis does not become ready")
+    scan = ["redis-cli", "--scan", "--pattern", f"trace:*.c{level:02}:mqttclient"]
+    cluster.until(lambda: bool(cluster.podman("exec", redis.container, *scan, may_fail=True)), 90, "nothing arrives")
+
+
+def check_lost_worker(podman: Podman, helm: Helm, images: Images, workers: int) -> None:
+    """One is killed, and one told to end, as an eviction does: the run fails, and the others are released."""
+    with Cluster(podman, helm, images.values(), [], {}) as cluster:
+        for signal, level, code in (("KILL", 5, 137), ("TERM", 6, 0)):
+            say(f"a worker gets SIG{signal} under load")
+            load = run_of(["--levels", f"{level},9", "--duration", "6s", "--warmup", "0s"], workers)
+            pods = cluster.apply(merged(load, {"run": {"id": signal.lower()}}))
+            arrives(cluster, level)
+            victim, run = (cluster.pods[f"{RELEASE}-{part}-{signal.lower()}-0"] for part in ("worker", "run"))
+            podman("kill", "--signal", signal, victim.container)
+            ended(cluster, [pod for pod in pods if pod is not victim], code=1)
+            ended_as(victim, code)
+            told = re.search(rf"error: (1 of {workers} workers lost at .*)", run.logs()) or fail(f"the run does not tell of the loss:\n{run.logs()}")
+            levels = len(cluster.report().read_text().splitlines()) - 1
+            if levels != 1:
+                fail(f"the run has made {levels} levels, and the worker was lost in the first")
+            say(told[1])
+        say("the run has ended with 1 each time, the other workers with 0")
 
 
 def check_loss(podman: Podman, helm: Helm, images: Images, workers: int) -> None:
@@ -314,12 +352,9 @@ def check_loss(podman: Podman, helm: Helm, images: Images, workers: int) -> None
         # Whoever is killed takes its last counts with it: the drain waits for these in vain.
         load = run_of(["--levels", "4", "--duration", "8s", "--warmup", "0s", "--drain-timeout", "10s"], workers)
         pods = cluster.apply(merged(lossless, load))
-        redis = cluster.pods[f"{RELEASE}-redis-0"]
-        cluster.until(redis.ready, 60, "Redis does not become ready")
-        scan = ["redis-cli", "--scan", "--pattern", "trace:*.c04:mqttclient"]
-        cluster.until(lambda: bool(podman("exec", redis.container, *scan, may_fail=True)), 90, "nothing arrives")
+        arrives(cluster, 4)
         time.sleep(1)
-        victim = cluster.pods[f"{RELEASE}-pushserver-0"]
+        redis, victim = (cluster.pods[f"{RELEASE}-{part}-0"] for part in ("redis", "pushserver"))
         podman("kill", victim.container)
         if cluster.report().exists():
             fail("the load had ended before the push server was killed")

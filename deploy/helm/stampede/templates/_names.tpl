@@ -44,6 +44,10 @@ helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace 
 {{- printf "%s-worker-%s" (include "stampede.fullname" .) (include "stampede.runId" .) }}
 {{- end }}
 
+{{- define "stampede.tokenSecret" -}}
+{{- default (printf "%s-ui-token" (include "stampede.fullname" .)) .Values.ui.token.existingSecret }}
+{{- end }}
+
 {{- define "stampede.claim" -}}
 {{- default (printf "%s-reports" (include "stampede.fullname" .)) .Values.reports.persistence.existingClaim }}
 {{- end }}
