@@ -304,7 +304,7 @@ impl Level {
     }
 
     /// Whether the pipeline carried this load: it kept up, lost and refused nothing, and its p99 of arrival latency is within the limit. Nobody
-    /// knows where the sample is too small for a p99.
+    /// knows where the sample is too small for a p99, or where a part of the load was not sent, as workers were lost.
     #[must_use]
     pub fn is_within(&self, p99_limit_us: u64) -> Option<bool> {
         let kept_up =
@@ -312,6 +312,9 @@ impl Level {
         let refused = self.load.http.as_ref().is_some_and(|http| http.failed() > 0);
         if !kept_up || refused {
             return Some(false);
+        }
+        if self.load.has_lost_workers() {
+            return None;
         }
         self.arrival.p99_us.map(|us| i128::from(us) <= i128::from(p99_limit_us))
     }

@@ -263,6 +263,12 @@ impl Load {
         }
     }
 
+    /// Whether some of the generators that made it were lost: it is not the load that was asked for.
+    #[must_use]
+    pub fn has_lost_workers(&self) -> bool {
+        self.workers.iter().any(|worker| worker.lost_us.is_some())
+    }
+
     /// Messages that were accepted; unknown where another program made the load.
     #[must_use]
     pub fn accepted_messages(&self) -> Option<u64> {

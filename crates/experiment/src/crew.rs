@@ -73,7 +73,8 @@ impl Workers {
                 processes.push(Process::spawn(&format!("worker-{number}"), command, &sandbox)?);
             }
         }
-        let gathering = Gathering { workers: self.count, within: self.within, every, clock_error: self.clock_error };
+        let (within, clock_error, targets) = (self.within, self.clock_error, targets.to_vec());
+        let gathering = Gathering { workers: self.count, within, every, clock_error, targets };
         // Those that have just been started come by themselves.
         let tell = async |waiting: &str| {
             if processes.is_empty() {

@@ -516,7 +516,12 @@ impl<'a> Running<'a> {
         let aborted = aborted.filter(|_| end.is_some_and(|end| end.is_cancelled()));
         let users = self.plan.work.users();
         Ok(Made {
-            connections: Some(tally.connections),
+            // Those of lost workers were asked for, too: the level is known by them.
+            connections: Some(if made.lost.is_some() && setting.rate.is_none() {
+                tally.connections.max(setting.connections)
+            } else {
+                tally.connections
+            }),
             // Nobody follows those of an API alone.
             messages: Some(self.tracer.as_ref().map_or(0, |_| tally.accepted_messages(&program))),
             scenario: users.map(|users| figures::of_users(&tally, &program, &pacing, &users.plan.secrets)),

@@ -44,6 +44,9 @@ pub struct Beat {
     /// Processors that it may use; absent where nobody tells.
     #[serde(default)]
     pub cores: Option<u32>,
+    /// What it may load, as `scheme://host:port`, where it is a load generator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<String>,
     /// How long ago it beat last, ms; told by the log store, not by the service.
     #[serde(skip)]
     pub age_ms: u64,

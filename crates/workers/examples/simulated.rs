@@ -1,7 +1,7 @@
 //! Workers that load nothing, as many as you like in one process: to see what a coordinator, and the log store, cost. `scripts/check workers many` runs it.
 //!
-//!     simulated REDIS NUMBER SECONDS     NUMBER workers, each of which ends a load SECONDS after its beginning
-//!     simulated merge NUMBER             how long it takes to put together what NUMBER workers have told
+//!     simulated REDIS NUMBER SECONDS TARGET     NUMBER workers that may load TARGET, and end a load SECONDS after its beginning
+//!     simulated merge NUMBER                    how long it takes to put together what NUMBER workers have told
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "it is a tool for measuring")]
 
 use load::{Snapshot, SplitMix, Tally};
@@ -18,15 +18,16 @@ async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match &args[..] {
         [word, number] if word == "merge" => merge(number.parse().unwrap()),
-        [redis, number, seconds] => {
+        [redis, number, seconds, target] => {
             let log = LogStore::connect(&redis.parse().unwrap()).await.unwrap();
             let seconds = seconds.parse().unwrap();
-            let workers = (0..number.parse().unwrap()).map(|number| tokio::spawn(worker(log.clone(), number, seconds)));
+            let workers = (0..number.parse().unwrap())
+                .map(|number| tokio::spawn(worker(log.clone(), number, seconds, vec![target.clone()])));
             for worker in workers.collect::<Vec<_>>() {
                 worker.await.unwrap();
             }
         }
-        _ => println!("usage: simulated REDIS NUMBER SECONDS, or simulated merge NUMBER"),
+        _ => println!("usage: simulated REDIS NUMBER SECONDS TARGET, or simulated merge NUMBER"),
     }
 }
 
@@ -63,7 +64,7 @@ fn merge(number: usize) {
     );
 }
 
-async fn worker(log: LogStore, number: u64, seconds: u64) {
+async fn worker(log: LogStore, number: u64, seconds: u64, loads: Vec<String>) {
     let instance = format!("simulated-{number}");
     let beat = Beat {
         service: "worker".to_owned(),
@@ -77,6 +78,7 @@ async fn worker(log: LogStore, number: u64, seconds: u64) {
         cpu_us: None,
         memory_bytes: None,
         cores: Some(1),
+        loads,
         age_ms: 0,
     };
     let beat = serde_json::to_string(&beat).unwrap();

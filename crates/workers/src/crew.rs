@@ -5,6 +5,7 @@ use crate::keeper::Keeper;
 use crate::standing::Seat;
 use crate::store::Meeting;
 use crate::wire::Order;
+use crate::worker::not_allowed;
 use stamp::{Beat, LogStore, MsgId, RedisUrl, SampleEvery, clock};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -29,6 +30,8 @@ pub struct Gathering {
     pub every: SampleEvery,
     /// Their clocks' errors are at most this.
     pub clock_error: Duration,
+    /// They may load these, as `scheme://host:port`.
+    pub targets: Vec<String>,
 }
 
 /// A worker of a crew.
@@ -239,6 +242,9 @@ fn unfit(beat: &Beat, gathering: &Gathering) -> Option<String> {
         let (theirs, ours) = (beat.every, gathering.every);
         return Some(format!("samples 1 in {theirs}, and this load 1 in {ours}: give both the same --every"));
     }
+    if let Some(why) = not_allowed(&gathering.targets, &beat.loads) {
+        return Some(why);
+    }
     match beat.clock {
         None => Some("does not know the log store's clock yet".to_owned()),
         Some(clock) if u128::from(clock.error_us) > most_us => Some(format!(
@@ -278,6 +284,7 @@ mod tests {
             within: Duration::ZERO,
             every: SampleEvery::default(),
             clock_error: Duration::from_millis(1),
+            targets: vec!["http://a:80".to_owned()],
         };
         let clock = BeatClock { error_us: 40, host_offset_us: 0, drift_ppm: 0.0, steps: 0 };
         let fits = Beat {
@@ -292,6 +299,7 @@ mod tests {
             cpu_us: None,
             memory_bytes: None,
             cores: None,
+            loads: vec!["http://a:80".to_owned(), "http://b:80".to_owned()],
             age_ms: 0,
         };
         assert_eq!(unfit(&fits, &gathering), None);
@@ -300,6 +308,7 @@ mod tests {
             (Beat { version: "0.0.9".to_owned(), ..fits.clone() }, "has version 0.0.9"),
             (Beat { every: 10, ..fits.clone() }, "samples 1 in 10, and this load 1 in 100"),
             (Beat { clock: None, ..fits.clone() }, "does not know"),
+            (Beat { loads: Vec::new(), ..fits.clone() }, "may load nothing, and not http://a:80: start it with"),
             (Beat { clock: Some(late), ..fits.clone() }, "to 12.3 ms only, and 1.0 ms are asked for"),
         ] {
             assert!(unfit(&beat, &gathering).unwrap().contains(why), "{why}");

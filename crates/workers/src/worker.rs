@@ -109,8 +109,9 @@ pub async fn serve(
         }
         stop.run_until_cancelled(sleep(SAID)).await;
     };
+    let loads = options.allow.iter().map(Target::origin).collect();
     let tracer_options =
-        TracerOptions { every: options.every, service: SERVICE.to_owned(), ..TracerOptions::default() };
+        TracerOptions { every: options.every, service: SERVICE.to_owned(), loads, ..TracerOptions::default() };
     let instance = tracer_options.instance.clone();
     let tracer = Tracer::start(&options.log_store, tracer_options);
     tell(&Told::Free { instance: &instance });
@@ -132,14 +133,16 @@ impl WorkerOptions {
     /// Why a load is not made from here.
     fn refuses(&self, plan: &LoadPlan) -> Option<String> {
         let targets = plan.program.sites.iter().flat_map(load::Endpoint::targets);
-        let is_allowed = |target: &String| self.allow.iter().any(|allowed| allowed.origin() == *target);
-        let refused = targets.into_iter().find(|target| !is_allowed(target))?;
         let allowed: Vec<String> = self.allow.iter().map(Target::origin).collect();
-        let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
-        Some(format!(
-            "its command line allows it to load {allowed}, and not {refused}: start it with --allow-target {refused}"
-        ))
+        not_allowed(targets, &allowed)
     }
+}
+
+/// Why a worker that may load only these does not load those; nothing where it does.
+pub(crate) fn not_allowed<'t>(targets: impl IntoIterator<Item = &'t String>, allowed: &[String]) -> Option<String> {
+    let refused = targets.into_iter().find(|target| !allowed.contains(target))?;
+    let allowed = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
+    Some(format!("may load {allowed}, and not {refused}: start it with --allow-target {refused}"))
 }
 
 struct Worker<'a> {

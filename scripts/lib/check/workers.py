@@ -243,7 +243,7 @@ def faults(only: str | None) -> list[str]:
         if want("a target that is not allowed"):
             with Workers(1, redis, api) as _, Workers(1, redis, "http://127.0.0.1:1"):
                 there(redis, 2)
-                note("a target that is not allowed", few("--workers", "2"), 1, "and not http://")
+                note("a target that is not allowed", few("--workers", "2"), 1, "start it with --allow-target http://")
         if want("two coordinators"):
             with Workers(2, redis, api):
                 there(redis, 2)
@@ -461,7 +461,7 @@ def many() -> list[str]:
     simulated = build("-p", "workers", "--example", "simulated", profile="dist") / "examples" / "simulated"
     with Stack(DRIVER) as stack, Redis() as log_store:
         for number in [1, 10, 100, 1000]:
-            workers = subprocess.Popen([str(simulated), log_store.url, str(number), str(seconds)])
+            workers = subprocess.Popen([str(simulated), log_store.url, str(number), str(seconds), stack.at["api"]])
             begun = time.monotonic()
             command = [DRIVER, "load", stack.at["api"], "--log-store", log_store.url, "--workers", str(number), "--json", "-d", f"{seconds}s"]
             coordinator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

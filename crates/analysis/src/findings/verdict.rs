@@ -110,6 +110,9 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
                 "The pipeline carried this load, which another program made: {rate} messages/s arrived, p99 of arrival latency is {p99} against a limit of {limit}, nothing is lost, and no queue grows."
             )
         }
+        (None, None) if report.levels.iter().all(|level| level.load.has_lost_workers()) => {
+            "Workers were lost at every level: a part of the load was not sent, and nothing here measures what the pipeline sustains.".to_owned()
+        }
         (None, None) if report.levels.iter().all(|level| level.is_within(report.p99_limit_us).is_none()) => {
             format!(
                 "No level has enough sampled messages for a p99, which is held against {limit}: load for longer, or sample more (--every)."

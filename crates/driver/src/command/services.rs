@@ -92,6 +92,7 @@ mod tests {
             cpu_us: Some(1_230_000),
             memory_bytes: Some(7 << 20),
             cores: None,
+            loads: Vec::new(),
             age_ms: 240,
         };
         let foreign =

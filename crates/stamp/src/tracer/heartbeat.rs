@@ -21,6 +21,7 @@ pub(super) fn beat(options: &TracerOptions, names: &[Name], clock: Option<&Clock
         cpu_us: process::cpu_time().and_then(|time| u64::try_from(time.as_micros()).ok()),
         memory_bytes: process::memory_bytes(),
         cores: std::thread::available_parallelism().ok().and_then(|cores| u32::try_from(cores.get()).ok()),
+        loads: options.loads.clone(),
         age_ms: 0,
     }
 }

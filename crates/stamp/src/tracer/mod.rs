@@ -51,6 +51,8 @@ pub struct TracerOptions {
     pub version: String,
     /// Tells this process's counters from those of its peers and of its own earlier lives.
     pub instance: String,
+    /// What it may load, where it is a load generator: others see it in the registry.
+    pub loads: Vec<String>,
 }
 
 /// How event times come about.
@@ -74,6 +76,7 @@ impl Default for TracerOptions {
             time_to_live: Duration::from_secs(keys::DEFAULT_TTL_SECONDS),
             clock: ClockMode::default(),
             service: executable_name(),
+            loads: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: format!("{}-{:x}", std::process::id(), clock::unix_now().as_micros()),
         }
