@@ -234,7 +234,7 @@ async fn who_cannot_be_had_is_told_with_the_remedy() {
             &["1", "--every", "10", "--workers-within", "1s", "--worker-clock-error", "1us"],
             "allow more with --worker-clock-error",
         ),
-        (&["1024", "--every", "10"], "ids tell 1023 workers of a run apart"),
+        (&["1024", "--every", "10"], "give at most 1023"),
     ] {
         let output = load(more);
         assert_eq!(output.status.code(), Some(1), "{more:?}: {}", told(&output));
@@ -302,5 +302,5 @@ async fn a_worker_for_one_job_ends_with_it() {
     // One that nobody wants.
     let output = driver(&[&once[..], &["--idle-limit", "300ms"]].concat()).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
-    assert!(told(&output).contains("nobody has wanted this worker"), "{}", told(&output));
+    assert!(told(&output).contains("no coordinator has taken this worker within 0.3 s"), "{}", told(&output));
 }

@@ -6,7 +6,7 @@ use crate::pipeline::Pipeline;
 use crate::plan::{Plan, Site};
 use analysis::WorkerLoad;
 use load::LoadPlan;
-use stack::{Process, Redis, Sandbox};
+use stack::{Process, Redis, Sandbox, StackError};
 use stamp::{RedisUrl, RunId, SampleEvery};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -76,12 +76,20 @@ impl Workers {
         let (within, clock_error, targets) = (self.within, self.clock_error, targets.to_vec());
         let gathering = Gathering { workers: self.count, within, every, clock_error, targets };
         // Those that have just been started come by themselves.
+        let are_ours = !processes.is_empty();
         let tell = async |waiting: &str| {
-            if processes.is_empty() {
+            if !are_ours {
                 tell(waiting).await;
             }
         };
-        let crew = Crew::gather(&url, name, &gathering, tell).await?;
+        let gathered = {
+            let gathering = Box::pin(Crew::gather(&url, name, &gathering, tell));
+            tokio::select! {
+                gathered = gathering => Ok(gathered?),
+                ended = one_ends(&mut processes), if !processes.is_empty() => Err(ended),
+            }
+        };
+        let crew = gathered?;
         Ok(Hands { crew, processes, _redis: redis })
     }
 }
@@ -124,13 +132,23 @@ impl Hands {
         Ok(self.crew.make(begun, plan, tell).await?)
     }
 
-    /// Fills up what was lost, as far as others are free; an error where nobody is left.
+    /// Who has been lost since this was asked last, and why; none: nobody.
+    #[must_use]
+    pub fn lost(&mut self) -> Option<String> {
+        let lost = self.crew.newly_lost();
+        (!lost.is_empty()).then(|| format!("workers were lost: {}", lost.join("; ")))
+    }
+
+    /// Fills up what was lost, as far as others are free.
     ///
     /// # Errors
-    /// When none is left, or the log store fails.
-    pub async fn refill(&mut self, why: &str) -> Result<(), ExperimentError> {
+    /// When nobody is left, or the log store fails.
+    pub async fn refill(&mut self) -> Result<(), ExperimentError> {
         self.crew.refill().await?;
-        if self.crew.there() == 0 { Err(ExperimentError::WorkersLost(why.to_owned())) } else { Ok(()) }
+        if self.crew.there() == 0 {
+            return Err(ExperimentError::WorkersLost("no worker is left".to_owned()));
+        }
+        Ok(())
     }
 
     /// The workers so far.
@@ -147,6 +165,18 @@ impl Hands {
         for mut process in self.processes {
             process.stop(ENDS_WITHIN).await;
         }
+    }
+}
+
+/// Waits until one of these has ended, although it should not.
+async fn one_ends(processes: &mut [Process]) -> StackError {
+    /// How often they are looked at.
+    const PERIOD: Duration = Duration::from_millis(100);
+    loop {
+        if let Some(error) = processes.iter_mut().find_map(|process| process.ended().err()) {
+            return error;
+        }
+        tokio::time::sleep(PERIOD).await;
     }
 }
 

@@ -38,7 +38,7 @@ pub enum ExperimentError {
     #[error(transparent)]
     Workers(#[from] workers::WorkersError),
     /// Workers were lost: what was measured since is no measure of anything.
-    #[error("{0}; --on-worker-loss continue goes on without")]
+    #[error("{0}; use --on-worker-loss continue to go on without them")]
     WorkersLost(String),
     /// The load of wrk failed.
     #[error(transparent)]

@@ -208,6 +208,8 @@ impl<'a> Running<'a> {
                 audience.tell(&Event::Paused).await;
             }
             let Some(next) = levels.next(self.stop).await else { break };
+            // Some may have gone since the last level.
+            self.fill_up(audience).await?;
             Box::pin(self.level(&next, pipeline, audience)).await?;
             self.fill_up(audience).await?;
             if let Some(eviction) = &mut eviction
@@ -224,14 +226,18 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// Sees to it that there are workers for the next level, where some were lost in this one.
+    /// Sees to it that all workers are there for the next load: where some were lost, the experiment ends, or takes others.
     async fn fill_up(&mut self, audience: &mut Audience<'_>) -> Result<(), ExperimentError> {
-        let (Some(lost), Some(hands)) = (self.lost.take(), &mut self.hands) else { return Ok(()) };
-        if !self.plan.workers.as_ref().is_some_and(|workers| workers.continues) {
-            return Err(ExperimentError::WorkersLost(lost));
+        let Some(hands) = &mut self.hands else { return Ok(()) };
+        let lost = self.lost.take();
+        // A level's own words say more.
+        if let Some(lost) = hands.lost().map(|gone| lost.unwrap_or(gone)) {
+            if !self.plan.workers.as_ref().is_some_and(|workers| workers.continues) {
+                return Err(ExperimentError::WorkersLost(lost));
+            }
+            audience.tell(&Event::Warning(&lost)).await;
         }
-        audience.tell(&Event::Warning(&lost)).await;
-        hands.refill(&lost).await
+        hands.refill().await
     }
 
     /// Warms up, loads, drains, measures, and adds the level to the report.
@@ -259,6 +265,7 @@ impl<'a> Running<'a> {
             let warm = end.run_until_cancelled(Box::pin(self.warm_up(&run, next, pipeline, audience))).await;
             let Some(warm) = warm else { return Ok(()) };
             warm?;
+            self.fill_up(audience).await?;
         }
         audience.tell(&Event::LevelBegun { run: &run, number: *number, of: *of, setting }).await;
         let load = self.load(&run, setting, plan, pipeline, audience).await?;
@@ -490,17 +497,17 @@ impl<'a> Running<'a> {
         let mut watcher = Watcher::of(hold).filter(|_| !is_warmup);
         let totals = audience.wants_totals() || watcher.is_some();
         let (end, so_far) = (load.until.clone(), self.so_far(run, setting));
-        let (mut aborted, mut hands) = (None, self.hands.take());
+        let (mut aborted, hands, sweep) = (None, &mut self.hands, &self.sweep);
         let tick = async |live: &load::Live| {
             audience.tell(&Event::Tick(live)).await;
             let (Some(watcher), Some(total), None) = (&mut watcher, live.totals(), &aborted) else { return };
             // A log store that is away is told of by the load itself.
-            aborted = watcher.look(&total, &so_far, &self.sweep, pipeline, clock::now()).await.unwrap_or(None);
+            aborted = watcher.look(&total, &so_far, sweep, pipeline, clock::now()).await.unwrap_or(None);
             if let (Some(end), Some(_)) = (&end, &aborted) {
                 end.cancel();
             }
         };
-        let (tally, made) = if let (Some(hands), Some(begun)) = (&mut hands, begun) {
+        let (tally, made) = if let (Some(hands), Some(begun)) = (hands, begun) {
             let made = hands.make(begun, &load, tick).await?;
             let (limited_by, cpu_share) = (made.limited_by(), made.cpu_share());
             let workers = crew::of_parts(&made.parts);
@@ -511,7 +518,6 @@ impl<'a> Running<'a> {
             let (http, limited_by) = (Some(http::of_tally(&tally)), tally.limited_by());
             (tally, Made { http, limited_by, ..Made::default() })
         };
-        self.hands = hands;
         // Its last totals come when it has ended by itself.
         let aborted = aborted.filter(|_| end.is_some_and(|end| end.is_cancelled()));
         let users = self.plan.work.users();

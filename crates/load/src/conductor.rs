@@ -74,7 +74,7 @@ pub(crate) async fn conduct(
     };
     let of_each: Vec<u32> = segment.all().map(|segment| most_users(&plan, segment)).collect();
     let counts = plan.program.counts_of(&of_each);
-    let limit = plan.limit.map(|limit| segment.count(limit.number()));
+    let limit = plan.limit.map(|limit| share_of(limit.number(), &plan, segment, &of_each));
     let pace = Pace::new(limit, schedule, plan.together.as_ref().map(|together| together.fence.clone()));
     let shared = Rc::new(Shared::new(&plan, tracing, pace, &counts));
     let kinds = mixed(&counts[segment.index as usize]).collect();
@@ -166,6 +166,17 @@ pub(crate) async fn conduct(
         tally.around = Some(Box::new(Tally { duration: begin.get().at.duration_since(first), ..around }));
     }
     Ok(tally)
+}
+
+/// How many of all requests, or rounds, are this generator's: of a schedule each has every so-manieth, else they are shared out by users.
+fn share_of(all: u64, plan: &LoadPlan, segment: Segment, of_each: &[u32]) -> u64 {
+    if matches!(plan.pacing, Pacing::Open { .. }) {
+        return segment.count(all);
+    }
+    let sum = |some: &[u32]| some.iter().map(|&users| u128::from(users)).sum::<u128>();
+    let before = |index: usize| u128::from(all) * sum(&of_each[..index]) / sum(of_each).max(1);
+    let index = segment.index as usize;
+    u64::try_from(before(index + 1) - before(index)).unwrap_or(u64::MAX)
 }
 
 /// The most users that a generator ever has.
@@ -289,9 +300,9 @@ pub(crate) async fn tell(shared: Rc<Shared>, live: watch::Sender<Live>) {
 
 /// The load so far.
 fn so_far(shared: &Shared) -> Snapshot {
-    let tally = shared.lane().tally.borrow().clone();
+    let (tally, connections) = (shared.lane().tally.borrow().clone(), shared.there.get());
     Snapshot {
-        tally: Tally { missed: shared.pace.missed(), cpu: thread_cpu(), accepted_ids: None, ..tally },
+        tally: Tally { missed: shared.pace.missed(), connections, cpu: thread_cpu(), accepted_ids: None, ..tally },
         in_flight: shared.in_flight.get(),
         users: shared.here.get(),
         is_around: shared.is_around(),

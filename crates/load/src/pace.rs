@@ -86,7 +86,7 @@ impl Pace {
     /// Whether this generator may no longer send: the load ends then.
     pub(crate) fn is_fenced(&self) -> bool {
         let Some(fence) = &self.fence else { return false };
-        let is_fenced = clock::now() >= fence.moment();
+        let is_fenced = fence.has_passed();
         if is_fenced {
             self.stop();
         }

@@ -38,7 +38,7 @@ impl Segment {
     }
 
     /// All parts of the load, by their index.
-    pub(crate) fn all(self) -> impl Iterator<Item = Self> {
+    pub fn all(self) -> impl Iterator<Item = Self> {
         (0..self.of).map(move |index| Self { index, ..self })
     }
 }

@@ -56,16 +56,18 @@ pub struct Tally {
     pub first_answers: BTreeMap<String, String>,
     /// What was measured beside: before all users were there, and when they began and stopped.
     pub around: Option<Box<Tally>>,
+    /// A failed step has ended the load, as its users' plan says.
+    pub broken_off: bool,
 }
 
 /// One second of a load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Second {
     /// Requests accepted in it.
     pub accepted: u64,
     /// Requests that failed in it.
     pub errors: u64,
-    /// Median response time, µs; absent where nothing was accepted.
+    /// Median response time, µs; absent where nothing was accepted, and where several generators made the load.
     pub p50_us: Option<u64>,
     /// 99th percentile of the response time, µs.
     pub p99_us: Option<u64>,
@@ -197,6 +199,7 @@ impl Tally {
             rounds: Vec::new(),
             first_answers: BTreeMap::new(),
             around: None,
+            broken_off: false,
         }
     }
 
@@ -205,8 +208,8 @@ impl Tally {
         count(&mut self.errors, kind);
     }
 
-    /// Adds what another generator of the same load has measured: counts and histograms are summed, times are those of the longest. The time series is no sum
-    /// of theirs, as percentiles have none: it stays.
+    /// Adds what another generator of the same load has measured: counts and histograms are summed, times are those of the longest. Seconds are summed, too, but
+    /// for their percentiles, which have no sum.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         sum(&mut self.errors, &other.errors);
@@ -225,6 +228,16 @@ impl Tally {
         self.duration = self.duration.max(other.duration);
         self.waited = self.waited.max(other.waited);
         self.late = self.late.max(other.late);
+        self.broken_off |= other.broken_off;
+        self.series.resize(self.series.len().max(other.series.len()), Second::default());
+        for (second, other) in self.series.iter_mut().zip(&other.series) {
+            *second = Second {
+                accepted: second.accepted + other.accepted,
+                errors: second.errors + other.errors,
+                in_flight: second.in_flight + other.in_flight,
+                ..Second::default()
+            };
+        }
         if self.steps.is_empty() {
             (self.steps, self.rounds) = (other.steps.clone(), other.rounds.clone());
         } else {
@@ -267,7 +280,8 @@ impl Tally {
     /// The share of the load's time that the generator's thread was busy.
     #[must_use]
     pub fn cpu_share(&self) -> Option<f64> {
-        Some(self.cpu?.as_secs_f64() / (self.duration + self.waited).as_secs_f64())
+        let lasted = self.duration + self.waited;
+        (!lasted.is_zero()).then_some(self.cpu?.as_secs_f64() / lasted.as_secs_f64())
     }
 
     /// Why the generator, and not the API, limited the load; none when it did not.

@@ -2,7 +2,7 @@
 
 use stamp::clock;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -27,13 +27,16 @@ struct Inner {
     anchor: Instant,
     /// From the anchor, ns.
     until: AtomicU64,
+    /// Somebody has found it passed: that is for good.
+    passed: AtomicBool,
 }
 
 impl Fence {
     /// At this moment.
     #[must_use]
     pub fn at(moment: Instant) -> Self {
-        let fence = Self(Arc::new(Inner { anchor: clock::now(), until: AtomicU64::new(0) }));
+        let fence =
+            Self(Arc::new(Inner { anchor: clock::now(), until: AtomicU64::new(0), passed: AtomicBool::new(false) }));
         fence.move_to(moment);
         fence
     }
@@ -44,10 +47,14 @@ impl Fence {
         self.0.until.store(u64::try_from(ns).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Where it is.
+    /// Whether its moment has passed, or had when somebody asked before: who has stopped at it does not go on.
     #[must_use]
-    pub fn moment(&self) -> Instant {
-        self.0.anchor + Duration::from_nanos(self.0.until.load(Ordering::Relaxed))
+    pub fn has_passed(&self) -> bool {
+        let moment = self.0.anchor + Duration::from_nanos(self.0.until.load(Ordering::Relaxed));
+        if clock::now() >= moment {
+            self.0.passed.store(true, Ordering::Relaxed);
+        }
+        self.0.passed.load(Ordering::Relaxed)
     }
 }
 

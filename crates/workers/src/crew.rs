@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// How long a worker is a coordinator's without hearing from it. After that it stops, and is free.
-pub const LEASE: Duration = Duration::from_secs(4);
+pub const LEASE: Duration = Duration::from_millis(4500);
 
 /// How long a worker that has been taken may take to say so.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
@@ -56,6 +56,8 @@ pub struct Crew {
     /// One for each seat.
     pub(crate) members: Vec<Member>,
     pub(crate) loads: u64,
+    /// Seats whose loss has been told.
+    told: Vec<usize>,
     gathering: Gathering,
 }
 
@@ -91,6 +93,7 @@ impl Crew {
                     keeper,
                     members,
                     loads: 0,
+                    told: Vec::new(),
                     gathering: gathering.clone(),
                 };
                 let silent = crew.silent().await;
@@ -99,15 +102,15 @@ impl Crew {
                 }
                 // They are dead, and their last beats are still heard.
                 dumb.extend(silent);
-                crew.release().await;
+                crew.give_back(true).await;
                 continue;
             }
-            let why = found.why(gathering);
+            let why = found.why(gathering, &dumb);
             if clock::now().duration_since(begun) >= gathering.within {
                 let (wanted, within) = (gathering.workers, gathering.within);
                 return Err(WorkersError::Few { wanted, found: found.free.len(), within, why });
             }
-            let now = format!("waiting for workers: {} of {wanted} can be had{why}", found.free.len());
+            let now = format!("waiting for workers: {} of {wanted} available{why}", found.free.len());
             if now != told {
                 tell(&now).await;
                 told = now;
@@ -143,6 +146,18 @@ impl Crew {
         self.keeper.seats().iter().filter(|seat| seat.is_there()).count()
     }
 
+    /// Who has been lost since this was asked last, and why.
+    pub fn newly_lost(&mut self) -> Vec<String> {
+        let seats = self.keeper.seats();
+        let lost = seats.iter().enumerate().filter_map(|(at, seat)| Some((at, seat.lost.as_ref()?)));
+        let lost: Vec<(usize, String)> = lost
+            .filter(|(at, _)| !self.told.contains(at))
+            .map(|(at, lost)| (at, format!("worker {}: {}", self.members[at].told(), lost.why)))
+            .collect();
+        self.told.extend(lost.iter().map(|(at, _)| *at));
+        lost.into_iter().map(|(_, told)| told).collect()
+    }
+
     /// Takes others for those that were lost, as far as some are free. They have numbers of their own.
     ///
     /// # Errors
@@ -169,12 +184,18 @@ impl Crew {
 
     /// Gives all workers back.
     pub async fn release(self) {
+        let (meeting, coordinator, loads) = (self.meeting.clone(), self.coordinator.clone(), self.loads);
+        self.give_back(false).await;
+        let _ = timeout(LEASE, meeting.forget(&coordinator, loads)).await;
+    }
+
+    async fn give_back(self, unused: bool) {
         let seats: Vec<String> = {
             let seats = self.keeper.seats();
             seats.iter().filter(|seat| seat.is_there()).map(|seat| seat.worker.clone()).collect()
         };
         drop(self.keeper);
-        let released = Order { released: true, ..order(&self.coordinator) };
+        let released = Order { released: true, unused, ..order(&self.coordinator) };
         let orders: Vec<(String, Order)> = seats.into_iter().map(|worker| (worker, released.clone())).collect();
         // Who does not hear of it is free when its lease has ended.
         let _ = timeout(LEASE, self.meeting.write_all(&orders, LEASE)).await;
@@ -182,7 +203,7 @@ impl Crew {
 }
 
 pub(crate) fn order(coordinator: &str) -> Order {
-    Order { coordinator: coordinator.to_owned(), released: false, task: None }
+    Order { coordinator: coordinator.to_owned(), released: false, unused: false, task: None }
 }
 
 /// Takes these workers, all or none.
@@ -197,7 +218,7 @@ async fn take(
         let number = u16::try_from(before + index + 1).ok().filter(|number| *number < MsgId::WORKERS);
         let Some(number) = number else { return Ok(None) };
         if !meeting.claim(&beat.instance, &order(coordinator), LEASE).await? {
-            let released = Order { released: true, ..order(coordinator) };
+            let released = Order { released: true, unused: true, ..order(coordinator) };
             for Member { instance, .. } in &members {
                 meeting.claim(instance, &released, LEASE).await?;
             }
@@ -248,9 +269,8 @@ fn unfit(beat: &Beat, gathering: &Gathering) -> Option<String> {
     match beat.clock {
         None => Some("does not know the log store's clock yet".to_owned()),
         Some(clock) if u128::from(clock.error_us) > most_us => Some(format!(
-            "knows the log store's clock to {:.1} ms only, and {:.1} ms are asked for: bring it nearer, or allow more with --worker-clock-error",
-            f64::from(clock.error_us) / 1e3,
-            most_us as f64 / 1e3
+            "knows the log store's clock to {} µs only, and {most_us} µs are asked for: bring it nearer, or allow more with --worker-clock-error",
+            clock.error_us
         )),
         Some(_) => None,
     }
@@ -258,12 +278,14 @@ fn unfit(beat: &Beat, gathering: &Gathering) -> Option<String> {
 
 impl Found {
     /// What is wrong with those that cannot be had, and what to do.
-    fn why(&self, gathering: &Gathering) -> String {
+    fn why(&self, gathering: &Gathering, silent: &[String]) -> String {
         /// What is told of, at the most.
         const MOST: usize = 5;
-        let mut why: Vec<String> = self.others.iter().take(MOST).cloned().collect();
-        if self.others.len() > MOST {
-            why.push(format!("and {} others likewise", self.others.len() - MOST));
+        let silent = silent.iter().map(|worker| format!("{worker} was taken, and says nothing"));
+        let others: Vec<String> = self.others.iter().cloned().chain(silent).collect();
+        let mut why: Vec<String> = others.iter().take(MOST).cloned().collect();
+        if others.len() > MOST {
+            why.push(format!("and {} others", others.len() - MOST));
         }
         if self.others.len() + self.free.len() < gathering.workers as usize {
             why.push("start more with `driver worker`".to_owned());
@@ -309,7 +331,7 @@ mod tests {
             (Beat { every: 10, ..fits.clone() }, "samples 1 in 10, and this load 1 in 100"),
             (Beat { clock: None, ..fits.clone() }, "does not know"),
             (Beat { loads: Vec::new(), ..fits.clone() }, "may load nothing, and not http://a:80: start it with"),
-            (Beat { clock: Some(late), ..fits.clone() }, "to 12.3 ms only, and 1.0 ms are asked for"),
+            (Beat { clock: Some(late), ..fits.clone() }, "to 12345 µs only, and 1000 µs are asked for"),
         ] {
             assert!(unfit(&beat, &gathering).unwrap().contains(why), "{why}");
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
     /// Too few have come.
-    #[error("{} wanted, and after {} {found} can be had{why}", workers_are(*.wanted), seconds(*.within))]
+    #[error("{} wanted, {found} available after {}{why}", workers_of(*.wanted), seconds(*.within))]
     Few {
         /// How many are wanted.
         wanted: u32,
@@ -39,7 +39,7 @@ pub enum WorkersError {
         within: Duration,
     },
     /// Ids cannot tell them apart.
-    #[error("--workers {wanted}: ids tell {most} workers of a run apart; give at most so many")]
+    #[error("--workers {wanted}: give at most {most}, as ids tell no more workers of a run apart")]
     Many {
         /// How many are wanted.
         wanted: u32,
@@ -62,7 +62,7 @@ pub enum WorkersError {
     #[error("cannot start the thread that keeps workers: {0}")]
     Thread(std::io::Error),
     /// A worker that has waited for long enough.
-    #[error("nobody has wanted this worker for {}: the log store is {store}", seconds(*.limit))]
+    #[error("no coordinator has taken this worker within {}; the log store is {store}", seconds(*.limit))]
     Idle {
         /// How long.
         limit: Duration,
@@ -70,14 +70,15 @@ pub enum WorkersError {
         store: String,
     },
     /// A worker whose coordinator has gone.
-    #[error("the coordinator {0} has not been heard for its lease, and has not released this worker")]
+    #[error("the coordinator {0} has gone silent, without releasing this worker")]
     Deserted(String),
 }
 
-fn workers_are(number: u32) -> String {
-    if number == 1 { "1 worker is".to_owned() } else { format!("{number} workers are") }
+fn workers_of(number: u32) -> String {
+    if number == 1 { "1 worker".to_owned() } else { format!("{number} workers") }
 }
 
 fn seconds(duration: Duration) -> String {
-    format!("{:.0} s", duration.as_secs_f64())
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
 }

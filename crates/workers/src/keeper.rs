@@ -6,6 +6,7 @@ use crate::standing::Seat;
 use crate::store::Meeting;
 use crate::wire::{Line, Order};
 use stamp::{LogStore, RedisUrl, clock};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -13,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How often leases are renewed.
-const RENEWED: Duration = Duration::from_secs(1);
+const RENEWED: Duration = Duration::from_millis(500);
 
 /// How often workers are listened to.
 const HEARD: Duration = Duration::from_millis(100);
@@ -105,13 +106,17 @@ impl Shared {
         let mut seats = self.lock();
         let lost = |seats: &[Seat]| seats.iter().filter(|seat| !seat.is_there()).count();
         let (before, has_heard) = (lost(&seats), !lines.is_empty());
-        seats.iter_mut().for_each(|seat| seat.wait(passed, now));
+        let mut heard = HashSet::new();
         for line in lines {
             // One that was lost may have come back, with a seat of its own.
-            if let Some(seat) = seats.iter_mut().rev().find(|seat| seat.worker == line.worker) {
-                seat.hear(line, now);
+            if let Some((at, seat)) = seats.iter_mut().enumerate().rev().find(|(_, seat)| seat.worker == line.worker)
+                && seat.hear(line, now)
+            {
+                heard.insert(at);
             }
         }
+        let silent = seats.iter_mut().enumerate().filter(|(at, _)| !heard.contains(at));
+        silent.for_each(|(_, seat)| seat.wait(passed, now));
         if has_heard || lost(&seats) > before {
             self.heard.notify_one();
         }

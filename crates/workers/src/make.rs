@@ -2,9 +2,10 @@
 
 use crate::crew::{Crew, Member};
 use crate::error::WorkersError;
+use crate::keeper::Keeper;
 use crate::standing::Seat;
 use crate::wire::{Document, Phase, Task};
-use load::{Generator, LIVE_PERIOD, Live, LoadPlan, Second, Segment, Snapshot, Tally};
+use load::{Generator, LIVE_PERIOD, Live, LoadPlan, Pacing, Segment, Snapshot, Tally};
 use serde_json::value::RawValue;
 use stamp::{StoreError, clock};
 use std::sync::Arc;
@@ -20,8 +21,10 @@ const CHANGE_LEAD: Duration = Duration::from_millis(750);
 /// How long workers may take to make themselves ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// How often the load so far is put together, at the least; and so many times what it took.
-const TOGETHER: Duration = Duration::from_secs(1);
+/// The load so far is put together when all workers have told of their next second, or are late with it; not sooner than this, or so many times what it took
+/// last.
+const SOONEST: Duration = Duration::from_millis(500);
+const LATE: Duration = Duration::from_millis(800);
 const TIMES: u32 = 10;
 
 /// A load that all workers are ready for, and that begins at a moment.
@@ -30,6 +33,8 @@ pub struct Begun {
     number: u64,
     /// The seats that make it.
     at_work: Vec<usize>,
+    /// The share of each in it.
+    shares: Vec<f64>,
     /// When it begins.
     pub begin: Instant,
     /// The same in Redis TIME, µs since 1970-01-01 UTC.
@@ -129,7 +134,8 @@ impl Crew {
         ready.unwrap_or_else(|_| Err(self.not_ready(&at_work, number)))?;
         let begin = self.moment(LEAD).await?;
         self.each_task(|task| task.begin_us = Some(begin.us));
-        Ok(Begun { number, at_work, begin: begin.at, begin_us: begin.us })
+        let shares = shares(plan, of);
+        Ok(Begun { number, at_work, shares, begin: begin.at, begin_us: begin.us })
     }
 
     /// Waits for a load that begins or has begun, and tells how it goes as [`load::watched`] does, once a second. It ends early as its plan says. A worker that
@@ -143,11 +149,10 @@ impl Crew {
         plan: &LoadPlan,
         mut tell: impl AsyncFnMut(&Live),
     ) -> Result<Made, WorkersError> {
-        let mut watch = Watch { begun, before: Box::default(), took: Duration::ZERO, seconds: Vec::new() };
+        let _guard = Underway(&self.keeper);
+        let mut watch = Watch { begun, before: Box::default(), took: Duration::ZERO, seen: Vec::new() };
         self.until_ended(plan, &mut watch, &mut tell).await?;
         let made = self.result(&watch);
-        // They are free for the next one.
-        self.keeper.order(|_, order| order.task = None);
         tell(&Live { snapshot: Some(Arc::new(Snapshot::of(&made.tally))), ..Live::default() }).await;
         Ok(made)
     }
@@ -227,7 +232,7 @@ impl Crew {
     ) -> Result<(), WorkersError> {
         let until = plan.until.clone().unwrap_or_default();
         let (mut is_measured, mut is_stopped) = (plan.around.is_none(), false);
-        let mut next = watch.begun.begin + TOGETHER;
+        let mut next = watch.begun.begin + SOONEST;
         loop {
             let phases: Vec<Phase> = {
                 let seats = self.keeper.seats();
@@ -247,12 +252,19 @@ impl Crew {
                 self.each_task(|task| task.stop_us = Some(stop.us));
                 is_stopped = true;
             }
-            if clock::now() >= next {
+            let is_due =
+                clock::now() >= next && (watch.has_all_news(&self.keeper.seats()) || clock::now() >= next + LATE);
+            if is_due {
                 let began = clock::now();
                 let (whole, parts) = self.parts(&watch.begun);
+                if whole.tally.broken_off && !is_stopped {
+                    let stop = self.moment(CHANGE_LEAD).await?;
+                    self.each_task(|task| task.stop_us = Some(stop.us));
+                    is_stopped = true;
+                }
                 let live = watch.live(whole, &parts);
                 watch.took = clock::now().duration_since(began);
-                next = clock::now() + TOGETHER.max(watch.took * TIMES);
+                next = clock::now() + SOONEST.max(watch.took * TIMES);
                 tell(&live).await;
                 continue;
             }
@@ -269,12 +281,20 @@ impl Crew {
     fn parts(&self, begun: &Begun) -> (Snapshot, Vec<Part>) {
         let mut whole = Snapshot::default();
         let seats = self.keeper.seats();
-        let share = 1.0 / begun.at_work.len().max(1) as f64;
-        let part = |&at: &usize| {
+        let part = |(index, &at): (usize, &usize)| {
             let (seat, member) = (&seats[at], &self.members[at]);
             let line = seat.line.as_ref().filter(|line| line.load == Some(begun.number));
-            let snapshot = line.and_then(|line| snapshot(line.snapshot.as_deref()?)).unwrap_or_default();
+            let mut snapshot = line.and_then(|line| snapshot(line.snapshot.as_deref()?)).unwrap_or_default();
+            if !seat.is_there() && snapshot.is_around {
+                // It was lost before any of it was measured.
+                let around = Some(Box::new(snapshot.tally));
+                snapshot = Snapshot { tally: Tally { around, ..Tally::new() }, ..Snapshot::default() };
+            }
             whole.add(&snapshot);
+            let share = begun.shares[index];
+            // Who has made its part, or had none, leaves nothing unsent.
+            let is_missed = share > 0.0 && seat.phase(begun.number) != Phase::Ended;
+            let lost = seat.lost.as_ref().filter(|_| is_missed);
             let tally = &snapshot.tally;
             let delay = |quantile| (!tally.send_delay.is_empty()).then(|| tally.send_delay.value_at_quantile(quantile));
             Part {
@@ -292,17 +312,16 @@ impl Crew {
                 late: tally.late,
                 cpu: tally.cpu,
                 cpu_share: tally.cpu_share().filter(|share| share.is_finite()),
-                limited_by: tally.limited_by(),
-                lost: seat.lost.as_ref().map(|lost| (lost.at.saturating_duration_since(begun.begin), lost.why.clone())),
+                limited_by: if lost.is_none() { tally.limited_by() } else { None },
+                lost: lost.map(|lost| (lost.at.saturating_duration_since(begun.begin), lost.why.clone())),
             }
         };
-        let parts = begun.at_work.iter().map(part).collect();
+        let parts = begun.at_work.iter().enumerate().map(part).collect();
         (whole, parts)
     }
 
     fn result(&self, watch: &Watch) -> Made {
-        let (mut whole, parts) = self.parts(&watch.begun);
-        whole.tally.series.clone_from(&watch.seconds);
+        let (whole, parts) = self.parts(&watch.begun);
         let lost: Vec<&Part> = parts.iter().filter(|part| part.lost.is_some()).collect();
         let told = (!lost.is_empty()).then(|| {
             let first =
@@ -328,8 +347,17 @@ impl Crew {
 }
 
 impl Member {
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         format!("{} ({} on {})", self.number, self.instance, self.host)
+    }
+}
+
+/// A load under way: when it is given up, nobody goes on with it.
+struct Underway<'a>(&'a Keeper);
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.0.order(|_, order| order.task = None);
     }
 }
 
@@ -346,10 +374,25 @@ struct Watch {
     before: Box<(Snapshot, Option<Instant>)>,
     /// How long that took.
     took: Duration,
-    seconds: Vec<Second>,
+    /// The lines that it was put together of.
+    seen: Vec<u64>,
 }
 
 impl Watch {
+    /// Whether each worker that is there has said something since this was true last.
+    fn has_all_news(&mut self, seats: &[Seat]) -> bool {
+        let number = |at: &usize| seats[*at].line.as_ref().map_or(0, |line| line.number);
+        let now: Vec<u64> = self.begun.at_work.iter().map(number).collect();
+        let there = self.begun.at_work.iter().map(|at| seats[*at].is_there());
+        let is_new = self.seen.len() == now.len();
+        let all =
+            !is_new || now.iter().zip(&self.seen).zip(there).all(|((now, seen), is_there)| now > seen || !is_there);
+        if all {
+            self.seen = now;
+        }
+        all
+    }
+
     fn live(&mut self, whole: Snapshot, parts: &[Part]) -> Live {
         let now = clock::now();
         let (before, at) = &*self.before;
@@ -361,10 +404,6 @@ impl Watch {
             let _ = recent.subtract(&before.tally.response);
         }
         let period = now.duration_since(at.unwrap_or(self.begun.begin).min(now));
-        let errors = whole.tally.failed() - if is_anew { 0 } else { before.tally.failed().min(whole.tally.failed()) };
-        if !whole.is_around {
-            self.seconds.push(Second::of(&recent, errors, whole.in_flight));
-        }
         let live = Live::of(&recent, period.max(LIVE_PERIOD));
         *self.before = (whole.clone(), Some(now));
         let whole = Snapshot { generators: parts.iter().map(Part::so_far).collect(), ..whole };
@@ -386,6 +425,19 @@ impl Part {
             is_lost: self.lost.is_some(),
         }
     }
+}
+
+/// The share of each of so many workers in a load, from 0 to 1: in a closed loop, of its users.
+fn shares(plan: &LoadPlan, of: u32) -> Vec<f64> {
+    let users = match &plan.pacing {
+        Pacing::Open { .. } => 0,
+        Pacing::Closed => plan.users,
+        Pacing::Stages(stages) => stages.iter().map(|(users, _)| *users).max().unwrap_or(0).max(plan.users),
+    };
+    let share = |segment: Segment| {
+        if users == 0 { 1.0 / f64::from(of) } else { segment.count(users.into()) as f64 / f64::from(users) }
+    };
+    (Segment { of, ..Segment::default() }).all().map(share).collect()
 }
 
 fn snapshot(text: &RawValue) -> Option<Snapshot> {

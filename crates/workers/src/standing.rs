@@ -41,22 +41,34 @@ impl Seat {
         self.line.as_ref().filter(|line| line.load == Some(load)).map_or(Phase::Idle, |line| line.phase)
     }
 
-    /// Takes a line, unless it is an old one.
-    pub(crate) fn hear(&mut self, line: Line, now: Instant) {
+    /// Takes a line, unless it is an old one; tells whether it is new.
+    pub(crate) fn hear(&mut self, line: Line, now: Instant) -> bool {
         if self.line.as_ref().is_some_and(|known| known.number >= line.number) {
-            return;
+            return false;
         }
+        let heard_before = now.checked_sub(self.silent).unwrap_or(now);
         self.silent = Duration::ZERO;
-        if line.phase == Phase::Left {
-            self.lose(now, "it was told to end");
+        let before = line.load.map_or(Phase::Idle, |load| self.phase(load));
+        let was_loading = matches!(before, Phase::Running | Phase::There | Phase::Ended);
+        match line.phase {
+            Phase::Left => self.lose(now, "it was told to end"),
+            Phase::Lapsed => self.lose(heard_before, "it did not hear from its coordinator for longer than its lease"),
+            Phase::Refused if was_loading => {
+                let why = line.why.clone().unwrap_or_default();
+                self.lose(now, &format!("its load failed: {why}"));
+            }
+            _ => {}
         }
-        // What has been measured outlives the words of a worker that has no load any more.
-        let is_about_less = line.load.is_none() && self.line.as_ref().is_some_and(|known| known.load.is_some());
-        if self.is_there() && !is_about_less || line.phase == Phase::Left && line.load.is_some() {
+        // What has been measured outlives the words of a worker that has nothing more to tell of it.
+        let tells_less = line.snapshot.is_none() && self.line.as_ref().is_some_and(|known| known.snapshot.is_some());
+        let is_last_word = line.phase == Phase::Left && line.load.is_some() && !tells_less;
+        let is_of_next = line.load.is_some() && self.line.as_ref().is_some_and(|known| known.load != line.load);
+        if self.is_there() && (!tells_less || is_of_next) || is_last_word {
             self.line = Some(line);
         } else if let Some(known) = &mut self.line {
             known.number = line.number;
         }
+        true
     }
 
     /// So much time has passed in which it could have been heard.
@@ -79,11 +91,12 @@ mod tests {
     use stamp::clock;
 
     fn seat() -> Seat {
-        Seat::new("w".to_owned(), Order { coordinator: "c".to_owned(), released: false, task: None })
+        Seat::new("w".to_owned(), Order { coordinator: "c".to_owned(), released: false, unused: false, task: None })
     }
 
     fn line(number: u64, load: Option<u64>, phase: Phase) -> Line {
-        Line { worker: "w".to_owned(), number, load, phase, why: None, clock_error_us: None, snapshot: None }
+        let snapshot = load.and_then(|_| serde_json::value::to_raw_value(&0).ok());
+        Line { worker: "w".to_owned(), number, load, phase, why: None, clock_error_us: None, snapshot }
     }
 
     #[test]
@@ -110,7 +123,25 @@ mod tests {
         seat.hear(line(1, Some(7), Phase::Running), now);
         seat.hear(line(2, None, Phase::Idle), now);
         assert_eq!((seat.phase(7), seat.phase(8)), (Phase::Running, Phase::Idle));
-        seat.hear(line(3, Some(7), Phase::Left), now);
-        assert_eq!((seat.phase(7), seat.is_there()), (Phase::Left, false));
+        // The next load counts anew.
+        seat.hear(line(3, Some(8), Phase::Ready), now);
+        assert_eq!((seat.phase(7), seat.phase(8)), (Phase::Idle, Phase::Ready));
+        seat.hear(line(4, Some(8), Phase::Left), now);
+        assert_eq!((seat.phase(8), seat.is_there()), (Phase::Left, false));
+    }
+
+    #[test]
+    fn who_stops_at_the_end_of_its_lease_or_fails_is_lost_with_what_it_told() {
+        for phase in [Phase::Lapsed, Phase::Refused] {
+            let (mut seat, now) = (seat(), clock::now());
+            seat.hear(line(1, Some(7), Phase::Running), now);
+            seat.hear(Line { snapshot: None, ..line(2, Some(7), phase) }, now);
+            assert_eq!((seat.phase(7), seat.is_there()), (Phase::Running, false));
+        }
+        // Who refuses before it has begun is still there.
+        let (mut seat, now) = (seat(), clock::now());
+        seat.hear(Line { snapshot: None, ..line(1, Some(7), Phase::Refused) }, now);
+        seat.hear(Line { snapshot: None, ..line(2, Some(7), Phase::Refused) }, now);
+        assert_eq!((seat.phase(7), seat.is_there()), (Phase::Refused, true));
     }
 }

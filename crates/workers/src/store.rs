@@ -18,7 +18,7 @@ return 1
 ";
 
 /// How long a line, or a load that not all have read, is kept.
-const KEPT: Duration = Duration::from_secs(600);
+const KEPT: Duration = Duration::from_secs(120);
 
 /// A place where coordinator and workers meet.
 #[derive(Debug, Clone)]
@@ -95,6 +95,13 @@ impl Meeting {
             Some((entry.id, serde_json::from_str(&text).ok()?))
         };
         Ok(read.filter_map(line).collect())
+    }
+
+    /// Removes what workers have said, and a load that nobody reads any more.
+    pub(crate) async fn forget(&self, coordinator: &str, load: u64) {
+        // What stays is forgotten by itself.
+        let _ = self.0.delete(&keys::work(coordinator)).await;
+        let _ = self.0.delete(&keys::work_load(coordinator, load)).await;
     }
 
     /// Puts a load where workers read it.

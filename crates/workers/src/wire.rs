@@ -11,6 +11,9 @@ pub(crate) struct Order {
     pub(crate) coordinator: String,
     /// The coordinator needs it no more: it is free, and the next may take it.
     pub(crate) released: bool,
+    /// It was taken and not needed: its work is still to come.
+    #[serde(default)]
+    pub(crate) unused: bool,
     /// The load that it makes a part of.
     pub(crate) task: Option<Task>,
 }
@@ -71,6 +74,8 @@ pub(crate) enum Phase {
     Ended,
     /// It cannot, or will not, make its part.
     Refused,
+    /// It had not heard from its coordinator for the time of its lease, and has stopped.
+    Lapsed,
     /// It goes: whoever runs it has ended it.
     Left,
 }

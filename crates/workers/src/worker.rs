@@ -160,6 +160,8 @@ struct Held {
     coordinator: String,
     fence: Fence,
     job: Option<Job>,
+    /// The load that it has stopped, as its lease had ended.
+    lapsed: Option<u64>,
 }
 
 /// A part of a load.
@@ -271,21 +273,35 @@ impl Worker<'_> {
         let (order, lease) = order?;
         if order.released {
             let was_ours = self.held.take().is_some_and(|held| held.coordinator == order.coordinator);
-            if was_ours {
+            let is_done = was_ours && self.options.once && !order.unused;
+            if was_ours && !is_done {
                 self.free_since = clock::now();
                 tell(&Told::Free { instance: &self.instance });
             }
-            return (was_ours && self.options.once).then_some(Left::Released);
+            return is_done.then_some(Left::Released);
         }
         if self.held.as_ref().is_none_or(|held| held.coordinator != order.coordinator) {
             tell(&Told::Taken { by: &order.coordinator });
             let fence = Fence::at(asked + lease);
-            self.held = Some(Held { coordinator: order.coordinator, fence, job: None });
+            self.held = Some(Held { coordinator: order.coordinator, fence, job: None, lapsed: None });
         }
         let mut held = self.held.take()?;
+        if held.fence.has_passed() {
+            // What the coordinator has renewed meanwhile came too late: others may count on its silence.
+            tell(&Told::Deserted { by: &held.coordinator });
+            held.lapsed = held.job.take().map(|job| job.task.load).or(held.lapsed);
+            held.fence = Fence::at(asked + lease);
+        }
         held.fence.move_to(asked + lease);
         held.job = match (order.task, held.job.take()) {
             (None, _) => None,
+            // It has stopped, and does not go on.
+            (Some(task), _) if held.lapsed == Some(task.load) => None,
+            // It has begun without this one: whoever was here has lost it.
+            (Some(task), None) if task.begin_us.is_some() => {
+                held.lapsed = Some(task.load);
+                None
+            }
             (Some(task), Some(mut job)) if job.task.load == task.load => {
                 job.follow(task, self.tracer.clock());
                 Some(job)
@@ -301,7 +317,7 @@ impl Worker<'_> {
 
     /// Whoever has not been heard for its lease has no workers any more.
     fn check_lease(&mut self, tell: &mut dyn FnMut(&Told<'_>)) -> Result<(), WorkersError> {
-        if let Some(held) = self.held.take_if(|held| held.fence.moment() <= clock::now()) {
+        if let Some(held) = self.held.take_if(|held| held.fence.has_passed()) {
             tell(&Told::Deserted { by: &held.coordinator });
             self.free_since = clock::now();
             if self.options.once {
@@ -347,11 +363,12 @@ impl Worker<'_> {
         self.lines += 1;
         let job = held.job.as_ref();
         let snapshot = job.and_then(|job| job.state.snapshot.borrow().clone());
+        let idle = if held.lapsed.is_some() { Phase::Lapsed } else { Phase::Idle };
         let line = Line {
             worker: self.instance.clone(),
             number: self.lines,
-            load: job.map(|job| job.task.load),
-            phase: phase.or(job.map(|job| job.state.phase.get())).unwrap_or(Phase::Idle),
+            load: job.map(|job| job.task.load).or(held.lapsed),
+            phase: phase.or(job.map(|job| job.state.phase.get())).unwrap_or(idle),
             why: job.and_then(|job| job.state.why.borrow().clone()),
             clock_error_us: self.tracer.clock().map(|clock| clock.at(clock::now()).error_us),
             snapshot: snapshot.and_then(|snapshot| to_raw_value(&*snapshot).ok()),

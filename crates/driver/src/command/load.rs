@@ -302,6 +302,7 @@ async fn loads(
         let loaded = match &mut hands {
             Some(hands) => {
                 let run = tracer.map(|_| args.run.as_str());
+                hands.refill().await?;
                 let begun = hands.begin(&plan, run).await?;
                 Loaded::of_workers(hands.make(begun, &plan, tick).await?)
             }

@@ -69,9 +69,9 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
             }
             Told::Free { instance } => format!("worker {instance} is free, and waits for work"),
             Told::Taken { by } => format!("at work for {by}"),
-            Told::Load { number } => format!("load {number}"),
+            Told::Load { number } => format!("load {number} of this coordinator"),
             Told::Refuses(why) => format!("does not make this load: {why}"),
-            Told::Deserted { by } => format!("{by} has not been heard for its lease: stopped, and free"),
+            Told::Deserted { by } => format!("coordinator {by} has gone silent: load stopped; free again"),
         };
         output::note(&line);
     };

@@ -20,7 +20,7 @@ pub(crate) struct WorkersArgs {
     #[arg(long, value_name = "HOW", value_enum, default_value = "fail")]
     on_worker_loss: OnWorkerLoss,
 
-    /// Take workers only that know the log store's clock to this
+    /// Refuse workers whose clock error is above this
     #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = parse_duration)]
     worker_clock_error: Duration,
 }

@@ -201,6 +201,7 @@ impl User {
                         OnFailure::User => (round.failed, next) = (true, Next::Stop),
                         OnFailure::Load => {
                             (round.failed, next) = (true, Next::Stop);
+                            lane.tally.borrow_mut().broken_off = true;
                             shared.pace.stop();
                             shared.agenda.wake_all();
                         }
