@@ -14,7 +14,9 @@ pub(crate) struct Seat {
     pub(crate) order: Order,
     /// The last that it said.
     pub(crate) line: Option<Line>,
-    /// Since then.
+    /// When that was.
+    heard: Option<Instant>,
+    /// Since then, as far as it could have been heard.
     silent: Duration,
     pub(crate) lost: Option<Lost>,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Lost {
 
 impl Seat {
     pub(crate) fn new(worker: String, order: Order) -> Self {
-        Self { worker, order, line: None, silent: Duration::ZERO, lost: None }
+        Self { worker, order, line: None, heard: None, silent: Duration::ZERO, lost: None }
     }
 
     pub(crate) fn is_there(&self) -> bool {
@@ -46,7 +48,7 @@ impl Seat {
         if self.line.as_ref().is_some_and(|known| known.number >= line.number) {
             return false;
         }
-        let heard_before = now.checked_sub(self.silent).unwrap_or(now);
+        let heard_before = self.heard.replace(now).unwrap_or(now);
         self.silent = Duration::ZERO;
         let before = line.load.map_or(Phase::Idle, |load| self.phase(load));
         let was_loading = matches!(before, Phase::Running | Phase::There | Phase::Ended);
@@ -76,7 +78,7 @@ impl Seat {
         self.silent += passed;
         if self.silent > SILENT_AFTER {
             let why = format!("nothing was heard of it for {:.0} s", SILENT_AFTER.as_secs_f64());
-            self.lose(now.checked_sub(self.silent).unwrap_or(now), &why);
+            self.lose(self.heard.unwrap_or(now), &why);
         }
     }
 

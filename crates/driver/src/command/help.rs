@@ -191,6 +191,7 @@ const SHAPES: &[Shape] = &[
             ),
             ("Tracing", TRACING),
             ("Report", RESULT),
+            ("Workers", WORKERS),
             ("While it runs", LIVE),
             ("Messages when it has ended", MESSAGES),
         ],
