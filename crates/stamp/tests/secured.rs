@@ -150,7 +150,7 @@ fn rules() -> Vec<String> {
     let page = std::fs::read_to_string(page).unwrap();
     let users = page.lines().filter_map(|line| line.strip_prefix("    user "));
     let rules: Vec<String> = users.filter(|rule| rule.contains(" on >PASSWORD ")).map(str::to_owned).collect();
-    assert_eq!(rules.len(), 5);
+    assert_eq!(rules.len(), 7);
     rules.into_iter().chain(["default off".to_owned()]).collect()
 }
 
@@ -168,7 +168,7 @@ async fn run(url: &RedisUrl, command: &str) -> Result<redis::Value, StoreError> 
 
 #[tokio::test]
 async fn the_documented_rules_are_enough() {
-    for name in ["apiserver", "pushserver", "mqttclient", "driver"] {
+    for name in ["apiserver", "pushserver", "mqttclient", "driver", "worker"] {
         let redis = ruled().await;
         works(&url(&format!("{}/1", redis.url())).with(&user(name, "PASSWORD"))).await;
     }
@@ -224,6 +224,8 @@ async fn the_documented_rules_allow_no_more_and_a_missing_right_is_told() {
         ("driver", "LPOP stampede:queue"),
         ("reporter", "SET trace:latest-sweep x"),
         ("reporter", "LLEN stampede:queue"),
+        ("worker", "LLEN stampede:queue"),
+        ("keda", "LPOP stampede:queue"),
         ("apiserver", "CONFIG GET requirepass"),
         ("apiserver", "KEYS *"),
         ("apiserver", "GET elsewhere"),
