@@ -505,6 +505,34 @@ mod tests {
     }
 
     #[test]
+    fn workers_are_shown_and_no_thread_of_theirs_is_busy_for_all() {
+        let begin = clock::now();
+        let mut level = level("apiserver,mqttclient", begin);
+        let worker = |number, is_lost| load::Generator {
+            number,
+            host: "h".to_owned(),
+            requests: 10,
+            accepted: 9,
+            errors: 1,
+            waiting: 0,
+            send_delay_p99_us: 200,
+            cpu: Some(second(1)),
+            is_lost,
+        };
+        for number in 1..=2 {
+            let generators = vec![worker(1, false), worker(2, true)];
+            let cpu = Some(second(2 * number));
+            let totals = Totals { requests: 20 * number, users: 8, cpu, generators, ..Totals::default() };
+            level.tell(Arc::new(totals), begin + second(number));
+            level.look(&seen(&[], None), number as f64, begin + second(number));
+        }
+        let workers: Vec<_> =
+            level.workers().iter().map(|worker| (worker.number, worker.failed, worker.is_lost)).collect();
+        assert_eq!(workers, [(1, 1, false), (2, 1, true)]);
+        assert_eq!(level.generator().unwrap().limited_by, None);
+    }
+
+    #[test]
     fn rates_are_those_of_the_seconds() {
         let begin = clock::now();
         let mut level = level("apiserver,enqueue,publish,mqttclient", begin);

@@ -233,6 +233,36 @@ mod tests {
     }
 
     #[test]
+    fn each_worker_of_a_level() {
+        let board = Board::default();
+        board.begin(&"s.r500".parse().unwrap(), 1, "500 requests/s".to_owned(), &Path::default(), false);
+        let worker = |number, is_lost| load::Generator {
+            number,
+            host: format!("host-{number}"),
+            requests: 250,
+            accepted: 249,
+            errors: 1,
+            waiting: 0,
+            send_delay_p99_us: 340,
+            cpu: None,
+            is_lost,
+        };
+        board.tell(Arc::new(Totals { generators: vec![worker(1, false), worker(2, true)], ..Totals::default() }));
+        let page = page(&board);
+        let of_workers: Vec<&str> = page.lines().filter(|line| line.starts_with("stampede_worker")).collect();
+        insta::assert_snapshot!(of_workers.join("\n"), @r#"
+        stampede_worker_requests_total{run="s.r500",worker="1",host="host-1"} 250
+        stampede_worker_requests_total{run="s.r500",worker="2",host="host-2"} 250
+        stampede_worker_errors_total{run="s.r500",worker="1",host="host-1"} 1
+        stampede_worker_errors_total{run="s.r500",worker="2",host="host-2"} 1
+        stampede_worker_send_delay_p99_microseconds{run="s.r500",worker="1",host="host-1"} 340
+        stampede_worker_send_delay_p99_microseconds{run="s.r500",worker="2",host="host-2"} 340
+        stampede_worker_lost{run="s.r500",worker="1",host="host-1"} 0
+        stampede_worker_lost{run="s.r500",worker="2",host="host-2"} 1
+        "#);
+    }
+
+    #[test]
     fn a_level_from_its_begin_to_its_end() {
         let board = Board::default();
         assert_eq!(page(&board), "# EOF");

@@ -26,6 +26,7 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     if report.search.is_none() {
         sentences.extend(generator(report));
     }
+    sentences.extend(lost_workers(report));
     sentences.extend(doubts(report));
     sentences.extend(clocks(report));
     sentences
@@ -242,8 +243,14 @@ fn losses(report: &Report) -> Option<String> {
 }
 
 fn generator(report: &Report) -> Option<String> {
-    let limited = report.levels.iter().filter(|level| level.load.generator_limited.is_some()).count();
+    let is_limited = |level: &&Level| level.load.generator_limited.is_some() && !level.load.has_lost_workers();
+    let limited = report.levels.iter().filter(is_limited).count();
     (limited > 0).then(|| format!("Levels at which the load generator, not the pipeline, could do no more: {limited}. They tell nothing about the pipeline's limit."))
+}
+
+fn lost_workers(report: &Report) -> Option<String> {
+    let lost = report.levels.iter().filter(|level| level.load.has_lost_workers()).count();
+    (lost > 0).then(|| format!("Levels at which workers were lost: {lost}. A part of their load was not sent: they tell nothing about what the pipeline sustains."))
 }
 
 fn doubts(report: &Report) -> Option<String> {

@@ -127,6 +127,9 @@ fn accounting(text: &mut String, report: &Report) {
         "\nMessages: {accepted} accepted + {unanswered} unanswered = {arrived} arrived + {late} late + {in_flight} in flight + {lost} lost. \
          Beside these {duplicates} duplicates and {shed} refused. "
     );
+    if let Some(workers) = report.levels.iter().map(|level| level.load.workers.len()).max().filter(|count| *count > 0) {
+        let _ = write!(text, "The load was made by {workers} workers. ");
+    }
     let _ = writeln!(text, "Sampled: {}, 1 in {}.", sum(|level| level.traces.sampled), report.every);
 }
 
