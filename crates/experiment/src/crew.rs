@@ -3,32 +3,16 @@
 use crate::error::ExperimentError;
 use crate::event::{Audience, Event};
 use crate::pipeline::Pipeline;
-use crate::plan::{Plan, Site};
+use crate::plan::{Plan, Site, Workers};
 use analysis::WorkerLoad;
 use load::LoadPlan;
 use stack::{Process, Redis, Sandbox, StackError};
 use stamp::{RedisUrl, RunId, SampleEvery};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use workers::{Begun, Crew, Gathering, Made, Member, Part};
-
-/// Several generators that make the loads together.
-#[derive(Debug, Clone)]
-pub struct Workers {
-    /// So many.
-    pub count: u32,
-    /// How long they are waited for.
-    pub within: Duration,
-    /// Their clocks' errors are at most this.
-    pub clock_error: Duration,
-    /// Whether the experiment goes on when one is lost.
-    pub continues: bool,
-    /// The executable that knows `worker`: where there is no other pipeline, they are started here.
-    pub executable: PathBuf,
-}
 
 /// Workers, and what was started for them.
 #[derive(Debug)]

@@ -27,14 +27,14 @@ mod setting;
 
 pub use capacity::{CapacityPlan, Measured, measure_parts};
 pub use control::{Change, Control, Levels, Next};
-pub use crew::{Hands, Workers, of_parts};
+pub use crew::{Hands, of_parts};
 pub use description::new_id;
 pub use error::ExperimentError;
 pub use event::{Audience, Event, Listener, Telling};
 pub use http::of_tally as http_of;
 pub use monitor::{Seen, Watch};
 pub use pipeline::Pipeline;
-pub use plan::{Generator, Hooks, Patience, Plan, Shape, Site, Subject, Users, Work};
+pub use plan::{Generator, Hooks, Patience, Plan, Shape, Site, Subject, Users, Work, Workers};
 pub use run::{Outcome, run};
 pub use search::SearchPlan;
 pub use setting::{Setting, Who};

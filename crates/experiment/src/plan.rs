@@ -1,6 +1,5 @@
 //! What an experiment is to do.
 
-use crate::crew::Workers;
 use crate::search::SearchPlan;
 use crate::setting::Setting;
 use analysis::Threshold;
@@ -10,6 +9,7 @@ use load::{
 use stack::StackOptions;
 use stamp::{ClockMode, Path, RedisUrl, SampleEvery};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -163,6 +163,21 @@ pub enum Generator {
         /// The load has ended when no message has come in for so long.
         quiet: Duration,
     },
+}
+
+/// Several generators that make the loads together.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    /// So many.
+    pub count: u32,
+    /// How long they are waited for.
+    pub within: Duration,
+    /// Their clocks' errors are at most this.
+    pub clock_error: Duration,
+    /// Whether the experiment goes on when one is lost.
+    pub continues: bool,
+    /// The executable that knows `worker`: where there is no other pipeline, they are started here.
+    pub executable: PathBuf,
 }
 
 /// How long a drain may take.

@@ -4,14 +4,11 @@ use crate::error::WorkersError;
 use crate::keeper::Keeper;
 use crate::standing::Seat;
 use crate::store::Meeting;
-use crate::wire::Order;
+use crate::wire::{LEASE, Order};
 use crate::worker::not_allowed;
 use stamp::{Beat, LogStore, MsgId, RedisUrl, SampleEvery, clock};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-
-/// How long a worker is a coordinator's without hearing from it. After that it stops, and is free.
-pub const LEASE: Duration = Duration::from_millis(4500);
 
 /// How long a worker that has been taken may take to say so.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);

@@ -1,10 +1,9 @@
 //! The thread that keeps a coordinator's workers: it renews their leases, and hears what they say, whatever the coordinator itself is busy with.
 
-use crate::crew::LEASE;
 use crate::error::WorkersError;
 use crate::standing::Seat;
 use crate::store::Meeting;
-use crate::wire::{Line, Order};
+use crate::wire::{LEASE, Line, Order};
 use stamp::{LogStore, RedisUrl, clock};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -13,8 +13,9 @@ mod store;
 mod wire;
 mod worker;
 
-pub use crew::{Crew, Gathering, LEASE, Member};
+pub use crew::{Crew, Gathering, Member};
 pub use error::WorkersError;
 pub use make::{Begun, LEAD, Made, Part};
 pub use standing::SILENT_AFTER;
+pub use wire::LEASE;
 pub use worker::{Left, Told, WorkerOptions, serve};
