@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use workers::{Begun, Crew, Gathering, Made, Member, Part};
+use workers::{Begun, Crew, Gathering, Made, Part};
 
 /// Workers, and what was started for them.
 #[derive(Debug)]
@@ -133,12 +133,6 @@ impl Hands {
             return Err(ExperimentError::WorkersLost("no worker is left".to_owned()));
         }
         Ok(())
-    }
-
-    /// The workers so far.
-    #[must_use]
-    pub fn members(&self) -> &[Member] {
-        self.crew.members()
     }
 
     /// Gives the workers back, and ends what was started for them.

@@ -33,7 +33,7 @@ pub struct Gathering {
 
 /// A worker of a crew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub(crate) struct Member {
     /// What stands in the ids of its messages. Nobody else of this crew ever has it, nor had it.
     pub number: u16,
     /// Its name in the registry.
@@ -129,12 +129,6 @@ impl Crew {
         };
         let _ = timeout(ANSWERS_WITHIN, all_said).await;
         silent()
-    }
-
-    /// The workers that it has had, also those that were lost.
-    #[must_use]
-    pub fn members(&self) -> &[Member] {
-        &self.members
     }
 
     /// How many of them are there.

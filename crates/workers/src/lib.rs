@@ -13,9 +13,7 @@ mod store;
 mod wire;
 mod worker;
 
-pub use crew::{Crew, Gathering, Member};
+pub use crew::{Crew, Gathering};
 pub use error::WorkersError;
-pub use make::{Begun, LEAD, Made, Part};
-pub use standing::SILENT_AFTER;
-pub use wire::LEASE;
+pub use make::{Begun, Made, Part};
 pub use worker::{Left, Told, WorkerOptions, serve};

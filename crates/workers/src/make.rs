@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 /// From the moment at which all are ready to that at which they begin: each must have read it by then, also on a busy machine.
-pub const LEAD: Duration = Duration::from_secs(1);
+const LEAD: Duration = Duration::from_secs(1);
 
 /// From a change of a load under way to the moment at which it holds.
 const CHANGE_LEAD: Duration = Duration::from_millis(750);

@@ -4,7 +4,7 @@ use crate::wire::{Line, Order, Phase};
 use std::time::{Duration, Instant};
 
 /// A worker that has been silent for so long is lost. Time in which nobody could be heard, as the log store was away, does not count.
-pub const SILENT_AFTER: Duration = Duration::from_secs(5);
+const SILENT_AFTER: Duration = Duration::from_secs(5);
 
 /// One worker.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 
 /// How long a worker is a coordinator's without hearing from it. After that it stops, and is free.
-pub const LEASE: Duration = Duration::from_millis(4500);
+pub(crate) const LEASE: Duration = Duration::from_millis(4500);
 
 /// What a worker is to do. Written anew every second, it lives as long as its lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
