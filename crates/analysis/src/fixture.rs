@@ -133,6 +133,7 @@ pub fn level(path: &[Stage], concurrency: u32) -> Level {
         user: distribution(requests / 100, user),
         hops: path[1..].iter().zip(&hops).map(|(stage, &us)| hop(stage, requests / 100, us)).collect(),
         answers: Vec::new(),
+        causality: Vec::new(),
         books: Accounting {
             accepted: requests,
             unanswered: 0,

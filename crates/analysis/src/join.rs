@@ -2,7 +2,7 @@
 //!
 //! A column of event times for each stage, and a row for each message: a hop's latencies are the differences of two columns.
 
-use stamp::{MsgId, Stamp};
+use stamp::{MsgId, Remarks, Stamp};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -16,6 +16,9 @@ const AHEAD: usize = 16;
 /// The error of a stamp that tells none.
 const UNKNOWN: u32 = u32::MAX;
 
+/// The time scale of a message of which nobody has told one yet.
+const NO_SCALE: u32 = u32::MAX;
+
 /// Stamps joined by message id.
 #[derive(Debug)]
 pub(crate) struct Join {
@@ -28,6 +31,8 @@ pub(crate) struct Join {
     /// Whether its stamps are told in different time scales.
     torn: Vec<bool>,
     repeated: u64,
+    /// The clocks that tell event times, the log store's first.
+    clocks: Vec<String>,
 }
 
 /// The stamps of one stage.
@@ -36,6 +41,8 @@ struct Column {
     /// Event times in µs by row. Rows behind the end are missing.
     times: Vec<i64>,
     errors: Vec<u32>,
+    /// The number of each time's clock. Rows behind the end are told by the log store's.
+    clocks: Vec<u16>,
     /// The row that the next stamp belongs to if messages come here in the order in which they came first.
     next: usize,
 }
@@ -71,6 +78,16 @@ impl Join {
             scales: Vec::new(),
             torn: Vec::new(),
             repeated: 0,
+            clocks: vec!["log store".to_owned()],
+        }
+    }
+
+    /// Adds the stamp that this entry is.
+    pub(crate) fn take(&mut self, stage: usize, stamp: &Stamp, entry: &[u8]) {
+        if stamp.foreign {
+            self.add_foreign(stage, stamp, Remarks::parse(entry).clock.as_deref().unwrap_or("unknown"));
+        } else {
+            self.add(stage, stamp);
         }
     }
 
@@ -78,7 +95,33 @@ impl Join {
     /// first time that the message passed.
     pub(crate) fn add(&mut self, stage: usize, stamp: &Stamp) {
         let row = self.row(stage, stamp);
+        if self.scales[row] == NO_SCALE {
+            self.scales[row] = stamp.step;
+        }
         self.torn[row] |= self.scales[row] != stamp.step;
+        self.put(stage, row, stamp);
+    }
+
+    /// Adds a stamp whose event time is told by the clock of this name: it is in no time scale of the log store's.
+    pub(crate) fn add_foreign(&mut self, stage: usize, stamp: &Stamp, clock: &str) {
+        let row = self.row(stage, stamp);
+        if !self.put(stage, row, stamp) {
+            return;
+        }
+        let known = self.clocks.iter().position(|known| known == clock).unwrap_or_else(|| {
+            self.clocks.push(clock.to_owned());
+            self.clocks.len() - 1
+        });
+        let clocks = &mut self.columns[stage].clocks;
+        if clocks.len() <= row {
+            clocks.resize(row + 1, 0);
+        }
+        // As many hosts as would not fit are no pipeline.
+        clocks[row] = u16::try_from(known).unwrap_or(u16::MAX);
+    }
+
+    /// Whether it is the stage's time from now on.
+    fn put(&mut self, stage: usize, row: usize, stamp: &Stamp) -> bool {
         let column = &mut self.columns[stage];
         column.next = row + 1;
         if column.times.len() <= row {
@@ -87,10 +130,15 @@ impl Join {
         }
         let known = column.times[row];
         self.repeated += u64::from(known != MISSING);
-        if known == MISSING || stamp.event_us() < known {
+        let counts = known == MISSING || stamp.event_us() < known;
+        if counts {
             column.times[row] = stamp.event_us();
             column.errors[row] = stamp.err_us.unwrap_or(UNKNOWN);
+            if let Some(clock) = column.clocks.get_mut(row) {
+                *clock = 0;
+            }
         }
+        counts
     }
 
     fn row(&mut self, stage: usize, stamp: &Stamp) -> usize {
@@ -105,7 +153,7 @@ impl Join {
         let row = *self.rows.entry(stamp.id).or_insert(u32::try_from(new).unwrap_or(u32::MAX)) as usize;
         if row == new {
             self.ids.push(stamp.id);
-            self.scales.push(stamp.step);
+            self.scales.push(NO_SCALE);
             self.torn.push(false);
         }
         row
@@ -123,8 +171,28 @@ impl Join {
 
     /// By how much the difference between these stages may be wrong, µs; absent where a stamp does not tell.
     pub(crate) fn error(&self, from: usize, to: usize, row: usize) -> Option<i64> {
-        let error = |stage: usize| self.columns[stage].errors.get(row).copied().filter(|&error| error != UNKNOWN);
-        Some(i64::from(error(from)?) + i64::from(error(to)?))
+        let error = |stage: usize| self.stated_error(stage, row).map(i64::from);
+        Some(error(from)? + error(to)?)
+    }
+
+    /// The names of the clocks that tell event times, the log store's first.
+    pub(crate) fn clocks(&self) -> &[String] {
+        &self.clocks
+    }
+
+    /// Which of them has told when a message passed a stage.
+    pub(crate) fn clock(&self, stage: usize, row: usize) -> usize {
+        self.columns[stage].clocks.get(row).copied().unwrap_or(0).into()
+    }
+
+    /// By how much that may be wrong, µs; absent where the stamp does not tell.
+    pub(crate) fn stated_error(&self, stage: usize, row: usize) -> Option<u32> {
+        self.columns[stage].errors.get(row).copied().filter(|&error| error != UNKNOWN)
+    }
+
+    /// The id of a row's message, in whatever range.
+    pub(crate) fn raw_id(&self, row: usize) -> u64 {
+        self.ids[row]
     }
 
     /// The id of a row's message; none where it is out of range.
@@ -156,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn stamp(id: u64, time_us: i64) -> Stamp {
-        Stamp { id, time_us, lag_us: None, err_us: None, step: 0 }
+        Stamp { id, time_us, lag_us: None, err_us: None, step: 0, foreign: false }
     }
 
     fn row_of(join: &Join, id: u64) -> usize {

@@ -22,6 +22,7 @@ mod stamping;
 mod statistics;
 mod sweep;
 mod thresholds;
+mod traced;
 mod vary;
 mod worker;
 
@@ -34,8 +35,8 @@ pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Sprea
 pub use key::{KeyFigure, KeyFigureKind};
 pub use measure::{arrival_begins, make_report, measure, untraced};
 pub use model::{
-    Answer, CurvePoint, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability, StepArrival, Tail, TailHop,
-    Timeline, Traces,
+    Answer, CausalBound, CurvePoint, ForeignLatency, Histograms, Hop, Level, LittleLaw, Report, Slice, Stability,
+    StepArrival, Tail, TailHop, Timeline, Traces,
 };
 pub use search::{Ended, Found, Over, Trial, TrialVerdict, thousands};
 pub use sizing::{Confirmed, PartCapacity, Sizing};
@@ -45,5 +46,6 @@ pub use statistics::student::student_exceeded;
 pub use statistics::{Distribution, Interval, Intervals, Percentile};
 pub use sweep::{Cutoff, Http, Load, QueueDepth, Sweep, SweepError, Usage};
 pub use thresholds::{Carried, InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};
+pub use traced::{Passed, TracedMessage, TracedMessages};
 pub use vary::{Averaged, Combination, Effect, Varied, VariedRun};
 pub use worker::WorkerLoad;

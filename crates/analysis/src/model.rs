@@ -54,6 +54,9 @@ pub struct Level {
     /// Answers beside the path, in path order; empty where none was stamped.
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// What is known of latencies between clocks that nobody has compared; empty where one clock tells all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causality: Vec<CausalBound>,
     /// Arrival latency of each traced step; empty where the load had none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepArrival>,
@@ -118,6 +121,35 @@ pub struct Answer {
     pub stage: Stage,
     /// From the one to the other; in no sum of the path.
     pub latency: Distribution,
+}
+
+/// The bound that causality gives to a latency whose two ends are told by different clocks: no message passes a stage before the one ahead of it. The
+/// true latency of each message is what was measured, plus something between the two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CausalBound {
+    /// Which latency.
+    pub latency: ForeignLatency,
+    /// The clocks that tell its ends.
+    pub clocks: Vec<String>,
+    /// To be added at least, µs; absent where nothing bounds it.
+    pub low_us: Option<i64>,
+    /// To be added at most, µs; absent where nothing bounds it.
+    pub high_us: Option<i64>,
+    /// The clocks contradict each other: one was set or ran away during the level, or messages do not pass the stages in this order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contradictory: bool,
+}
+
+/// A latency that foreign clocks tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeignLatency {
+    /// Arrival latency.
+    Arrival,
+    /// User latency.
+    User,
+    /// That of the hop that ends at this stage.
+    Hop(Stage),
 }
 
 /// Arrival latency of the messages of one step.
@@ -317,6 +349,19 @@ impl Level {
             return None;
         }
         self.arrival.p99_us.map(|us| i128::from(us) <= i128::from(p99_limit_us))
+    }
+}
+
+impl CausalBound {
+    /// Between what and what a latency lies that was measured as this, µs: none is below zero.
+    #[must_use]
+    pub fn range_us(&self, measured_us: i64) -> (Option<i64>, Option<i64>) {
+        (self.low_us.map(|low| (measured_us + low).max(0)), self.high_us.map(|high| (measured_us + high).max(0)))
+    }
+
+    /// How little is known: the width of that range, µs.
+    pub(crate) fn width_us(&self) -> i64 {
+        self.low_us.zip(self.high_us).map_or(i64::MAX, |(low, high)| high - low)
     }
 }
 

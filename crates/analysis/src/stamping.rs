@@ -13,6 +13,9 @@ pub struct Stamping {
     pub stamps: u64,
     /// Those of them that are plain readings, whose error nobody knows.
     pub plain: u64,
+    /// Those of them that are told by clocks which nobody has compared with the log store's.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub foreign: u64,
     /// From the event to the moment when the log store took the stamp.
     pub lag: Margin,
     /// The bound of the event time's error.
@@ -30,6 +33,11 @@ pub struct Margin {
     pub max_us: Option<u64>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_none(stamps: &u64) -> bool {
+    *stamps == 0
+}
+
 /// Gathers [`Stamping`] over the levels of a report.
 #[derive(Debug)]
 pub struct StampQuality {
@@ -40,6 +48,7 @@ pub struct StampQuality {
 struct Gathered {
     stage: Stage,
     stamps: u64,
+    foreign: u64,
     lags: Histogram<u64>,
     errors: Histogram<u64>,
     dropped: u64,
@@ -52,6 +61,7 @@ impl StampQuality {
         let gathered = |stage: &Stage| Gathered {
             stage: stage.clone(),
             stamps: 0,
+            foreign: 0,
             lags: histogram(),
             errors: histogram(),
             dropped: 0,
@@ -63,6 +73,10 @@ impl StampQuality {
     pub fn add(&mut self, stage: usize, stamp: &Stamp) {
         let gathered = &mut self.stages[stage];
         gathered.stamps += 1;
+        if stamp.foreign {
+            gathered.foreign += 1;
+            return;
+        }
         // What lies beyond the bounds stands at them: a lag below zero is a clock's error, one above an hour a clock that was set.
         if let Some(lag) = stamp.lag_us {
             gathered.lags.saturating_record(u64::try_from(lag).unwrap_or(0));
@@ -83,7 +97,8 @@ impl StampQuality {
         let summary = |gathered: &Gathered| Stamping {
             stage: gathered.stage.clone(),
             stamps: gathered.stamps,
-            plain: gathered.stamps - gathered.lags.len(),
+            plain: gathered.stamps - gathered.foreign - gathered.lags.len(),
+            foreign: gathered.foreign,
             lag: Margin::of(&gathered.lags),
             err: Margin::of(&gathered.errors),
             dropped: gathered.dropped,
@@ -111,7 +126,7 @@ mod tests {
     #[test]
     fn plain_stamps_have_neither_lag_nor_error() {
         let mut quality = StampQuality::new(&[Stage::SEND]);
-        let plain = Stamp { id: 1, time_us: 5, lag_us: None, err_us: None, step: 0 };
+        let plain = Stamp { id: 1, time_us: 5, lag_us: None, err_us: None, step: 0, foreign: false };
         quality.add(0, &plain);
         quality.add(0, &Stamp { lag_us: Some(40), err_us: Some(7), ..plain });
         quality.add_dropped(0, 3);

@@ -4,12 +4,13 @@
 //! First service of the flow: `driver -> apiserver -> Redis -> pushserver`. It must not keep a message in memory
 //! after its answer, nor answer 202 for one that Redis has not confirmed.
 
+mod context;
 mod enqueuer;
 mod request;
 mod routes;
 mod writer;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use enqueuer::Enqueuer;
 use routes::{Api, Limits};
 use service::queue::QueueArgs;
@@ -37,9 +38,23 @@ pub struct ApiserverArgs {
     #[arg(long, value_name = "N", env = "STAMPEDE_WAIT_REPLICAS", value_parser = clap::value_parser!(u64).range(1..=100))]
     pub wait_replicas: Option<u64>,
 
+    /// What becomes of the header `traceparent` of a request: `carry` puts it into the message as a field of that name, where it has none
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub traceparent: ContextHandling,
+
     /// The largest body that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub max_body: usize,
+}
+
+/// What becomes of the trace context that a request's header brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ContextHandling {
+    /// It goes along with the message, as its field `traceparent`.
+    #[default]
+    Carry,
+    /// The message goes on as it came.
+    Ignore,
 }
 
 /// Runs as a process of its own, until a signal ends it.
@@ -71,7 +86,7 @@ pub async fn run(args: ApiserverArgs, shell: Shell) -> anyhow::Result<()> {
         reconnects: shell.metrics.reconnects("redis"),
     };
     let limits = Limits { body: args.max_body, body_within: shell.limits.body };
-    let api = Api::new(Enqueuer::start(writer), tracer.clone(), limits);
+    let api = Api::new(Enqueuer::start(writer), tracer.clone(), limits, args.traceparent);
     shell.serve_posts(routes::routes(), Some(api)).await?;
     service::close(&tracer).await;
     Ok(())

@@ -1,7 +1,7 @@
 //! A message on its way to Redis, and what may become of it.
 
 use bytes::Bytes;
-use stamp::{MsgId, Refusal, RunTrace};
+use stamp::{MsgId, Refusal, RunTrace, Traceparent};
 use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -45,6 +45,8 @@ pub(crate) struct Incoming {
     pub(crate) body: Bytes,
     pub(crate) run: RunTrace,
     pub(crate) id: MsgId,
+    /// The trace that it belongs to; its stamp tells it.
+    pub(crate) context: Option<Traceparent>,
     /// When the request had been read.
     pub(crate) read: Instant,
 }

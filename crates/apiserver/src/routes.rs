@@ -1,5 +1,7 @@
 //! What the API server answers.
 
+use crate::ContextHandling;
+use crate::context;
 use crate::enqueuer::Enqueuer;
 use crate::request::{Incoming, NotEnqueued};
 use axum::Json;
@@ -51,18 +53,28 @@ pub(crate) struct Api {
     tracer: Tracer,
     shed: CounterHandle,
     limits: Limits,
+    handling: ContextHandling,
 }
 
 impl Api {
-    pub(crate) fn new(enqueuer: Enqueuer, tracer: Tracer, limits: Limits) -> Self {
-        Self { enqueuer, shed: tracer.counter("shed"), tracer, limits }
+    pub(crate) fn new(enqueuer: Enqueuer, tracer: Tracer, limits: Limits, handling: ContextHandling) -> Self {
+        Self { enqueuer, shed: tracer.counter("shed"), tracer, limits, handling }
     }
 
     async fn accept(&self, request: Request<hyper::body::Incoming>) -> Result<StatusCode, Refusal> {
+        let header = match self.handling {
+            ContextHandling::Carry => context::of(request.headers()),
+            ContextHandling::Ignore => None,
+        };
         let body = read(request, self.limits).await?;
         let envelope = Envelope::read(&body)?;
-        let (id, run) = (envelope.id, self.tracer.run(envelope.run()));
-        let message = Incoming { body, run: run.clone(), id, read: clock::now() };
+        let (id, run, own) = (envelope.id, self.tracer.run(envelope.run()), envelope.traceparent());
+        // What the message itself says comes from whoever made it.
+        let body = match (own, header) {
+            (None, Some(header)) => context::carried(&body, header),
+            _ => body,
+        };
+        let message = Incoming { body, run: run.clone(), id, context: own.or(header), read: clock::now() };
         self.enqueuer.enqueue(message).await.inspect_err(|error| {
             if error.is_shed() {
                 run.count(self.shed, 1);

@@ -120,7 +120,7 @@ impl Writer {
     fn note(&self, batch: &[Request], began: Instant) {
         let answered = clock::now();
         for Request { message, .. } in batch {
-            message.run.stamp_at(self.apiserver, message.id, message.read);
+            message.run.stamp_traced(self.apiserver, message.id, message.read, message.context);
             message.run.stamp_at(self.enqueue, message.id, began);
             message.run.stamp_at(self.enqueued, message.id, answered);
             self.latency.observe(answered.duration_since(message.read));

@@ -38,6 +38,7 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
         ("drain_limit", time(patience.whole)),
         ("p99_limit", time(plan.p99_limit)),
         ("pipeline", site.to_owned()),
+        ("queue", plan.queue.clone()),
         ("clock", format!("{:?}", plan.clock).to_lowercase()),
     ];
     settings.extend(pipeline.target.iter().map(|target| ("target", target.to_string())));

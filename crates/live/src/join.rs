@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     fn stamp(id: u64, time_us: i64, step: u32) -> Stamp {
-        Stamp { id, time_us, lag_us: Some(0), err_us: None, step }
+        Stamp { id, time_us, lag_us: Some(0), err_us: None, step, foreign: false }
     }
 
     /// What is found, as text.

@@ -3,6 +3,7 @@
 use crate::answer::Seen;
 use crate::response::Response;
 use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -25,8 +26,8 @@ pub struct Reply {
     pub status: u16,
     /// The headers, in their order.
     pub headers: Vec<(String, String)>,
-    /// The body, as text.
-    pub body: String,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// There is no answer.
@@ -135,15 +136,22 @@ impl Reply {
         let httparse::Status::Complete(_) = response.parse(head).ok()? else { return None };
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let headers = response.headers.iter().map(|field| (field.name.to_owned(), text(field.value)));
-        Some(Self { status: response.code?, headers: headers.collect(), body: text(body) })
+        Some(Self { status: response.code?, headers: headers.collect(), body: body.to_vec() })
     }
 
-    /// Its body as people are told it: the beginning, where it is long.
+    /// Its body as text.
     #[must_use]
-    pub fn told(&self) -> &str {
-        let body = self.body.trim();
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+
+    /// The same as people are told it: the beginning, where it is long.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let body = self.text();
+        let body = body.trim();
         let end = (0..=body.len().min(4096)).rev().find(|&end| body.is_char_boundary(end)).unwrap_or(0);
-        &body[..end]
+        body[..end].to_owned()
     }
 
     /// Whether it is one of 2xx.
@@ -178,7 +186,7 @@ mod tests {
     fn what_comes_back() {
         let reply = Reply::of(b"HTTP/1.1 503 Service Unavailable\r\nx: y\r\n\r\n", b"not yet\n").unwrap();
         assert_eq!(
-            (reply.status, reply.told(), &reply.headers[..]),
+            (reply.status, reply.told().as_str(), &reply.headers[..]),
             (503, "not yet", &[("x".to_owned(), "y".to_owned())][..])
         );
         assert!(!reply.is_fine());

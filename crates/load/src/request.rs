@@ -41,6 +41,20 @@ pub struct Header {
     value: String,
 }
 
+impl Header {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value, which may be secret.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
 impl Template {
     /// Requests to `target` of the given run.
     #[must_use]

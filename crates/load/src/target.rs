@@ -75,6 +75,14 @@ impl Target {
         self.path.as_deref()
     }
 
+    /// The address of a path beneath this one: `/api` and `/v1` make `/api/v1`. Nothing where this one has a query.
+    #[must_use]
+    pub fn beneath(&self, path: &str) -> Option<Self> {
+        let base = self.path().unwrap_or("");
+        let base = base.strip_suffix('/').unwrap_or(base);
+        (!base.contains('?')).then(|| Self { path: Some([base, path].concat()), ..self.clone() })
+    }
+
     /// The value of the Authorization header, where the address names a user.
     #[must_use]
     pub fn authorization(&self) -> Option<&str> {
@@ -229,6 +237,15 @@ mod tests {
         assert_eq!(login("http://Aladdin:open%20sesame@api").as_deref(), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
         assert_eq!(login("http://me@api").as_deref(), Some("Basic bWU6"));
         assert_eq!(login("http://api"), None);
+    }
+
+    #[test]
+    fn paths_beneath_an_address() {
+        let beneath = |url: &str| url.parse::<Target>().unwrap().beneath("/v1").map(|target| target.to_string());
+        assert_eq!(beneath("http://h:1").as_deref(), Some("http://h:1/v1"));
+        assert_eq!(beneath("http://h:1/").as_deref(), Some("http://h:1/v1"));
+        assert_eq!(beneath("http://h:1/otlp").as_deref(), Some("http://h:1/otlp/v1"));
+        assert_eq!(beneath("http://h:1/otlp?x=1"), None);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) async fn post(address: &Address, body: &Value, wants_ok: bool, within
         reply = ask().await?;
     }
     match reply.status {
-        200..=299 if wants_ok && reply.body.trim() != "ok" => Err(PostError::NotOk(reply.status)),
+        200..=299 if wants_ok && reply.text().trim() != "ok" => Err(PostError::NotOk(reply.status)),
         200..=299 => Ok(()),
         300..=399 => Err(PostError::Redirect(reply.status)),
         status => Err(PostError::Refused(status)),
@@ -83,7 +83,7 @@ mod tests {
             wait(&Reply {
                 status: 429,
                 headers: vec![("Retry-After".to_owned(), value.to_owned())],
-                body: String::new(),
+                body: Vec::new(),
             })
         };
         assert_eq!([wait("0"), wait("2"), wait("3600"), wait("Fri")].map(|wait| wait.as_secs()), [0, 2, 5, 1]);

@@ -536,7 +536,8 @@ mod tests {
                 let response = vec![(100, 900 * number), (5_000 + number % 50, number)];
                 let errors = BTreeMap::from([("status 503".to_owned(), number)]);
                 inner.tell(Arc::new(Totals { requests: 1_000 * number, response, errors, ..Totals::default() }), now);
-                let stamp = |time_us| Stamp { id: number, time_us, lag_us: None, err_us: None, step: 0 };
+                let stamp =
+                    |time_us| Stamp { id: number, time_us, lag_us: None, err_us: None, step: 0, foreign: false };
                 inner.stamps(0, &[stamp(0)]);
                 inner.stamps(1, &[stamp(100 + (number % 977).cast_signed())]);
                 let counts = [("apiserver".to_owned(), number), ("mqttclient".to_owned(), number)];

@@ -271,7 +271,7 @@ mod tests {
         let errors = BTreeMap::from([("status 503".to_owned(), 2)]);
         board.tell(Arc::new(Totals { errors, in_flight: 4, response: vec![(100, 5), (400, 1)], ..Totals::default() }));
         for (stage, time_us) in [100, 150, 350].into_iter().enumerate() {
-            board.take(stage, &[Stamp { id: 1, time_us, lag_us: None, err_us: None, step: 0 }]);
+            board.take(stage, &[Stamp { id: 1, time_us, lag_us: None, err_us: None, step: 0, foreign: false }]);
         }
         insta::assert_snapshot!(page(&board), @r#"
         # HELP stampede_sweep_level The level under way, counted from 1
@@ -328,7 +328,7 @@ mod tests {
         };
         board.tell(Arc::new(Totals { steps: vec![step("add", 0), step("look", 3)], ..Totals::default() }));
         for (stage, time_us) in [150, 350].into_iter().enumerate() {
-            let stamp = |id| Stamp { id, time_us, lag_us: None, err_us: None, step: 0 };
+            let stamp = |id| Stamp { id, time_us, lag_us: None, err_us: None, step: 0, foreign: false };
             board.take(stage, &[stamp(1), stamp(1 << 32)]);
         }
         let page = page(&board);

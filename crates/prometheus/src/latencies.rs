@@ -76,7 +76,7 @@ mod tests {
     fn a_difference_below_zero_counts_as_zero() {
         let mut run = RunLatencies::new(&"apiserver,mqttclient".parse().unwrap(), false);
         for (stage, time_us) in [(0, 100), (1, 90)] {
-            run.take(stage, Stamp { id: 1, time_us, lag_us: Some(0), err_us: None, step: 0 });
+            run.take(stage, Stamp { id: 1, time_us, lag_us: Some(0), err_us: None, step: 0, foreign: false });
         }
         let recorded =
             |latencies: &Latencies| (latencies.distribution().count(), latencies.distribution().sum_seconds());

@@ -1,7 +1,7 @@
 //! A message on its way from the queue to the broker.
 
 use bytes::Bytes;
-use stamp::{MsgId, RunTrace};
+use stamp::{MsgId, RunTrace, Traceparent};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -11,6 +11,8 @@ pub(crate) struct Message {
     pub(crate) body: Bytes,
     /// What it is stamped with; none for what is no envelope, which is forwarded all the same.
     pub(crate) trace: Option<(RunTrace, MsgId)>,
+    /// The context of the trace that it brings along; boxed, as most bring none.
+    pub(crate) context: Option<Box<Traceparent>>,
     /// When it came out of the queue.
     pub(crate) taken: Instant,
     /// When the first write that carried it to the broker began, whatever became of that.
@@ -35,7 +37,7 @@ impl Message {
     #[cfg(test)]
     pub(crate) fn untraced(body: Bytes) -> Self {
         let taken = stamp::clock::now();
-        Self { body, trace: None, taken, began: None, written: false, closings: 0, receipt: None }
+        Self { body, trace: None, context: None, taken, began: None, written: false, closings: 0, receipt: None }
     }
 
     /// The message is published: at quality of service 0 it is written, at 1 and 2 the broker has acknowledged it.

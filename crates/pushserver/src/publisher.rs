@@ -8,7 +8,7 @@ use crate::suspicion::{self, Care, Guilty};
 use rumqttc::QoS;
 use service::mqtt::{self, Broker, Connection, MqttError, MqttReader, MqttWriter, Packet, Session, Unsendable};
 use service::{Backoff, Counter, Gauge, Latency, Outage, Part};
-use stamp::{StageHandle, clock};
+use stamp::{StageHandle, Traceparent, clock};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -269,7 +269,8 @@ impl Publishing {
         let acknowledged = qos != QoS::AtMostOnce;
         let alone = self.care.is_alone(&message);
         let packet_id = if acknowledged { self.outbox.next_id() } else { 0 };
-        match writer.publish(topic, qos, packet_id, false, &body) {
+        let context = message.context.as_deref().map(|context| (Traceparent::NAME, context.as_str()));
+        match writer.publish_with(topic, qos, packet_id, false, &body, context) {
             Ok(()) if acknowledged => {
                 self.outbox.keep(message);
                 self.written_ids.push(packet_id);

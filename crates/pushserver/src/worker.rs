@@ -8,7 +8,7 @@ use crate::turns::Turns;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use service::{Backoff, Counter, Garbage, Outage, Part};
-use stamp::{Envelope, RedisUrl, StageHandle, StoreError, Tracer, Wait, clock};
+use stamp::{Envelope, RedisUrl, StageHandle, StoreError, Traceparent, Tracer, Wait, clock};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -249,9 +249,10 @@ impl Worker {
         let receipts = at_least_once || self.handoff == Handoff::Inline;
         for (key, body) in taken {
             let receipt = receipts.then(|| self.ledger.enter(key));
-            let trace = self.trace(&body, now);
-            let body = Bytes::from(body);
-            let message = Message { body, trace, taken: now, began: None, written: false, closings: 0, receipt };
+            let (trace, context) = self.trace(&body, now).unzip();
+            let (body, context) = (Bytes::from(body), context.flatten().map(Box::new));
+            let message =
+                Message { body, trace, context, taken: now, began: None, written: false, closings: 0, receipt };
             if messages.send(message).await.is_err() {
                 return false;
             }
@@ -259,12 +260,13 @@ impl Worker {
         true
     }
 
-    fn trace(&mut self, body: &[u8], now: Instant) -> Option<(stamp::RunTrace, stamp::MsgId)> {
+    /// What it is stamped with, and the trace that it brings along.
+    fn trace(&mut self, body: &[u8], now: Instant) -> Option<((stamp::RunTrace, stamp::MsgId), Option<Traceparent>)> {
         match Envelope::read(body) {
             Ok(envelope) => {
                 let run = self.tracer.run(envelope.run());
                 run.stamp_at(self.stage, envelope.id, now);
-                Some((run, envelope.id))
+                Some(((run, envelope.id), envelope.traceparent()))
             }
             Err(error) => {
                 // It is forwarded all the same: what a message means is for the receiver to say.

@@ -61,8 +61,8 @@ impl Attempt {
     pub(crate) fn new(exchanged: &Exchanged, secrets: &Secrets) -> Self {
         let why = || exchanged.failure.clone().unwrap_or_else(|| "it was not answered".to_owned());
         let answer = Reply::of(&exchanged.head, &exchanged.body).map(|reply| {
-            let Reply { status, headers, body } = reply;
-            (Reply { status, headers: masked(headers, secrets), body: secrets.mask(&body) }, exchanged.took)
+            let body = secrets.mask(&reply.text()).into_bytes();
+            (Reply { status: reply.status, headers: masked(reply.headers, secrets), body }, exchanged.took)
         });
         Self { sent: sent(&exchanged.request, secrets), answer: answer.ok_or_else(why) }
     }

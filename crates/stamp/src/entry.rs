@@ -2,7 +2,10 @@
 
 mod usual;
 
+use crate::Traceparent;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::borrow::Cow;
 
 /// One stamp as it was read back. All times are microseconds on the log store's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,17 @@ pub struct Stamp {
     /// How often the log store's clock had been set before the time scale in which the event is told: event times of
     /// different scales must not be subtracted.
     pub step: u32,
+    /// The event's time is by another clock, which nobody has compared with the log store's: [`Remarks::clock`] names it.
+    pub foreign: bool,
+}
+
+/// What few entries tell beside: read apart, as it costs more than the stamp itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// The foreign clock by which the event's time is told.
+    pub clock: Option<String>,
+    /// The context of the trace that the message came with.
+    pub traceparent: Option<Traceparent>,
 }
 
 /// An entry of a stage's list is no stamp.
@@ -67,6 +81,7 @@ impl Stamp {
             err: Option<u32>,
             #[serde(default)]
             step: u32,
+            clock: Option<IgnoredAny>,
         }
         let entry: Entry<'_> = serde_json::from_slice(entry)?;
         let time_us = parse_time_us(entry.time).ok_or_else(|| EntryError::Time(entry.time.to_owned()))?;
@@ -74,7 +89,25 @@ impl Stamp {
         if time_us.checked_sub(lag).is_none_or(i64::is_negative) {
             return Err(EntryError::Lag { time: entry.time.to_owned(), lag });
         }
-        Ok(Self { id: entry.id, time_us, lag_us: entry.lag, err_us: entry.err, step: entry.step })
+        let (lag_us, err_us, foreign) = (entry.lag, entry.err, entry.clock.is_some());
+        Ok(Self { id: entry.id, time_us, lag_us, err_us, step: entry.step, foreign })
+    }
+}
+
+impl Remarks {
+    /// Reads what an entry tells beside its stamp; nothing where it is none, or tells nothing.
+    #[must_use]
+    pub fn parse(entry: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Entry<'a> {
+            #[serde(borrow)]
+            clock: Option<Cow<'a, str>>,
+            #[serde(borrow)]
+            traceparent: Option<Cow<'a, str>>,
+        }
+        let Ok(entry) = serde_json::from_slice::<Entry<'_>>(entry) else { return Self::default() };
+        let traceparent = entry.traceparent.and_then(|text| text.parse().ok());
+        Self { clock: entry.clock.map(Cow::into_owned), traceparent }
     }
 }
 
@@ -99,7 +132,10 @@ mod tests {
     #[test]
     fn the_founding_entry() {
         let stamp = Stamp::parse(br#"{"id":12000,"time":"1426087754.104515"}"#).unwrap();
-        assert_eq!(stamp, Stamp { id: 12000, time_us: 1_426_087_754_104_515, lag_us: None, err_us: None, step: 0 });
+        assert_eq!(
+            stamp,
+            Stamp { id: 12000, time_us: 1_426_087_754_104_515, lag_us: None, err_us: None, step: 0, foreign: false }
+        );
         assert_eq!(stamp.event_us(), 1_426_087_754_104_515);
     }
 
@@ -127,6 +163,18 @@ mod tests {
     fn the_time_scale_is_read() {
         let stamp = Stamp::parse(br#"{"id":1,"time":"2.000000","lag":-5,"err":3,"step":2}"#).unwrap();
         assert_eq!((stamp.event_us(), stamp.step), (2_000_005, 2));
+    }
+
+    #[test]
+    fn what_few_entries_tell_beside() {
+        let foreign = br#"{"id":1,"time":"2.000000","lag":7,"clock":"web-1"}"#;
+        assert!(Stamp::parse(foreign).unwrap().foreign);
+        assert_eq!(Remarks::parse(foreign), Remarks { clock: Some("web-1".to_owned()), traceparent: None });
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let traced = format!(r#"{{"id":1,"time":"2.000000","lag":7,"err":3,"traceparent":"{traceparent}"}}"#);
+        assert!(!Stamp::parse(traced.as_bytes()).unwrap().foreign);
+        assert_eq!(Remarks::parse(traced.as_bytes()).traceparent, traceparent.parse().ok());
+        assert_eq!(Remarks::parse(b"x"), Remarks::default());
     }
 
     #[test]
@@ -163,7 +211,14 @@ mod tests {
 
     fn any_stamp() -> impl Strategy<Value = Stamp> {
         let parts = (any::<u64>(), 0..=i64::MAX, any::<Option<i64>>(), any::<Option<u32>>(), any::<u32>());
-        parts.prop_map(|(id, time_us, lag_us, err_us, step)| Stamp { id, time_us, lag_us, err_us, step })
+        parts.prop_map(|(id, time_us, lag_us, err_us, step)| Stamp {
+            id,
+            time_us,
+            lag_us,
+            err_us,
+            step,
+            foreign: false,
+        })
     }
 
     proptest! {
@@ -182,7 +237,7 @@ mod tests {
 
         #[test]
         fn a_stamp_of_this_age_is_read_whatever_it_holds(id in any::<u64>(), time_us in 0..1i64 << 52, lag in -1_000_000i64..1_000_000, err in any::<Option<u32>>(), step in any::<u32>()) {
-            let stamp = Stamp { id, time_us: time_us + 1_000_000, lag_us: Some(lag), err_us: err, step };
+            let stamp = Stamp { id, time_us: time_us + 1_000_000, lag_us: Some(lag), err_us: err, step, foreign: false };
             prop_assert_eq!(Stamp::parse(written(&stamp).as_bytes()).unwrap(), stamp);
         }
 

@@ -1,6 +1,6 @@
 //! The envelope: the two fields of a message that tracing needs. Everything else in it belongs to the user.
 
-use crate::{InvalidRunId, MsgId, RunId};
+use crate::{InvalidRunId, MsgId, RunId, Traceparent};
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -12,6 +12,8 @@ pub struct Envelope<'a> {
     /// From `id`, `MsgID`, `msgid` or `msg_id`.
     pub id: MsgId,
     run: Option<Cow<'a, str>>,
+    /// The field of this name, where it is a text.
+    traceparent: Option<Cow<'a, str>>,
 }
 
 /// A message is no envelope. The text is fit to be sent to the client that posted it.
@@ -56,13 +58,19 @@ impl<'a> Envelope<'a> {
         if let Some(run) = &fields.run {
             RunId::check(run)?;
         }
-        Ok(Self { id, run: fields.run })
+        Ok(Self { id, run: fields.run, traceparent: fields.traceparent })
     }
 
     /// The run that the message belongs to: `adhoc` where it names none.
     #[must_use]
     pub fn run(&self) -> &str {
         self.run.as_deref().unwrap_or(RunId::ADHOC)
+    }
+
+    /// The context of the trace that the message belongs to; absent where it brings none, or what is none.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<Traceparent> {
+        self.traceparent.as_ref()?.parse().ok()
     }
 }
 
@@ -73,6 +81,7 @@ struct Fields;
 struct Seen<'a> {
     id: Option<Found>,
     run: Option<Cow<'a, str>>,
+    traceparent: Option<Cow<'a, str>>,
     twice: Option<&'static str>,
 }
 
@@ -95,6 +104,7 @@ impl<'de> Visitor<'de> for Fields {
                     let before = seen.run.replace(map.next_value_seed(Text)?);
                     seen.twice = seen.twice.or(before.map(|_| "run"));
                 }
+                Traceparent::NAME => seen.traceparent = map.next_value_seed(Perhaps)?.or(seen.traceparent),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -128,6 +138,63 @@ impl<'de> Visitor<'de> for Text {
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
         Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// Reads a string, and passes over anything else: what it stands for is the sender's business.
+struct Perhaps;
+
+impl<'de> DeserializeSeed<'de> for Perhaps {
+    type Value = Option<Cow<'de, str>>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Perhaps {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
     }
 }
 
@@ -222,6 +289,19 @@ mod tests {
         insta::assert_snapshot!(told("{\"id\":\"12000\"}"), @"the id is a string: it must be an unsigned integer of at most 9007199254740991 (2^53 - 1)");
         insta::assert_snapshot!(told("{\"id\":9007199254740992}"), @"the id is 9007199254740992: it must be an unsigned integer of at most 9007199254740991 (2^53 - 1)");
         insta::assert_snapshot!(told("{\"id\":1,\"run\":\"a b\"}"), @r#"run "a b" is invalid: use 1 to 64 characters of A-Z a-z 0-9 . _ -"#);
+    }
+
+    #[test]
+    fn a_trace_context_is_read_where_there_is_one() {
+        let traceparent = |value: &str| {
+            let body = format!(r#"{{"id":1,"traceparent":{value},"x":[1]}}"#);
+            Envelope::read(body.as_bytes()).unwrap().traceparent().map(|context| context.to_string())
+        };
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(&format!("\"{text}\"")).as_deref(), Some(text));
+        for other in ["\"x\"", "1", "-1", "1.5", "true", "null", "[[1],{}]", "{\"a\":[]}"] {
+            assert_eq!(traceparent(other), None, "{other}");
+        }
     }
 
     #[test]

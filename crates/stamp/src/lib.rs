@@ -24,6 +24,7 @@ mod registry;
 mod run;
 mod sampling;
 mod stage;
+mod traceparent;
 mod tracer;
 #[cfg(feature = "clap")]
 mod usage;
@@ -34,7 +35,7 @@ pub use connection::RedisArgs;
 pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Refusal, Secret, StoreError, Wait};
 #[cfg(feature = "clap")]
 pub use duration::parse_duration;
-pub use entry::{EntryError, Stamp};
+pub use entry::{EntryError, Remarks, Stamp};
 pub use envelope::{Envelope, EnvelopeError};
 pub use id::{IdOutOfRange, MsgId};
 pub use log::{ClockStep, Counts, LogStore};
@@ -43,6 +44,7 @@ pub use registry::{Beat, BeatClock};
 pub use run::{InvalidRunId, RunId};
 pub use sampling::{InvalidSampleEvery, SampleEvery};
 pub use stage::{InvalidPath, InvalidStage, Path, Stage};
+pub use traceparent::{InvalidTraceparent, Traceparent};
 pub use tracer::{
     ClockMode, CounterHandle, Figures, Observer, RunTrace, SlotFigures, StageHandle, Tracer, TracerOptions,
 };

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod course;
+mod foreign;
 mod knee;
 mod noise;
 mod pooled;

@@ -1,6 +1,6 @@
 //! The findings in plain words.
 
-use super::{Capacity, Findings, Weakest, course};
+use super::{Capacity, Findings, Weakest, course, foreign};
 use crate::{Level, Report};
 
 /// Sentences that a reader needs, the most important one first.
@@ -29,6 +29,7 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences.extend(lost_workers(report));
     sentences.extend(doubts(report));
     sentences.extend(clocks(report));
+    sentences.extend(foreign::sentences(report));
     sentences
 }
 
@@ -307,6 +308,6 @@ fn per_cent(part: f64) -> String {
     format!("{:.0} %", part * 100.0)
 }
 
-fn ms(us: f64) -> String {
+pub(super) fn ms(us: f64) -> String {
     format!("{} ms", crate::number::measured_ms(us))
 }

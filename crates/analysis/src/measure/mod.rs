@@ -1,6 +1,7 @@
 //! From the stamps and counters of one load to one level of a report.
 
 mod answers;
+mod causality;
 mod hops;
 mod latency;
 mod little;
@@ -14,8 +15,9 @@ mod truth;
 
 use crate::join::Join;
 use crate::{Accounting, Histograms, Level, Load, Report, StampQuality, Stamps, StampsError, Sweep, Traces};
+pub(crate) use answers::of as answers_of;
 use order::Order;
-use stamp::{Counts, Stage, Stamp};
+use stamp::{Counts, RunId, Stage, Stamp};
 
 /// Reads the stamps and counts of a load's run and computes the level; what the stamps are worth goes into `quality`.
 ///
@@ -55,32 +57,48 @@ pub(crate) async fn measure_watched(
     quality: &mut StampQuality,
     stage_read: impl Fn(),
 ) -> Result<Level, StampsError> {
-    let answers = answers::of(&sweep.path);
-    let mut join = Join::new(sweep.path.len() + answers.len());
-    let mut unreadable = 0;
-    for (index, stage) in sweep.path.iter().enumerate() {
-        let take = |entry: &[u8]| match Stamp::parse(entry) {
-            Ok(stamp) => {
-                join.add(index, &stamp);
-                quality.add(index, &stamp);
-            }
-            Err(_) => unreadable += 1,
-        };
-        stamps.entries(&load.run, stage, take).await?;
-        stage_read();
-    }
-    for (column, (_, answer)) in (sweep.path.len()..).zip(&answers) {
-        let take = |entry: &[u8]| match Stamp::parse(entry) {
-            Ok(stamp) => join.add(column, &stamp),
-            Err(_) => unreadable += 1,
-        };
-        stamps.entries(&load.run, answer, take).await?;
-    }
+    let answers = answers_of(&sweep.path);
+    let stages: Vec<&Stage> = sweep.path.iter().chain(answers.iter().map(|(_, answer)| answer)).collect();
+    let on_path = sweep.path.len();
+    let mut join = Join::new(stages.len());
+    let take = |index: usize, stamp: &Stamp, entry: &[u8]| {
+        join.take(index, stamp, entry);
+        if index < on_path {
+            quality.add(index, stamp);
+        }
+    };
+    let read = |index: usize| {
+        if index < on_path {
+            stage_read();
+        }
+    };
+    let unreadable = read_stamps(stamps, &load.run, &stages, take, read).await?;
     let counts = stamps.counts(&load.run).await?;
     for (index, stage) in sweep.path.iter().enumerate() {
         quality.add_dropped(index, counts.get(&format!("dropped.{stage}")));
     }
     Ok(level(load, sweep, &join, unreadable, &counts))
+}
+
+/// Hands every stamp of these stages' lists to `take`, with the stage's index and the entry; `stage_read` is called behind each list. Gives how many
+/// entries are no stamps.
+pub(crate) async fn read_stamps(
+    stamps: &mut Stamps,
+    run: &RunId,
+    stages: &[&Stage],
+    mut take: impl FnMut(usize, &Stamp, &[u8]),
+    stage_read: impl Fn(usize),
+) -> Result<u64, StampsError> {
+    let mut unreadable = 0;
+    for (index, stage) in stages.iter().enumerate() {
+        let take = |entry: &[u8]| match Stamp::parse(entry) {
+            Ok(stamp) => take(index, &stamp, entry),
+            Err(_) => unreadable += 1,
+        };
+        stamps.entries(run, stage, take).await?;
+        stage_read(index);
+    }
+    Ok(unreadable)
 }
 
 /// What all parts of a level are computed from.
@@ -168,6 +186,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
     let hops = hops::all(&evidence, &mut negative, &mut histograms.hops);
     let answers = answers::all(&evidence, &mut negative);
     let timeline = timeline::timeline(&evidence);
+    let causality = causality::all(&evidence);
     let stability = stability::judge(&evidence);
     let little = little::check(&evidence, &arrival, &hops);
     let traces = Traces {
@@ -184,6 +203,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
         user,
         hops,
         answers,
+        causality,
         steps: steps::all(&evidence),
         traces,
         stability,

@@ -55,6 +55,7 @@ const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "ve
 const MESSAGES: &[&str] = &["notify_when", "notify_link"];
 const LIVE: &[&str] =
     &["ui", "ui_host", "ui_token_file", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
+const TRACES: &[&str] = &["otlp", "otlp_header", "otlp_ca", "otlp_within", "otlp_topic"];
 const WORKERS: &[&str] = &["workers", "workers_within", "on_worker_loss", "worker_clock_error"];
 const PLAN: &[&str] =
     &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
@@ -89,6 +90,7 @@ const SHAPES: &[Shape] = &[
             ("Report", RESULT),
             ("Workers", WORKERS),
             ("While it runs", LIVE),
+            ("Traces", TRACES),
             ("Messages when it has ended", MESSAGES),
         ],
     },
@@ -124,6 +126,7 @@ const SHAPES: &[Shape] = &[
             ("Report", RESULT),
             ("Workers", WORKERS),
             ("While it runs", LIVE),
+            ("Traces", TRACES),
             ("Messages when it has ended", MESSAGES),
         ],
     },
@@ -141,6 +144,7 @@ const SHAPES: &[Shape] = &[
             ("Report", RESULT),
             ("Workers", WORKERS),
             ("While it runs", LIVE),
+            ("Traces", TRACES),
             ("Messages when it has ended", MESSAGES),
         ],
     },
@@ -193,6 +197,7 @@ const SHAPES: &[Shape] = &[
             ("Report", RESULT),
             ("Workers", WORKERS),
             ("While it runs", LIVE),
+            ("Traces", TRACES),
             ("Messages when it has ended", MESSAGES),
         ],
     },

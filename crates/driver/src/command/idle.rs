@@ -12,6 +12,9 @@ pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
     if let Some(("sweep" | "run" | "find" | "capacity" | "load" | "watch" | "chaos", matches)) = matches.subcommand() {
         refuse_idle(matches, PAGE)?;
     }
+    if let Some(("sweep" | "run" | "find" | "ui" | "watch" | "capacity" | "report", matches)) = matches.subcommand() {
+        refuse_idle(matches, TRACES)?;
+    }
     if let Some(("sweep" | "run" | "find" | "ui" | "load" | "watch" | "capacity", matches)) = matches.subcommand() {
         refuse_idle(matches, WORKERS)?;
     }
@@ -52,6 +55,14 @@ const PAGE: &[Idle] = &[
     Idle { id: "ui_host", option: "--ui-host", why: no_page },
     Idle { id: "ui_max_users", option: "--ui-max-users", why: no_page },
     Idle { id: "ui_max_rate", option: "--ui-max-rate", why: no_page },
+];
+
+/// How traces are sent.
+const TRACES: &[Idle] = &[
+    Idle { id: "otlp_header", option: "--otlp-header", why: no_collector },
+    Idle { id: "otlp_ca", option: "--otlp-ca", why: no_collector },
+    Idle { id: "otlp_within", option: "--otlp-within", why: no_collector },
+    Idle { id: "otlp_topic", option: "--otlp-topic", why: no_collector },
 ];
 
 /// How workers are taken.
@@ -158,6 +169,10 @@ const WRK: &[Idle] = &[
 fn no_workers(matches: &ArgMatches) -> Option<&'static str> {
     (!is_set(matches, "workers"))
         .then_some("one generator makes the load: say how many workers do with --workers, or leave it out")
+}
+
+fn no_collector(matches: &ArgMatches) -> Option<&'static str> {
+    (!is_set(matches, "otlp")).then_some("no traces are sent (--otlp)")
 }
 
 fn no_work(matches: &ArgMatches) -> Option<&'static str> {

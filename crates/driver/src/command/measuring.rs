@@ -1,6 +1,7 @@
 //! What sweeps and watched loads share: how a load is drained and measured, who shows it, and where the report goes.
 
 use super::notify_args::NotifyArgs;
+use super::otlp_args::OtlpArgs;
 use super::page_args::{self, PageArgs};
 use super::prometheus_args::PrometheusArgs;
 use super::value::parse_duration;
@@ -67,6 +68,9 @@ pub(super) struct MeasuringArgs {
 
     #[command(flatten)]
     prometheus: PrometheusArgs,
+
+    #[command(flatten)]
+    otlp: OtlpArgs,
 
     #[command(flatten)]
     notify: NotifyArgs,
@@ -190,11 +194,14 @@ impl MeasuringArgs {
         let mut files = Files::new(Output::open(&self.out, id)?, judge, plan.text.clone());
         let mut screen = Screen::new(plan, self.json, self.verbose, self.told);
         let mut prometheus = self.prometheus.open().await?;
+        let mut otlp = self.otlp.open(&plan.queue, stop)?;
         let mut history = History::new(self.history(), &self.out.join(id.as_str()), stop, output::note);
         // Of several runs, each alone is no news.
         let mut notify = if self.told == Told::AsResult { self.notify.open(plan, self.history(), stop)? } else { None };
         // Who sees a level on the screen finds it in the files.
         let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen, &mut history];
+        // Last of those who hear of a level: sending takes time.
+        listeners.extend(otlp.as_mut().map(|otlp| otlp as &mut dyn Listener));
         listeners.extend(notify.as_mut().map(|notify| notify as &mut dyn Listener));
         let control = Control::default();
         if let Some(page) = page {

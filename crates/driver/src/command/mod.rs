@@ -17,6 +17,7 @@ mod load_result;
 mod manual;
 mod measuring;
 mod notify_args;
+mod otlp_args;
 mod owner;
 pub(crate) mod page_args;
 pub(crate) mod parsing;

@@ -25,9 +25,9 @@ pub(crate) struct PrometheusArgs {
     remote_write: Destination,
 }
 
-/// Where figures are sent; an empty text is nowhere, as environments can hardly leave a variable out.
+/// Where something is sent; an empty text is nowhere, as environments can hardly leave a variable out.
 #[derive(Debug, Clone)]
-struct Destination(Option<Target>);
+pub(super) struct Destination(pub(super) Option<Target>);
 
 impl FromStr for Destination {
     type Err = <Target as FromStr>::Err;

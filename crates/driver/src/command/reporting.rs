@@ -1,7 +1,10 @@
 //! The subcommands that are the reporter's own: what they find goes to the terminal.
 
+use super::otlp_args::OtlpArgs;
 use crate::output;
-use clap::Subcommand;
+use analysis::{Report, Stamps};
+use clap::{Args, Subcommand};
+use otlp::Services;
 use reporter::{CompareArgs, ExportArgs, ImportArgs, Made, ReportArgs};
 use std::process::ExitCode;
 
@@ -9,13 +12,23 @@ use std::process::ExitCode;
 #[allow(clippy::large_enum_variant, reason = "there is one of it in a process")]
 pub(crate) enum Reporting {
     /// Make the report of a sweep, or of a single run, from the log store or from a file of raw stamps
-    Report(ReportArgs),
+    Report(TracedReportArgs),
     /// Compare sweeps side by side: what differs, how sure that is, and a picture
     Compare(CompareArgs),
     /// Export the raw stamps of a sweep, or of a single run, to a file
     Export(ExportArgs),
     /// Load a file of raw stamps back into a log store
     Import(ImportArgs),
+}
+
+/// What `driver report` knows beside `reporter report`.
+#[derive(Debug, Args)]
+pub(crate) struct TracedReportArgs {
+    #[command(flatten)]
+    report: ReportArgs,
+
+    #[command(flatten)]
+    otlp: OtlpArgs,
 }
 
 impl Reporting {
@@ -35,8 +48,8 @@ impl Reporting {
     }
 }
 
-async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
-    let Made { report, folder, note } = reporter::report(&args).await?;
+async fn report(args: TracedReportArgs) -> anyhow::Result<ExitCode> {
+    let Made { report, folder, note } = reporter::report(&args.report).await?;
     if let Some(table) = report.thresholds_table() {
         output::note(&table);
     }
@@ -44,5 +57,24 @@ async fn report(args: ReportArgs) -> anyhow::Result<ExitCode> {
         output::note(&note);
     }
     output::result(&folder.display().to_string());
+    send_traces(&args, &report).await?;
     Ok(super::reported(&report))
+}
+
+/// Sends the report's messages as traces, where that is asked for.
+async fn send_traces(args: &TracedReportArgs, report: &Report) -> anyhow::Result<()> {
+    let queue = report.settings.get("queue").map(String::as_str);
+    let Some(mut exporter) = args.otlp.exporter(queue)? else { return Ok(()) };
+    let (mut stamps, _) = Stamps::open(&args.report.sweep, &args.report.store.url()).await?;
+    // Services that have ended since have left no word.
+    let beats = match &stamps {
+        Stamps::LogStore(log) => log.services().await?,
+        Stamps::File(_) => Vec::new(),
+    };
+    let services = Services::of(&beats);
+    for level in &report.levels {
+        exporter.level(&mut stamps, level, &report.path, &services).await?;
+    }
+    output::note(&exporter.sent().to_string());
+    Ok(())
 }

@@ -4,7 +4,7 @@ use super::pipeline_args::LocalArgs;
 use super::plan_file::PlanFileArgs;
 use crate::output;
 use clap::Args;
-use load::{Reply, Trust};
+use load::Trust;
 use plan::PipelinePlace;
 use scenario::{Attempt, ScenarioError, Told, TrialError};
 use service::shutdown_on_signal;
@@ -99,11 +99,11 @@ fn exchange(attempt: &Attempt, text: &mut String) {
         let _ = writeln!(text, ">\n> {}", cut(&sent.body));
     }
     match answer {
-        Ok((Reply { status, headers: fields, body }, took)) => {
-            let _ = writeln!(text, "< {status} in {:.1} ms", took.as_secs_f64() * 1e3);
-            headers(fields, '<', text);
-            if !body.is_empty() {
-                let _ = writeln!(text, "<\n< {}", cut(body));
+        Ok((reply, took)) => {
+            let _ = writeln!(text, "< {} in {:.1} ms", reply.status, took.as_secs_f64() * 1e3);
+            headers(&reply.headers, '<', text);
+            if !reply.body.is_empty() {
+                let _ = writeln!(text, "<\n< {}", cut(&reply.text()));
             }
         }
         Err(why) => {

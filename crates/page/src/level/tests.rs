@@ -116,7 +116,7 @@ fn messages_are_followed_hop_by_hop() {
     for id in 0..20u64 {
         let times = [0, 1, 2].map(|stage| 1_000 + stage * (100 + id.cast_signed()));
         for (stage, time_us) in times.into_iter().enumerate() {
-            level.stamps(stage, &[Stamp { id, time_us, lag_us: None, err_us: None, step: 0 }], begin);
+            level.stamps(stage, &[Stamp { id, time_us, lag_us: None, err_us: None, step: 0, foreign: false }], begin);
         }
     }
     let row = level.look(&Look::default(), 1.0, begin + second(1));

@@ -153,10 +153,23 @@ impl MqttWriter {
         duplicate: bool,
         payload: &[u8],
     ) -> Result<(), MqttError> {
+        self.publish_with(topic, qos, packet_id, duplicate, payload, None)
+    }
+
+    /// The same with a user property, name and value, where the connection is one of MQTT 5.
+    pub fn publish_with(
+        &mut self,
+        topic: &str,
+        qos: QoS,
+        packet_id: u16,
+        duplicate: bool,
+        payload: &[u8],
+        property: Option<(&str, &str)>,
+    ) -> Result<(), MqttError> {
         if qos as u8 > self.highest_qos as u8 {
             return Err(Unsendable::QualityOfService(self.highest_qos as u8).into());
         }
-        let message = Outgoing { topic, qos, packet_id, duplicate, payload };
+        let message = Outgoing { topic, qos, packet_id, duplicate, payload, property };
         Ok(encode::publish(self.version, message, self.largest_packet, &mut self.buffer)?)
     }
 

@@ -138,6 +138,8 @@ pub(super) struct Outgoing<'a> {
     /// Not sent at QoS 0.
     pub(super) duplicate: bool,
     pub(super) payload: &'a [u8],
+    /// A user property, name and value; MQTT 3.1.1 has none, and it is left out there.
+    pub(super) property: Option<(&'a str, &'a str)>,
 }
 
 pub(super) fn publish(
@@ -146,13 +148,21 @@ pub(super) fn publish(
     largest: usize,
     buffer: &mut BytesMut,
 ) -> Result<(), Unsendable> {
-    let Outgoing { topic, qos, packet_id, duplicate, payload } = message;
-    let topic_size = u16::try_from(topic.len()).map_err(|_| Unsendable::TooLong("topic"))?;
+    let Outgoing { topic, qos, packet_id, duplicate, payload, property } = message;
+    short("topic", topic)?;
     let acknowledged = qos != QoS::AtMostOnce;
     if acknowledged {
         nonzero(packet_id)?;
     }
-    let own = 2 + if acknowledged { 2 } else { 0 } + usize::from(version == Version::V5);
+    let properties = match (version, property) {
+        (Version::V5, Some((name, value))) => {
+            5 + short("user property", name)?.len() + short("user property", value)?.len()
+        }
+        _ => 0,
+    };
+    let own = 2
+        + if acknowledged { 2 } else { 0 }
+        + if version == Version::V5 { size_of_length(properties) + properties } else { 0 };
     let remaining = own + topic.len() + payload.len();
     let size = 1 + size_of_length(remaining) + remaining;
     if size > largest {
@@ -162,14 +172,17 @@ pub(super) fn publish(
     let duplicate = u8::from(acknowledged && duplicate) << 3;
     buffer.put_u8(0x30 | duplicate | (qos as u8) << 1);
     put_length(remaining, buffer);
-    buffer.put_u16(topic_size);
-    buffer.put_slice(topic.as_bytes());
+    put_text(topic, buffer);
     if acknowledged {
         buffer.put_u16(packet_id);
     }
     if version == Version::V5 {
-        // No properties.
-        buffer.put_u8(0);
+        put_length(properties, buffer);
+        if let Some((name, value)) = property {
+            buffer.put_u8(USER_PROPERTY);
+            put_text(name, buffer);
+            put_text(value, buffer);
+        }
     }
     buffer.put_slice(payload);
     Ok(())
@@ -188,6 +201,15 @@ pub(super) const PUBCOMP: u8 = 0x70;
 pub(super) const PINGREQ: [u8; 2] = [0xc0, 0];
 /// A normal end, in both versions.
 pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0];
+
+/// Its identifier among the properties of MQTT 5.
+const USER_PROPERTY: u8 = 0x26;
+
+/// A text that [`short`] has let pass.
+fn put_text(text: &str, buffer: &mut BytesMut) {
+    buffer.put_u16(u16::try_from(text.len()).unwrap_or(u16::MAX));
+    buffer.put_slice(text.as_bytes());
+}
 
 /// The bytes that a length takes.
 fn size_of_length(length: usize) -> usize {

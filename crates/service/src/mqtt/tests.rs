@@ -21,7 +21,7 @@ fn published(version: Version, message: Outgoing<'_>) -> BytesMut {
 }
 
 fn message(payload: &[u8]) -> Outgoing<'_> {
-    Outgoing { topic: "/channel", qos: QoS::AtMostOnce, packet_id: 0, duplicate: false, payload }
+    Outgoing { topic: "/channel", qos: QoS::AtMostOnce, packet_id: 0, duplicate: false, payload, property: None }
 }
 
 fn all(version: Version, bytes: &[u8]) -> Result<Vec<Packet>, ProtocolError> {
@@ -173,6 +173,7 @@ proptest! {
     #[test]
     fn messages_come_back_in_whatever_pieces_they_arrive(
         version in prop::sample::select(&VERSIONS[..]),
+        property in prop::option::of(Just(("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))),
         messages in prop::collection::vec((1..40_usize, 0..3_usize, 1..=u16::MAX, any::<bool>(), prop::collection::vec(any::<u8>(), 0..300)), 1..8),
         piece in 1..400_usize,
     ) {
@@ -180,7 +181,7 @@ proptest! {
         let mut expected = Vec::new();
         for (topic, qos, packet_id, duplicate, payload) in &messages {
             let (topic, qos) = ("t".repeat(*topic), QUALITIES[*qos]);
-            let message = Outgoing { topic: &topic, qos, packet_id: *packet_id, duplicate: *duplicate, payload };
+            let message = Outgoing { topic: &topic, qos, packet_id: *packet_id, duplicate: *duplicate, payload, property };
             encode::publish(version, message, LARGEST_PACKET, &mut bytes).unwrap();
             let acknowledged = qos != QoS::AtMostOnce;
             expected.push(Packet::Publish(Publish {

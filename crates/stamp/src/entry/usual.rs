@@ -33,7 +33,7 @@ pub(super) fn read(entry: &[u8]) -> Option<Stamp> {
     };
     let time_us = seconds.checked_mul(1_000_000)?.checked_add(micros)?;
     let is_time = time_us.checked_sub(lag_us.unwrap_or(0)).is_some_and(|event| event >= 0);
-    (rest.0.is_empty() && is_time).then_some(Stamp { id, time_us, lag_us, err_us, step })
+    (rest.0.is_empty() && is_time).then_some(Stamp { id, time_us, lag_us, err_us, step, foreign: false })
 }
 
 /// What has not been read yet.

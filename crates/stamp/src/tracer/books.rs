@@ -2,7 +2,7 @@
 
 use super::{ClockMode, TracerOptions};
 use crate::clock::{self, ClockState};
-use crate::{MsgId, RunId};
+use crate::{MsgId, RunId, Traceparent};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +26,17 @@ pub(super) struct Mark {
     pub(super) slot: usize,
     pub(super) id: MsgId,
     pub(super) at: Instant,
+    /// What few stamps tell beside; boxed, as most tell nothing.
+    pub(super) remark: Option<Box<Remark>>,
+}
+
+/// What a stamp tells beside its time.
+#[derive(Debug)]
+pub(super) enum Remark {
+    /// The message came with the context of another trace.
+    Traceparent(Traceparent),
+    /// Another clock has told the event's time, µs since 1970-01-01 UTC: it takes the place of the moment.
+    Foreign { event_us: i64, clock: Arc<str> },
 }
 
 /// One run's totals since this process first saw it.

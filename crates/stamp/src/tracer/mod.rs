@@ -12,8 +12,8 @@ mod scale;
 mod script;
 
 use crate::clock::RedisClock;
-use crate::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, StoreError, clock, keys};
-use books::{Book, Books, Mark};
+use crate::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, StoreError, Traceparent, clock, keys};
+use books::{Book, Books, Mark, Remark};
 pub use figures::{Figures, Observer, SlotFigures};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -196,15 +196,29 @@ impl RunTrace {
     pub fn stamp(&self, stage: StageHandle, id: MsgId) {
         // The clock is read only where the reading is used.
         if self.books.samples(id) {
-            self.write(stage, id, clock::now());
+            self.write(stage, id, clock::now(), None);
         }
         self.book.count(stage.0, 1);
     }
 
     /// Stamps a message that passed `stage` at the given moment.
     pub fn stamp_at(&self, stage: StageHandle, id: MsgId, at: Instant) {
+        self.stamp_traced(stage, id, at, None);
+    }
+
+    /// The same for a message that came with the context of another trace: the stamp tells it.
+    pub fn stamp_traced(&self, stage: StageHandle, id: MsgId, at: Instant, traceparent: Option<Traceparent>) {
         if self.books.samples(id) {
-            self.write(stage, id, at);
+            self.write(stage, id, at, traceparent.map(Remark::Traceparent));
+        }
+        self.book.count(stage.0, 1);
+    }
+
+    /// Stamps a message that passed `stage` at a time that another clock has told, µs since 1970-01-01 UTC. Nobody has compared that clock
+    /// with the log store's: the stamp names it, and states no error.
+    pub fn stamp_foreign(&self, stage: StageHandle, id: MsgId, event_us: i64, clock: &Arc<str>) {
+        if self.books.samples(id) {
+            self.write(stage, id, clock::now(), Some(Remark::Foreign { event_us, clock: clock.clone() }));
         }
         self.book.count(stage.0, 1);
     }
@@ -220,8 +234,8 @@ impl RunTrace {
         &self.book.run
     }
 
-    fn write(&self, stage: StageHandle, id: MsgId, at: Instant) {
-        self.books.push(Mark { book: self.book.clone(), slot: stage.0, id, at });
+    fn write(&self, stage: StageHandle, id: MsgId, at: Instant, remark: Option<Remark>) {
+        self.books.push(Mark { book: self.book.clone(), slot: stage.0, id, at, remark: remark.map(Box::new) });
     }
 }
 

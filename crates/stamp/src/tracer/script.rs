@@ -1,8 +1,8 @@
 //! The server-side script that takes stamps: one reading of the one clock for all that come with a call.
 
-use super::books::{Book, Mark, Name};
+use super::books::{Book, Mark, Name, Remark};
 use crate::clock::ClockState;
-use crate::keys;
+use crate::{Traceparent, keys};
 use redis::aio::MultiplexedConnection;
 use std::collections::hash_map::{Entry, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Reads TIME and appends the stamps. KEYS: the lists, and last the list of clock steps. ARGV: seconds to live; the number of
 /// the time scale (empty for plain stamps, which are told in the present one); then for each list the number of its stamps,
-/// and for each stamp its id, its event time in µs (empty for a plain one) and the bound of its error.
+/// and for each stamp its id, its event time in µs (empty for a plain one) and what else its entry has, as it stands there.
 const STAMP: &str = r#"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -21,9 +21,9 @@ local arg = 3
 for k = 1, #KEYS - 1 do
     local entries = {}
     for n = 1, ARGV[arg] do
-        local id, event, err = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
-        local lag = event == '' and '' or string.format(',"lag":%d,"err":%s', now - event, err)
-        entries[n] = '{"id":' .. id .. clock .. lag .. tail
+        local id, event, rest = ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+        local lag = event == '' and '' or string.format(',"lag":%d', now - event)
+        entries[n] = '{"id":' .. id .. clock .. lag .. rest .. tail
         arg = arg + 3
     end
     arg = arg + 1
@@ -78,9 +78,18 @@ impl StampScript {
             call.arg(marks.len());
             for mark in marks {
                 call.arg(mark.id.get());
+                let remark = mark.remark.as_deref();
+                if let Some(Remark::Foreign { event_us, clock }) = remark {
+                    call.arg(event_us).arg(format!(r#","clock":"{clock}""#));
+                    continue;
+                }
+                let context = match remark {
+                    Some(Remark::Traceparent(context)) => format!(r#","{}":"{context}""#, Traceparent::NAME),
+                    _ => String::new(),
+                };
                 match clock.map(|(clock, _)| clock.at(mark.at)) {
-                    Some(event) => call.arg(event.us).arg(event.error_us),
-                    None => call.arg("").arg(""),
+                    Some(event) => call.arg(event.us).arg(format!(r#","err":{}{context}"#, event.error_us)),
+                    None => call.arg("").arg(context),
                 };
             }
         }

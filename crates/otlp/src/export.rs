@@ -1,0 +1,225 @@
+//! Sends one level after the other: its messages as traces, in batches, and its latencies as histograms.
+
+use crate::budget::Budget;
+use crate::hop::Destinations;
+use crate::metrics;
+use crate::sender::{Collector, Outcome};
+use crate::services::Services;
+use crate::spans::{Batch, Pattern};
+use analysis::{Level, Stamps, StampsError, TracedMessages};
+use load::{Target, Trust};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use stamp::Stage;
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Messages in one request: some 2,000 spans, or half a megabyte before it is compressed.
+const BATCH: usize = 256;
+
+/// How long a collector is tried that had not answered at the level before.
+const TIRED: Duration = Duration::from_secs(2);
+
+/// Tells people what happens.
+pub(crate) type Note = fn(&str);
+
+/// Where traces are sent, and how.
+#[derive(Debug, Clone)]
+pub struct OtlpOptions {
+    /// The collector's address, to which `/v1/traces` and `/v1/metrics` are added.
+    pub collector: Target,
+    /// What requests bring beside: a login, for example. Never told.
+    pub headers: Vec<(String, String)>,
+    /// Whose certificate is trusted.
+    pub trust: Trust,
+    /// The Redis list or stream that is the queue; absent where nobody knows.
+    pub queue: Option<String>,
+    /// The MQTT topic.
+    pub topic: String,
+    /// How long one level's traces may take.
+    pub within: Duration,
+}
+
+/// What has been sent so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Messages.
+    pub messages: u64,
+    /// Their spans.
+    pub spans: u64,
+    /// Messages that the collector has not taken.
+    pub unsent: u64,
+    /// Spans that it has refused.
+    pub rejected: u64,
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { messages, spans, unsent, rejected } = self;
+        write!(f, "--otlp: {messages} messages sent as {spans} spans")?;
+        if *unsent > 0 {
+            write!(f, "; {unsent} messages were not sent")?;
+        }
+        if *rejected > 0 {
+            write!(f, "; {rejected} spans were refused")?;
+        }
+        Ok(())
+    }
+}
+
+/// Sends traces.
+#[derive(Debug)]
+pub struct Exporter {
+    traces: Target,
+    metrics: Target,
+    collector: Collector,
+    destinations: Destinations,
+    within: Duration,
+    note: Note,
+    /// The collector did not answer the last time.
+    tired: bool,
+    /// Messages in one request: fewer where it has found them too large.
+    batch: usize,
+    sent: Sent,
+}
+
+/// The address cannot be added to.
+#[derive(Debug, thiserror::Error)]
+#[error("--otlp {0}: give the collector's base address, without a query: /v1/traces is added to it")]
+pub struct InvalidCollector(Target);
+
+impl Exporter {
+    /// An exporter; what goes wrong meanwhile is told by `note`.
+    ///
+    /// # Errors
+    /// When the address is none that paths can be added to.
+    pub fn new(options: OtlpOptions, note: Note) -> Result<Self, InvalidCollector> {
+        let OtlpOptions { collector, headers, trust, queue, topic, within } = options;
+        let signal = |path: &str| collector.beneath(path).ok_or_else(|| InvalidCollector(collector.clone()));
+        Ok(Self {
+            traces: signal("/v1/traces")?,
+            metrics: signal("/v1/metrics")?,
+            collector: Collector { trust, headers },
+            destinations: Destinations { queue, topic },
+            within,
+            note,
+            tired: false,
+            batch: BATCH,
+            sent: Sent::default(),
+        })
+    }
+
+    /// What has been sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        self.sent
+    }
+
+    /// Sends the messages of a level that has been measured, and its histograms. A collector that does not take them is told, and is no error.
+    ///
+    /// # Errors
+    /// When the stamps cannot be read.
+    pub async fn level(
+        &mut self,
+        stamps: &mut Stamps,
+        level: &Level,
+        path: &[Stage],
+        services: &Services,
+    ) -> Result<(), StampsError> {
+        let run = &level.load.run;
+        let messages = TracedMessages::read(stamps, run, path).await?;
+        let pattern = Pattern::new(run, path, services, &self.destinations);
+        let mut budget = Budget::of(if self.tired { TIRED.min(self.within) } else { self.within });
+        if let Err((why, unsent)) = self.traces(&messages, &pattern, &mut budget).await {
+            self.sent.unsent += unsent as u64;
+            (self.note)(&format!(
+                "--otlp: {why}; {unsent} of {} messages of {run} were not sent as traces",
+                messages.len()
+            ));
+            return Ok(());
+        }
+        let position = level.load.position().map_or_else(String::new, |position| position.to_string());
+        self.histograms(level, &position, &mut budget).await;
+        Ok(())
+    }
+
+    /// Sends all messages; or says why not, and how many are left.
+    async fn traces(
+        &mut self,
+        messages: &TracedMessages,
+        pattern: &Pattern,
+        budget: &mut Budget,
+    ) -> Result<(), (String, usize)> {
+        let mut next = 0;
+        let mut too_large = 0;
+        while next < messages.len() {
+            let rows = next..(next + self.batch).min(messages.len());
+            let batch = batch(messages, pattern, rows.clone());
+            let (count, spans) = (batch.messages, batch.spans);
+            match self.collector.send(&self.traces, &batch.request().encode_to_vec(), budget).await {
+                Outcome::Taken(answer) => {
+                    self.tired = false;
+                    self.sent.messages += count as u64;
+                    self.sent.spans += spans as u64;
+                    self.note_rejected(&answer);
+                }
+                Outcome::TooLarge if count > 1 => {
+                    self.batch = count.div_ceil(2);
+                    continue;
+                }
+                Outcome::TooLarge => too_large += 1,
+                Outcome::Refused(why) => return Err((why, too_large + messages.len() - next)),
+                Outcome::Away(why) => {
+                    self.tired = true;
+                    return Err((why, too_large + messages.len() - next));
+                }
+            }
+            next = rows.end;
+        }
+        if too_large == 0 { Ok(()) } else { Err((format!("{} answers 413: even one message is too large", self.traces), too_large)) }
+    }
+
+    /// What the collector says that it has not taken of a request.
+    fn note_rejected(&mut self, answer: &[u8]) {
+        // An answer that is none says nothing.
+        let Ok(answer) = ExportTraceServiceResponse::decode(answer) else { return };
+        if let Some(partial) = answer.partial_success {
+            self.sent.rejected += u64::try_from(partial.rejected_spans).unwrap_or(0);
+            self.note_partial(partial.rejected_spans, "spans", &partial.error_message);
+        }
+    }
+
+    fn note_partial(&self, rejected: i64, what: &str, message: &str) {
+        if rejected > 0 {
+            (self.note)(&format!("--otlp: the collector has refused {rejected} {what}: {message}"));
+        } else if !message.is_empty() {
+            (self.note)(&format!("--otlp: the collector says: {message}"));
+        }
+    }
+
+    async fn histograms(&mut self, level: &Level, position: &str, budget: &mut Budget) {
+        let request = metrics::request(level, position).encode_to_vec();
+        match self.collector.send(&self.metrics, &request, budget).await {
+            Outcome::Taken(answer) => {
+                if let Some(partial) =
+                    ExportMetricsServiceResponse::decode(&answer[..]).ok().and_then(|answer| answer.partial_success)
+                {
+                    self.note_partial(partial.rejected_data_points, "histograms", &partial.error_message);
+                }
+            }
+            Outcome::TooLarge => (self.note)("--otlp: the histograms of a level are larger than the collector takes"),
+            // A collector for traces alone has no such path.
+            Outcome::Refused(why) | Outcome::Away(why) => (self.note)(&format!("--otlp: no histograms were sent: {why}")),
+        }
+    }
+}
+
+fn batch(messages: &TracedMessages, pattern: &Pattern, rows: Range<usize>) -> Batch {
+    let mut batch = Batch::new();
+    for message in messages.iter().skip(rows.start).take(rows.len()) {
+        batch.add(pattern.spans(message));
+    }
+    batch
+}

@@ -1,0 +1,88 @@
+//! One request to a collector: compressed, tried again where that is worth it, and what was answered.
+
+use crate::budget::Budget;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use load::{Exchange, ExchangeError, Reply, Target, Trust};
+use std::io::Write;
+use std::time::Duration;
+
+/// How long one answer is waited for.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where requests go, and what they bring beside their body.
+#[derive(Debug, Clone)]
+pub(crate) struct Collector {
+    pub(crate) trust: Trust,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// It was taken; the answer may say that parts were not.
+    Taken(Vec<u8>),
+    /// It is larger than the collector takes.
+    TooLarge,
+    /// It was refused, and would be again.
+    Refused(String),
+    /// Nobody has taken it in the time that there was.
+    Away(String),
+}
+
+impl Collector {
+    /// Sends a body, again and again while that is worth it and there is time.
+    pub(crate) async fn send(&self, target: &Target, body: &[u8], budget: &mut Budget) -> Outcome {
+        let Ok(body) = compressed(body) else { return Outcome::Refused("the body cannot be compressed".to_owned()) };
+        let mut headers =
+            vec![("Content-Type", "application/x-protobuf"), ("Content-Encoding", "gzip"), ("User-Agent", USER_AGENT)];
+        headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        loop {
+            let exchange = Exchange { method: "POST", headers: &headers, body: &body };
+            let within = ANSWERED_WITHIN.min(budget.left());
+            let (why, asked) = match exchange.trusting(&self.trust, target, within).await {
+                Ok(reply) if reply.is_fine() => {
+                    budget.is_well();
+                    return Outcome::Taken(reply.body);
+                }
+                Ok(reply) => match reply.status {
+                    413 => return Outcome::TooLarge,
+                    // These, and no others, are to be tried again (OTLP/HTTP, "Retryable Response Codes").
+                    429 | 502 | 503 | 504 => (told(target, &reply), retry_after(&reply)),
+                    _ => return Outcome::Refused(told(target, &reply)),
+                },
+                // A certificate that is not trusted is so the next time, too.
+                Err(error @ (ExchangeError::Foreign(_) | ExchangeError::Long(_))) => {
+                    return Outcome::Refused(error.to_string());
+                }
+                Err(error) => (error.to_string(), None),
+            };
+            match budget.wait(asked) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Outcome::Away(why),
+            }
+        }
+    }
+}
+
+const USER_AGENT: &str = concat!("stampede/", env!("CARGO_PKG_VERSION"));
+
+fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    encoder.write_all(body)?;
+    encoder.finish()
+}
+
+/// A protobuf `Status` holds its text among other bytes: only what is a text is told.
+fn told(target: &Target, reply: &Reply) -> String {
+    let text = reply.told();
+    let is_text = !text.is_empty() && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t') && !text.contains('\u{fffd}');
+    let detail = if is_text { format!(": {text}") } else { String::new() };
+    format!("{target} answers {}{detail}", reply.status)
+}
+
+/// How long the collector asks to be left alone: seconds; a date is not understood, and the usual wait is kept then.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    let header = reply.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
+    header.and_then(|(_, value)| value.trim().parse().ok()).map(Duration::from_secs)
+}
