@@ -74,6 +74,8 @@ enum Command {
     Reporting(Reporting),
     #[command(flatten)]
     Deployment(Deployment),
+    /// Take traces of services that are traced already (OTLP/HTTP), and write stamps for them
+    OtlpReceive(otlp::receive::ReceiveArgs),
     /// One process of the local stack
     #[command(hide = true)]
     Role {
@@ -130,6 +132,7 @@ async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode>
         Command::Clock(args) => command::clock::run(args).await,
         Command::Reporting(command) => command.run().await,
         Command::Deployment(command) => command.run(command::help::shaped(Arguments::command())).await,
+        Command::OtlpReceive(args) => command::otlp_receive::run(args, matches).await,
         Command::Role { role } => role.run().await,
     }
 }

@@ -80,11 +80,7 @@ mod tests {
     #[test]
     fn no_longer_than_is_asked_and_never_long() {
         let wait = |value: &str| {
-            wait(&Reply {
-                status: 429,
-                headers: vec![("Retry-After".to_owned(), value.to_owned())],
-                body: Vec::new(),
-            })
+            wait(&Reply { status: 429, headers: vec![("Retry-After".to_owned(), value.to_owned())], body: Vec::new() })
         };
         assert_eq!([wait("0"), wait("2"), wait("3600"), wait("Fri")].map(|wait| wait.as_secs()), [0, 2, 5, 1]);
     }

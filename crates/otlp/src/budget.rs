@@ -7,33 +7,49 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// How long a collector is tried that takes nothing, unless it says itself how long that is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The time that is left, and how long to wait before the next attempt.
 #[derive(Debug)]
 pub(crate) struct Budget {
     ends: Instant,
+    patience: Duration,
     wait: Duration,
+    /// What has been waited since the last success.
+    waited: Duration,
 }
 
 impl Budget {
+    /// So much time in all.
     pub(crate) fn of(time: Duration) -> Self {
-        Self { ends: clock::now() + time, wait: FIRST }
+        Self { ends: clock::now() + time, patience: PATIENCE, wait: FIRST, waited: Duration::ZERO }
     }
 
-    /// What is left of it.
+    /// The same with less patience, for a collector that took nothing the last time.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// What is left of it, to the millisecond.
     pub(crate) fn left(&self) -> Duration {
-        self.ends.saturating_duration_since(clock::now())
+        let left = self.ends.saturating_duration_since(clock::now());
+        Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// An attempt has succeeded: the next fault begins with a short wait again.
     pub(crate) fn is_well(&mut self) {
-        self.wait = FIRST;
+        (self.wait, self.waited) = (FIRST, Duration::ZERO);
     }
 
-    /// How long to wait: twice as long as the last time, or as long as the other side asks; nothing where the time is over before.
+    /// How long to wait: twice as long as the last time, or as long as the other side asks; nothing where that is too long.
     pub(crate) fn wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let wait = asked.unwrap_or(self.wait);
         self.wait = (self.wait * 2).min(LONGEST);
-        (wait < self.left()).then_some(wait)
+        if asked.is_none() {
+            self.waited += wait;
+        }
+        (wait < self.left() && self.waited <= self.patience).then_some(wait)
     }
 }
 
@@ -43,14 +59,22 @@ mod tests {
 
     #[test]
     fn waits_grow_until_the_time_is_over() {
-        let mut budget = Budget::of(Duration::from_secs(3600));
-        let waits: Vec<u128> =
-            std::iter::repeat_with(|| budget.wait(None).unwrap().as_millis()).take(7).collect();
+        let mut budget = Budget::of(Duration::from_secs(3600)).with_patience(Duration::from_secs(60));
+        let waits: Vec<u128> = std::iter::repeat_with(|| budget.wait(None).unwrap().as_millis()).take(7).collect();
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000]);
         assert_eq!(budget.wait(Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(budget.wait(Some(Duration::from_secs(7200))), None);
         budget.is_well();
         assert_eq!(budget.wait(None), Some(FIRST));
         assert_eq!(Budget::of(Duration::ZERO).wait(None), None);
+    }
+
+    #[test]
+    fn patience_ends_unless_the_collector_asks_for_it() {
+        let mut budget = Budget::of(Duration::from_secs(3600));
+        let waits = std::iter::repeat_with(|| budget.wait(None)).take_while(Option::is_some).count();
+        assert_eq!(waits, 4);
+        let mut budget = Budget::of(Duration::from_secs(3600));
+        assert!((0..100).all(|_| budget.wait(Some(Duration::from_secs(1))).is_some()));
     }
 }

@@ -19,8 +19,8 @@ use std::time::Duration;
 /// Messages in one request: some 2,000 spans, or half a megabyte before it is compressed.
 const BATCH: usize = 256;
 
-/// How long a collector is tried that had not answered at the level before.
-const TIRED: Duration = Duration::from_secs(2);
+/// How long a collector is tried that took nothing at the level before.
+const TIRED: Duration = Duration::from_millis(500);
 
 /// Tells people what happens.
 pub(crate) type Note = fn(&str);
@@ -131,7 +131,10 @@ impl Exporter {
         let run = &level.load.run;
         let messages = TracedMessages::read(stamps, run, path).await?;
         let pattern = Pattern::new(run, path, services, &self.destinations);
-        let mut budget = Budget::of(if self.tired { TIRED.min(self.within) } else { self.within });
+        let mut budget = Budget::of(self.within);
+        if self.tired {
+            budget = budget.with_patience(TIRED);
+        }
         if let Err((why, unsent)) = self.traces(&messages, &pattern, &mut budget).await {
             self.sent.unsent += unsent as u64;
             (self.note)(&format!(
@@ -178,7 +181,11 @@ impl Exporter {
             }
             next = rows.end;
         }
-        if too_large == 0 { Ok(()) } else { Err((format!("{} answers 413: even one message is too large", self.traces), too_large)) }
+        if too_large == 0 {
+            Ok(())
+        } else {
+            Err((format!("{} answers 413: even one message is too large", self.traces), too_large))
+        }
     }
 
     /// What the collector says that it has not taken of a request.
@@ -211,7 +218,9 @@ impl Exporter {
             }
             Outcome::TooLarge => (self.note)("--otlp: the histograms of a level are larger than the collector takes"),
             // A collector for traces alone has no such path.
-            Outcome::Refused(why) | Outcome::Away(why) => (self.note)(&format!("--otlp: no histograms were sent: {why}")),
+            Outcome::Refused(why) | Outcome::Away(why) => {
+                (self.note)(&format!("--otlp: no histograms were sent: {why}"))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Traces in the form that other tools read: OTLP, the protocol of OpenTelemetry. Every sampled message becomes a trace, with a span for each hop; every
 //! level's latencies become histograms.
 //!
-//! It listens to an experiment, and sends when a level has been measured: never while a load is under way. Nothing of a report comes from here, and a
+//! Out of there, it listens to an experiment, and sends when a level has been measured: never while a load is under way. Nothing of a report comes from here, and a
 //! collector that is down, slow or full is a note, no more.
 
 mod attribute;
@@ -11,6 +11,7 @@ mod hop;
 mod identity;
 mod listen;
 mod metrics;
+pub mod receive;
 mod sender;
 mod services;
 mod spans;

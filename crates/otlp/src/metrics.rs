@@ -22,8 +22,7 @@ const FINEST: i32 = 10;
 /// All latencies of a level: `stampede.arrival.duration`, `stampede.user.duration` and, for each hop, `stampede.hop.duration`.
 pub(crate) fn request(level: &Level, position: &str) -> ExportMetricsServiceRequest {
     let span = level.load.span_us.unwrap_or_default();
-    let of_level =
-        || vec![text("stampede.run", level.load.run.as_str()), text("stampede.level", position)];
+    let of_level = || vec![text("stampede.run", level.load.run.as_str()), text("stampede.level", position)];
     let histograms = &level.histograms;
     let whole = |name: &str, what: &str, histogram: &Option<Histogram<u64>>| {
         let points = histogram.iter().map(|histogram| point(histogram, span, of_level())).collect();

@@ -3,7 +3,7 @@
 use crate::budget::Budget;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use load::{Exchange, ExchangeError, Reply, Target, Trust};
+use load::{ConnectError, Exchange, ExchangeError, Reply, Target, Trust};
 use std::io::Write;
 use std::time::Duration;
 
@@ -51,8 +51,13 @@ impl Collector {
                     429 | 502 | 503 | 504 => (told(target, &reply), retry_after(&reply)),
                     _ => return Outcome::Refused(told(target, &reply)),
                 },
-                // A certificate that is not trusted is so the next time, too.
-                Err(error @ (ExchangeError::Foreign(_) | ExchangeError::Long(_))) => {
+                // What is not trusted, or speaks another language, does so the next time, too.
+                Err(ExchangeError::Refused { source: ConnectError::Tls(error), .. }) => {
+                    return Outcome::Refused(format!(
+                        "no TLS with {target}: {error}; --otlp-ca FILE has the certificate of the authority to trust"
+                    ));
+                }
+                Err(error @ (ExchangeError::Foreign(_) | ExchangeError::Long(_) | ExchangeError::Endpoint(_))) => {
                     return Outcome::Refused(error.to_string());
                 }
                 Err(error) => (error.to_string(), None),
@@ -76,7 +81,9 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 /// A protobuf `Status` holds its text among other bytes: only what is a text is told.
 fn told(target: &Target, reply: &Reply) -> String {
     let text = reply.told();
-    let is_text = !text.is_empty() && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t') && !text.contains('\u{fffd}');
+    let is_text = !text.is_empty()
+        && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t')
+        && !text.contains('\u{fffd}');
     let detail = if is_text { format!(": {text}") } else { String::new() };
     format!("{target} answers {}{detail}", reply.status)
 }

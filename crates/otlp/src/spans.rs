@@ -116,11 +116,7 @@ impl Pattern {
 
 fn span(begin: Passed<'_>, end: Passed<'_>) -> Span {
     // The id is known to others: it is random enough (W3C Trace Context 2), and belongs to this trace alone.
-    Span {
-        start_time_unix_nano: nanos(begin.us),
-        end_time_unix_nano: nanos(end.us.max(begin.us)),
-        ..Span::default()
-    }
+    Span { start_time_unix_nano: nanos(begin.us), end_time_unix_nano: nanos(end.us.max(begin.us)), ..Span::default() }
 }
 
 /// The bound of the error of a difference of two stamps; none where one does not tell.

@@ -20,9 +20,9 @@ mod yaml;
 
 pub use input::Input;
 pub use model::{
-    Amount, Arrivals, Body, Data, Expect, Function, Hook, Json, Keep, KeepFrom, Kept, Load, Local, Notify, NotifyWhen,
-    OnFailure, Part, Pipeline, PipelinePlace, Plan, Retry, Rows, Scope, Search, SearchOver, Share, Span, Stage, Step,
-    StepOrHook, Take, Task, Text, Threshold, UserKind, Value, Vary,
+    Amount, Arrivals, Body, Data, Expect, Function, Hook, IdOf, Json, Keep, KeepFrom, Kept, Load, Local, Notify,
+    NotifyWhen, OnFailure, Part, Pipeline, PipelinePlace, Plan, Retry, Rows, RunOf, Scope, Search, SearchOver, Share,
+    Span, SpanMap, SpanRule, SpanTime, Stage, Step, StepOrHook, Take, Task, Text, Threshold, UserKind, Value, Vary,
 };
 pub use problem::{Place, Problem, Problems};
 pub use reader::params;

@@ -18,6 +18,7 @@ mod manual;
 mod measuring;
 mod notify_args;
 mod otlp_args;
+pub(crate) mod otlp_receive;
 mod owner;
 pub(crate) mod page_args;
 pub(crate) mod parsing;

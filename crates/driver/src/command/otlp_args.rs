@@ -18,7 +18,13 @@ pub(crate) struct OtlpArgs {
     otlp: Option<Destination>,
 
     /// A header for the collector, for example `Authorization: Bearer TOKEN`; may be repeated
-    #[arg(long, value_name = "NAME: VALUE", env = "STAMPEDE_OTLP_HEADERS", hide_env_values = true, value_delimiter = '\n')]
+    #[arg(
+        long,
+        value_name = "NAME: VALUE",
+        env = "STAMPEDE_OTLP_HEADERS",
+        hide_env_values = true,
+        value_delimiter = '\n'
+    )]
     otlp_header: Vec<Header>,
 
     /// A file of certificates of the authorities that the collector's is trusted by [default: the system's]
@@ -26,7 +32,7 @@ pub(crate) struct OtlpArgs {
     otlp_ca: Option<PathBuf>,
 
     /// How long sending the traces of one level may take; what is left then is not sent
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
     otlp_within: Duration,
 
     /// The MQTT topic that traces tell
@@ -38,7 +44,11 @@ impl OtlpArgs {
     fn options(&self, queue: Option<&str>) -> Option<OtlpOptions> {
         Some(OtlpOptions {
             collector: self.otlp.clone()?.0?,
-            headers: self.otlp_header.iter().map(|header| (header.name().to_owned(), header.value().to_owned())).collect(),
+            headers: self
+                .otlp_header
+                .iter()
+                .map(|header| (header.name().to_owned(), header.value().to_owned()))
+                .collect(),
             trust: self.otlp_ca.clone().map_or(Trust::System, Trust::File),
             queue: queue.map(str::to_owned),
             topic: self.otlp_topic.clone(),

@@ -4,6 +4,7 @@ mod data;
 mod experiments;
 mod load;
 mod notify;
+mod span_map;
 mod text;
 mod users;
 
@@ -11,6 +12,7 @@ pub use data::{Data, Rows, Take};
 pub use experiments::{Search, SearchOver, Vary};
 pub use load::{Amount, Arrivals, Load, Stage};
 pub use notify::{Notify, NotifyWhen};
+pub use span_map::{IdOf, RunOf, SpanMap, SpanRule, SpanTime};
 pub use text::{Body, Function, Json, Part, Text, Value};
 pub use users::{Expect, Hook, Keep, KeepFrom, OnFailure, Retry, Share, Span, Step, StepOrHook, Task, UserKind};
 

@@ -7,6 +7,7 @@ mod notify;
 mod pipeline;
 mod request;
 mod scalar;
+mod span_map;
 mod step;
 mod table;
 mod texts;

@@ -1,0 +1,202 @@
+//! Which stage a span is, of which message, by which clock. Pure.
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use plan::{IdOf, RunOf, SpanMap, SpanRule, SpanTime};
+use sha2::{Digest, Sha256};
+use stamp::{MsgId, RunId, Stage};
+use std::borrow::Cow;
+
+/// A span that is a stage of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found<'m> {
+    pub(super) stage: &'m Stage,
+    pub(super) id: MsgId,
+    pub(super) run: RunId,
+    /// µs since 1970-01-01 UTC, by its own clock.
+    pub(super) event_us: i64,
+}
+
+/// What a resource says of all its spans.
+pub(super) struct Origin<'a> {
+    attributes: &'a [KeyValue],
+    service: Option<Cow<'a, str>>,
+    /// The name of its clock.
+    pub(super) clock: String,
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn new(map: &SpanMap, attributes: &'a [KeyValue]) -> Self {
+        let named = map.clock.iter().find_map(|name| text(attributes, name));
+        Self {
+            attributes,
+            service: text(attributes, "service.name"),
+            clock: clock_name(named.as_deref().unwrap_or("unknown")),
+        }
+    }
+}
+
+/// The stage, where a rule fits; or why the span is none although one does.
+pub(super) fn find<'m>(map: &'m SpanMap, origin: &Origin<'_>, span: &Span) -> Option<Result<Found<'m>, String>> {
+    let rule = map.rules.iter().find(|rule| fits(rule, origin, span))?;
+    Some(found(map, rule, origin, span))
+}
+
+fn found<'m>(map: &SpanMap, rule: &'m SpanRule, origin: &Origin<'_>, span: &Span) -> Result<Found<'m>, String> {
+    let id = id_of(rule.id.as_ref().unwrap_or(&map.id), origin, span)?;
+    let run = match &map.run {
+        RunOf::Named(run) => run.clone(),
+        RunOf::Attribute(name) => match of_span(origin, span, name) {
+            Some(run) => run.parse().map_err(|error| format!("attribute {name}: {error}"))?,
+            None => RunId::adhoc(),
+        },
+    };
+    let nanos = match rule.at {
+        SpanTime::Start => span.start_time_unix_nano,
+        SpanTime::End => span.end_time_unix_nano,
+    };
+    let event_us = i64::try_from(nanos / 1000).unwrap_or(0);
+    if event_us == 0 {
+        return Err(format!("span {:?} has no time", span.name));
+    }
+    Ok(Found { stage: &rule.stage, id, run, event_us })
+}
+
+fn fits(rule: &SpanRule, origin: &Origin<'_>, span: &Span) -> bool {
+    rule.span.as_ref().is_none_or(|pattern| is_like(pattern, &span.name))
+        && rule.service.as_ref().is_none_or(|service| origin.service.as_deref() == Some(service))
+        && rule
+            .attributes
+            .iter()
+            .all(|(name, value)| of_span(origin, span, name).is_some_and(|has| is_like(value, &has)))
+}
+
+/// Whether a text fits a pattern in which `*` stands for anything.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut left) = text.strip_prefix(first) else { return false };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return left.ends_with(part);
+        }
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    true
+}
+
+fn id_of(id: &IdOf, origin: &Origin<'_>, span: &Span) -> Result<MsgId, String> {
+    match id {
+        IdOf::TraceId if span.trace_id.len() == 16 => Ok(hashed(&span.trace_id)),
+        IdOf::TraceId => Err("the span has no trace id".to_owned()),
+        IdOf::Hash(name) => {
+            let value = of_span(origin, span, name).ok_or_else(|| format!("no attribute {name}"))?;
+            Ok(hashed(value.as_bytes()))
+        }
+        IdOf::Attribute(name) => {
+            let value = of_span(origin, span, name).ok_or_else(|| format!("no attribute {name}"))?;
+            let id = value.parse().ok().and_then(|id| MsgId::new(id).ok());
+            id.ok_or_else(|| format!("attribute {name} is {value:.40?}, and no id from 0 to 2^53 - 1: `id: {{ hash: {name} }}` takes any text"))
+        }
+    }
+}
+
+/// The first 53 bits of its SHA-256: alike for one in 10¹⁶ pairs.
+fn hashed(bytes: &[u8]) -> MsgId {
+    let digest = Sha256::digest(bytes);
+    let first = digest.iter().take(8).fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+    MsgId::new(first >> 11).unwrap_or_else(|_| unreachable!("53 bits are in range"))
+}
+
+/// An attribute of the span, or else of its resource.
+fn of_span<'a>(origin: &Origin<'a>, span: &'a Span, name: &str) -> Option<Cow<'a, str>> {
+    text(&span.attributes, name).or_else(|| text(origin.attributes, name))
+}
+
+fn text<'a>(attributes: &'a [KeyValue], name: &str) -> Option<Cow<'a, str>> {
+    let found = attributes.iter().find(|attribute| attribute.key == name)?;
+    let AnyValue { value } = found.value.as_ref()?;
+    Some(match value.as_ref()? {
+        Value::StringValue(text) => Cow::Borrowed(text),
+        Value::IntValue(number) => Cow::Owned(number.to_string()),
+        Value::BoolValue(truth) => Cow::Owned(truth.to_string()),
+        Value::DoubleValue(number) => Cow::Owned(number.to_string()),
+        _ => return None,
+    })
+}
+
+/// A name as stamps may have it: 1 to 64 of `[A-Za-z0-9._-]`.
+fn clock_name(text: &str) -> String {
+    let name: String =
+        text.chars().take(64).map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::{number, text as text_attribute};
+    use plan::Input;
+
+    fn map(text: &str) -> SpanMap {
+        SpanMap::read(&Input::new("map.yaml", text)).unwrap()
+    }
+
+    fn span(name: &str, attributes: Vec<KeyValue>) -> Span {
+        Span {
+            name: name.to_owned(),
+            trace_id: vec![7; 16],
+            start_time_unix_nano: 5_000_001_999,
+            end_time_unix_nano: 6_000_000_000,
+            attributes,
+            ..Span::default()
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_counts() {
+        let map = map("run: { attribute: run }\nid: order.id\nstages:\n  a: { span: POST *, service: api }\n  \
+             b: [{ span: work, at: end }, { where: { kind: w* }, id: trace_id }]\n");
+        let resource = [text_attribute("service.name", "api"), text_attribute("host.name", "web 1")];
+        let origin = Origin::new(&map, &resource);
+        assert_eq!(origin.clock, "web-1");
+        let found = |span: &Span| {
+            find(&map, &origin, span)
+                .map(|found| found.map(|found| (found.stage.to_string(), found.id.get(), found.event_us)))
+        };
+        assert_eq!(found(&span("POST /x", vec![number("order.id", 12)])), Some(Ok(("a".into(), 12, 5_000_001))));
+        assert_eq!(found(&span("work", vec![text_attribute("order.id", "13")])), Some(Ok(("b".into(), 13, 6_000_000))));
+        let hashed = found(&span("other", vec![text_attribute("kind", "worker")])).unwrap().unwrap();
+        assert_eq!((hashed.0.as_str(), hashed.1 < 1 << 53, hashed.2), ("b", true, 5_000_001));
+        assert_eq!(found(&span("GET /x", Vec::new())), None);
+    }
+
+    #[test]
+    fn a_span_without_an_id_is_told() {
+        let map = map("id: order.id\nstages: { a: { span: x } }\n");
+        let origin = Origin::new(&map, &[]);
+        let told = |attributes| find(&map, &origin, &span("x", attributes)).unwrap().unwrap_err();
+        insta::assert_snapshot!(told(Vec::new()), @"");
+        insta::assert_snapshot!(told(vec![text_attribute("order.id", "7f-a")]), @"");
+        insta::assert_snapshot!(told(vec![number("order.id", -1)]), @"");
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, fits) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("*", "", true),
+            ("POST *", "POST /x", true),
+            ("POST *", "GET /x", false),
+            ("*/orders", "POST /orders", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "ac", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(is_like(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The server: OTLP/HTTP at `/v1/traces`, in the shell that all services share.
+
+use super::body::{Encoding, Refusal, decompressed, received};
+use super::stamps::Stamper;
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use clap::Args;
+use plan::{Input, RunOf, SpanMap};
+use service::{ListenAddress, ServiceArgs, Shell};
+use stamp::RunId;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+/// Requests that may be read at a time: their bodies take memory.
+const AT_A_TIME: usize = 16;
+
+/// How long one may wait for its turn, and its body take.
+const TURN_WITHIN: Duration = Duration::from_secs(2);
+
+/// Arguments of `driver otlp-receive`.
+#[derive(Debug, Clone, Args)]
+pub struct ReceiveArgs {
+    /// The file that says which spans are which stages, and where a message's id stands (docs/traces.md)
+    #[arg(long, value_name = "FILE")]
+    pub map: PathBuf,
+
+    /// The run that messages belong to [default: as the map says, or adhoc]
+    #[arg(long, value_name = "NAME")]
+    pub run: Option<RunId>,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub service: ServiceArgs,
+}
+
+/// Where collectors listen.
+const USUAL_PORT: &str = "127.0.0.1:4318";
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// When the map is wrong, or its address is taken.
+pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Result<()> {
+    let name = args.map.display().to_string();
+    let text = std::fs::read_to_string(&args.map).with_context(|| format!("cannot read {name}"))?;
+    let mut map = SpanMap::read(&Input::new(&name, &text))?;
+    map.run = args.run.map_or(map.run, RunOf::Named);
+    // It tells the times of others: a clock of its own would only pretend to know them.
+    args.service.clock = service::Clock::Redis;
+    if !listens_elsewhere {
+        args.service.listen = USUAL_PORT.parse::<ListenAddress>()?;
+    }
+    let shell = Shell::open("otlp-receive", &args.service).await?;
+    let tracer = shell.tracer.clone();
+    let stamper = Stamper::new(map, &tracer, &shell.metrics);
+    let receiver = Receiver { stamper: Arc::new(Mutex::new(stamper)), turns: Arc::new(Semaphore::new(AT_A_TIME)) };
+    let body_within = shell.limits.body;
+    let routes = Router::new()
+        .route("/v1/traces", post(move |state, request| take(state, request, body_within)))
+        .with_state(receiver);
+    shell.serve(routes).await?;
+    service::close(&tracer).await;
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Receiver {
+    stamper: Arc<Mutex<Stamper>>,
+    turns: Arc<Semaphore>,
+}
+
+async fn take(State(receiver): State<Receiver>, request: Request<Body>, within: Duration) -> Response {
+    match receiver.take(request, within).await {
+        Ok((encoding, body)) => ([(header::CONTENT_TYPE, encoding.name())], body).into_response(),
+        Err((status, why)) => {
+            let mut response = (status, why).into_response();
+            if status == StatusCode::SERVICE_UNAVAILABLE {
+                response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            }
+            response
+        }
+    }
+}
+
+impl Receiver {
+    async fn take(&self, request: Request<Body>, within: Duration) -> Result<(Encoding, Vec<u8>), Refusal> {
+        let encoding = Encoding::of(request.headers())?;
+        let busy = || (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time: send it again".to_owned());
+        // Closed is what nobody does.
+        let Ok(Ok(_turn)) = timeout(TURN_WITHIN, self.turns.acquire()).await else { return Err(busy()) };
+        let (head, body) = request.into_parts();
+        let late = |_| (StatusCode::REQUEST_TIMEOUT, "the body did not arrive whole: send it again".to_owned());
+        let body = timeout(within, received(body)).await.map_err(late)??;
+        let request = encoding.read(&decompressed(&head.headers, body)?)?;
+        let mut stamper = self.stamper.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok((encoding, encoding.write(&stamper.take(&request))))
+    }
+}
