@@ -7,6 +7,7 @@ mod measure;
 mod pure;
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use std::error::Error;
 
 /// One subcommand for each question of the suite.
@@ -37,7 +38,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Question::Hop(arguments) => hop::run(*arguments).await,
         Question::Clock(arguments) => measure::clock(&arguments).await,
         Question::Cost(arguments) => measure::cost(&arguments).await,
-        Question::Pure(Pure::Envelope) => pure::answer(pure::envelope),
-        Question::Pure(Pure::Filter) => pure::answer(pure::filter),
+        Question::Pure(Pure::Envelope) => answer(pure::envelope),
+        Question::Pure(Pure::Filter) => answer(pure::filter),
     }
+}
+
+/// The answers to all lines of stdin.
+fn answer(question: fn(&str) -> Result<Value, Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
+    for line in std::io::stdin().lines() {
+        println!("{}", question(&line?)?);
+    }
+    Ok(())
 }

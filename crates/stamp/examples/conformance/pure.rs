@@ -14,15 +14,6 @@ pub(crate) struct Probes {
     ask: Vec<i64>,
 }
 
-/// The answers to all lines of stdin.
-#[allow(dead_code, reason = "the tests read files")]
-pub(crate) fn answer(question: fn(&str) -> Result<Value, Box<dyn Error>>) -> Result<(), Box<dyn Error>> {
-    for line in std::io::stdin().lines() {
-        println!("{}", question(&line?)?);
-    }
-    Ok(())
-}
-
 /// The id and the run of a message in base64, or what is wrong with it.
 pub(crate) fn envelope(base64: &str) -> Result<Value, Box<dyn Error>> {
     let body = base64::engine::general_purpose::STANDARD.decode(base64)?;
