@@ -26,6 +26,11 @@ class Sdk:
         self._folder = folder
         self._environment = dict(environment)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """In which other programs find the SDK, too."""
+        return self._environment
+
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         # Its warnings are many where the log store is taken away on purpose.
@@ -39,64 +44,59 @@ class Sdk:
         return done.stdout.splitlines()
 
     def test(self) -> str:
-        """Runs the SDK's own tests, and tells how many programs did so."""
+        """Runs the SDK's own tests and its checks of types."""
         for command in self._tests:
             done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environment, cwd=self._folder)
             if done.returncode:
                 print(done.stdout, file=sys.stderr)
                 raise AssertionError(f"{' '.join(command)} ended with exit code {done.returncode}")
-        return f"{len(self._tests)} commands"
+        return f"{len(self._tests)} commands end well"
 
 
-def prepare(name: str, folder: Path, short: bool) -> Sdk:
-    """Builds or installs an SDK. Raises Absent where that cannot be done here."""
-    return {"python": python, "node": node, "go": go, "rust": rust}[name](folder, short)
+def prepare(name: str, folder: Path, short: bool = False, tests: bool = True) -> Sdk:
+    """Builds or installs an SDK, with or without what its own tests need. Raises Absent where that cannot be done here."""
+    return {"python": python, "node": node, "go": go, "rust": rust}[name](folder, short, tests)
 
 
-def python(folder: Path, _: bool) -> Sdk:
-    found = packages(folder / "python", {"redis": "redis", "mypy": "mypy"})
+def python(folder: Path, _: bool, tests: bool) -> Sdk:
+    found = packages(folder / "python", {"redis": "redis"} | ({"mypy": "mypy"} if tests else {}))
     if found is None:
-        raise Absent("redis-py and mypy cannot be installed")
+        raise Absent("its packages cannot be installed: pip install redis mypy")
     home = ROOT / "sdk/python"
-    environment = found | {"PYTHONPATH": f"{home}:{found.get('PYTHONPATH', '')}", "PYTHONDONTWRITEBYTECODE": "1"}
-    tests = [
+    environment = found | {"PYTHONPATH": f"{home}:{found.get('PYTHONPATH', '')}", "MYPYPATH": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    commands = [
         [sys.executable, "-m", "unittest", "discover", "-q", "-t", ".", "-s", "tests"],
         [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "stampede", "conformance.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", *map(str, (ROOT / "examples/python").glob("*.py"))],
     ]
-    return Sdk("python", [sys.executable, str(home / "conformance.py")], tests, home, environment)
+    return Sdk("python", [sys.executable, str(home / "conformance.py")], commands, home, environment)
 
 
-def node(folder: Path, _: bool) -> Sdk:
+def node(folder: Path, _: bool, tests: bool) -> Sdk:
     if not shutil.which("node") or not shutil.which("npm"):
-        raise Absent("there is no node with npm")
-    # Packages are looked for beside the files that import them, so that the files go where the packages are.
+        raise Absent("there is no node with npm (scripts/setup --with npm)")
+    # Packages are looked for in the folders above the files that import them, so that the files go where the packages are.
     for part in ("sdk/node", "sdk/conformance", "examples/node"):
-        if (ROOT / part).exists():
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock", "./sdk/node", "redis"]
+    if subprocess.run([*install, *(["typescript", "@types/node"] if tests else [])], cwd=folder, stdout=sys.stderr).returncode:
+        raise Absent("npm cannot install its packages")
     home = folder / "sdk/node"
-    if not home.exists():
-        raise Absent("there is no sdk/node")
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"]
-    if subprocess.run(install, cwd=home, stdout=sys.stderr).returncode:
-        raise Absent("npm cannot install what it needs")
-    return Sdk("node", ["node", str(home / "conformance.mjs")], [["npm", "test", "--silent"]], home)
+    types = ["npx", "tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "index.d.ts"]
+    return Sdk("node", ["node", str(home / "conformance.mjs")], [["npm", "test", "--silent"], types], home)
 
 
-def go(folder: Path, _: bool) -> Sdk:
-    home = ROOT / "sdk/go"
-    if not home.exists():
-        raise Absent("there is no sdk/go")
+def go(folder: Path, _: bool, __: bool) -> Sdk:
     if not shutil.which("go"):
-        raise Absent("there is no go")
-    program = folder / "conformance-go"
+        raise Absent("there is no go (scripts/setup --with go)")
+    home, program = ROOT / "sdk/go", folder / "conformance-go"
     if subprocess.run(["./offline", "build", "-o", str(program), "./conformance"], cwd=home, stdout=sys.stderr).returncode:
         raise Absent("it cannot be built: is redigo there? (scripts/setup --with go)")
     return Sdk("go", [str(program)], [["./offline", "vet", "./..."], ["./offline", "test", "./..."]], home)
 
 
-def rust(_: Path, short: bool) -> Sdk:
+def rust(_: Path, short: bool, __: bool) -> Sdk:
     # The tests have built its parts without optimization; a cost is worth telling only with it.
     profile = "dev" if short else "release"
     program = build("-p", "stamp", "--example", "conformance", profile=profile).parent / ("debug" if short else "release") / "examples/conformance"
-    tests = ["cargo", "test", "--quiet", "--locked", "-p", "stamp"]
-    return Sdk("rust", [str(program)], [tests], ROOT)
+    return Sdk("rust", [str(program)], [["cargo", "test", "--quiet", "--locked", "-p", "stamp"]], ROOT)
