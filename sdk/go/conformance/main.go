@@ -11,6 +11,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -122,8 +123,8 @@ func forEachLine(work func([]byte) (interface{}, error)) error {
 	defer out.Flush()
 	for {
 		line, err := lines.ReadBytes('\n')
-		if len(line) > 1 {
-			result, workError := work(line[:len(line)-1])
+		if len(line) > 0 {
+			result, workError := work(bytes.TrimSuffix(line, []byte("\n")))
 			if workError != nil {
 				return workError
 			}

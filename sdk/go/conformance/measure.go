@@ -28,13 +28,13 @@ func monotonic() int64 {
 }
 
 func clock(o options) error {
-	tracer, err := start(o, "clock")
-	if err != nil {
-		return err
-	}
 	var isDone atomic.Bool
 	for worker := 0; o.busy && worker < runtime.GOMAXPROCS(0); worker++ {
 		go work(&isDone)
+	}
+	tracer, err := start(o, "clock")
+	if err != nil {
+		return err
 	}
 	out := bufio.NewWriter(os.Stdout)
 	lines := json.NewEncoder(out)
