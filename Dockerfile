@@ -40,6 +40,7 @@ COPY crates/prometheus/Cargo.toml crates/prometheus/
 COPY crates/history/Cargo.toml crates/history/
 COPY crates/notify/Cargo.toml crates/notify/
 COPY crates/page/Cargo.toml crates/page/
+COPY crates/otlp/Cargo.toml crates/otlp/
 COPY crates/driver/Cargo.toml crates/driver/
 RUN set -eu; \
     for crate in crates/*; do mkdir "$crate/src"; touch "$crate/src/lib.rs"; echo 'fn main() {}' >"$crate/src/main.rs"; done; \

@@ -56,4 +56,9 @@ async fn the_sections_in_the_docs_list_what_is_served_and_nothing_else() {
     let args: mqttclient::MqttclientArgs =
         service::parse(["--redis", &redis, "--mqtt", &mqtt, "--arrivals", "log-store"]).unwrap();
     check("mqttclient", &args.service.clone(), async |shell| mqttclient::run(args, shell).await).await;
+    let map = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/traced/map.yaml");
+    let args: otlp::receive::ReceiveArgs =
+        service::parse(["--map", map, "--redis", &redis, "--clock", "redis"]).unwrap();
+    let map = args.read_map().unwrap();
+    check("otlp-receive", &args.service, async |shell| otlp::receive::run(map, shell).await).await;
 }

@@ -125,11 +125,12 @@ mod tests {
         let report = analysis::fixture::report_of(&[5]);
         let mut level = report.levels[0].clone();
         level.histograms.arrival = Some(histogram(&[900, 1000, 1100]));
+        level.histograms.user = level.histograms.arrival.clone();
         level.histograms.hops = level.hops.iter().map(|_| histogram(&[10])).collect();
         let request = request(&level, "5");
         let names: Vec<&str> =
             request.resource_metrics[0].scope_metrics[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
-        assert_eq!(names, ["stampede.arrival.duration", "stampede.hop.duration"]);
+        assert_eq!(names, ["stampede.arrival.duration", "stampede.user.duration", "stampede.hop.duration"]);
     }
 
     proptest! {

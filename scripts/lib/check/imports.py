@@ -30,7 +30,8 @@ ALLOWED = {
     "notify": "stamp load plan analysis experiment history",
     "prometheus": "stamp service load live experiment",
     "page": "stamp service load plan analysis reporter live experiment",
-    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack workers experiment history notify prometheus page",
+    "otlp": "stamp service load plan analysis experiment",
+    "driver": "stamp service apiserver pushserver mqttclient load plan scenario analysis reporter stack workers experiment history notify prometheus page otlp",
 }
 
 

@@ -37,10 +37,15 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// The stage, where a rule fits; or why the span is none although one does.
-pub(super) fn find<'m>(map: &'m SpanMap, origin: &Origin<'_>, span: &Span) -> Option<Result<Found<'m>, String>> {
-    let rule = map.rules.iter().find(|rule| fits(rule, origin, span))?;
-    Some(found(map, rule, origin, span))
+/// The stages that a span is: of each, the first rule that fits counts. Or why it is none although a rule fits.
+pub(super) fn find<'m>(map: &'m SpanMap, origin: &Origin<'_>, span: &Span) -> Vec<Result<Found<'m>, String>> {
+    let mut fitting: Vec<&SpanRule> = Vec::new();
+    for rule in &map.rules {
+        if fitting.iter().all(|other| other.stage != rule.stage) && fits(rule, origin, span) {
+            fitting.push(rule);
+        }
+    }
+    fitting.into_iter().map(|rule| found(map, rule, origin, span)).collect()
 }
 
 fn found<'m>(map: &SpanMap, rule: &'m SpanRule, origin: &Origin<'_>, span: &Span) -> Result<Found<'m>, String> {
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_fits_counts() {
+    fn of_each_stage_the_first_rule_that_fits_counts() {
         let map = map("run: { attribute: run }\nid: order.id\nstages:\n  a: { span: POST *, service: api }\n  \
              b: [{ span: work, at: end }, { where: { kind: w* }, id: trace_id }]\n");
         let resource = [text_attribute("service.name", "api"), text_attribute("host.name", "web 1")];
@@ -164,6 +169,7 @@ mod tests {
         assert_eq!(origin.clock, "web-1");
         let found = |span: &Span| {
             find(&map, &origin, span)
+                .pop()
                 .map(|found| found.map(|found| (found.stage.to_string(), found.id.get(), found.event_us)))
         };
         assert_eq!(found(&span("POST /x", vec![number("order.id", 12)])), Some(Ok(("a".into(), 12, 5_000_001))));
@@ -174,13 +180,22 @@ mod tests {
     }
 
     #[test]
+    fn one_span_may_be_two_stages() {
+        let map = map("id: n\nstages: { taken: { span: x }, done: { span: x, at: end } }\n");
+        let span = span("x", vec![number("n", 1)]);
+        let found: Vec<_> = find(&map, &Origin::new(&map, &[]), &span).into_iter().map(Result::unwrap).collect();
+        let times: Vec<_> = found.iter().map(|found| (found.stage.as_str(), found.event_us)).collect();
+        assert_eq!(times, [("taken", 5_000_001), ("done", 6_000_000)]);
+    }
+
+    #[test]
     fn a_span_without_an_id_is_told() {
         let map = map("id: order.id\nstages: { a: { span: x } }\n");
         let origin = Origin::new(&map, &[]);
-        let told = |attributes| find(&map, &origin, &span("x", attributes)).unwrap().unwrap_err();
-        insta::assert_snapshot!(told(Vec::new()), @"");
-        insta::assert_snapshot!(told(vec![text_attribute("order.id", "7f-a")]), @"");
-        insta::assert_snapshot!(told(vec![number("order.id", -1)]), @"");
+        let told = |attributes| find(&map, &origin, &span("x", attributes)).remove(0).unwrap_err();
+        insta::assert_snapshot!(told(Vec::new()), @"no attribute order.id");
+        insta::assert_snapshot!(told(vec![text_attribute("order.id", "7f-a")]), @r#"attribute order.id is "7f-a", and no id from 0 to 2^53 - 1: `id: { hash: order.id }` takes any text"#);
+        insta::assert_snapshot!(told(vec![number("order.id", -1)]), @r#"attribute order.id is "-1", and no id from 0 to 2^53 - 1: `id: { hash: order.id }` takes any text"#);
     }
 
     #[test]

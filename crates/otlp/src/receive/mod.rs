@@ -9,4 +9,4 @@ mod seen;
 mod server;
 mod stamps;
 
-pub use server::{ReceiveArgs, start};
+pub use server::{ReceiveArgs, run, start};

@@ -44,31 +44,50 @@ pub struct ReceiveArgs {
 /// Where collectors listen.
 const USUAL_PORT: &str = "127.0.0.1:4318";
 
-/// Runs until a signal ends it.
+/// Runs as a process of its own, until a signal ends it.
 ///
 /// # Errors
 /// When the map is wrong, or its address is taken.
 pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Result<()> {
-    let name = args.map.display().to_string();
-    let text = std::fs::read_to_string(&args.map).with_context(|| format!("cannot read {name}"))?;
-    let mut map = SpanMap::read(&Input::new(&name, &text))?;
-    map.run = args.run.map_or(map.run, RunOf::Named);
     // It tells the times of others: a clock of its own would only pretend to know them.
     args.service.clock = service::Clock::Redis;
     if !listens_elsewhere {
         args.service.listen = USUAL_PORT.parse::<ListenAddress>()?;
     }
+    let map = args.read_map()?;
     let shell = Shell::open("otlp-receive", &args.service).await?;
+    run(map, shell).await
+}
+
+/// Runs until the shell's shutdown, and then until everything that was taken is stamped.
+///
+/// # Errors
+/// When the HTTP listener fails.
+pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let stamper = Stamper::new(map, &tracer, &shell.metrics);
     let receiver = Receiver { stamper: Arc::new(Mutex::new(stamper)), turns: Arc::new(Semaphore::new(AT_A_TIME)) };
     let body_within = shell.limits.body;
-    let routes = Router::new()
-        .route("/v1/traces", post(move |state, request| take(state, request, body_within)))
-        .with_state(receiver);
-    shell.serve(routes).await?;
+    let take = move |state, request| take(state, request, body_within);
+    shell.serve(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
     service::close(&tracer).await;
     Ok(())
+}
+
+impl ReceiveArgs {
+    /// The map, with the run of the command line.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is wrong.
+    pub fn read_map(&self) -> anyhow::Result<SpanMap> {
+        let name = self.map.display().to_string();
+        let text = std::fs::read_to_string(&self.map).with_context(|| format!("cannot read {name}"))?;
+        let mut map = SpanMap::read(&Input::new(&name, &text))?;
+        if let Some(run) = &self.run {
+            map.run = RunOf::Named(run.clone());
+        }
+        Ok(map)
+    }
 }
 
 #[derive(Clone)]

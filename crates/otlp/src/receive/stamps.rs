@@ -1,6 +1,6 @@
 //! From spans to stamps, and what is told of those that are none.
 
-use super::matching::{Origin, find};
+use super::matching::{Found, Origin, find};
 use super::seen::Seen;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -55,30 +55,40 @@ impl Stamper {
             let origin = Origin::new(&self.map, attributes);
             let clock = self.clock(&origin.clock);
             for span in of_resource.scope_spans.iter().flat_map(|scope| &scope.spans) {
-                let counter = match find(&self.map, &origin, span) {
-                    None => &self.other_spans,
-                    Some(_) if !self.seen.add(&span.trace_id, &span.span_id) => &self.repeated_spans,
-                    Some(Ok(found)) => {
-                        if let Some(&handle) = self.handles.get(found.stage) {
-                            let run = self.tracer.run(found.run.as_str());
-                            run.stamp_foreign(handle, found.id, found.event_us, &clock);
+                let stages = find(&self.map, &origin, span);
+                let counter = if stages.is_empty() {
+                    &self.other_spans
+                } else if self.seen.add(&span.trace_id, &span.span_id) {
+                    match self.stamp(stages, &clock) {
+                        Ok(()) => &self.stamped_spans,
+                        Err(fault) => {
+                            self.unusable += 1;
+                            if self.unusable.is_power_of_two() {
+                                warn!("a span of {clock} is no stage ({} so far): {fault}", self.unusable);
+                            }
+                            (rejected, why) = (rejected + 1, fault);
+                            &self.unusable_spans
                         }
-                        &self.stamped_spans
                     }
-                    Some(Err(fault)) => {
-                        self.unusable += 1;
-                        if self.unusable.is_power_of_two() {
-                            warn!("a span of {} is no stage ({} so far): {fault}", origin.clock, self.unusable);
-                        }
-                        (rejected, why) = (rejected + 1, fault);
-                        &self.unusable_spans
-                    }
+                } else {
+                    &self.repeated_spans
                 };
                 counter.inc();
             }
         }
         let partial = ExportTracePartialSuccess { rejected_spans: rejected, error_message: why };
         ExportTraceServiceResponse { partial_success: (rejected > 0).then_some(partial) }
+    }
+
+    /// Stamps one span's stages, or says why not all.
+    fn stamp(&self, stages: Vec<Result<Found<'_>, String>>, clock: &Arc<str>) -> Result<(), String> {
+        for found in stages {
+            let Found { stage, id, run, event_us } = found?;
+            if let Some(&handle) = self.handles.get(stage) {
+                self.tracer.run(run.as_str()).stamp_foreign(handle, id, event_us, clock);
+            }
+        }
+        Ok(())
     }
 
     fn clock(&mut self, name: &str) -> Arc<str> {

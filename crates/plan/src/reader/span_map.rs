@@ -154,9 +154,32 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         let told = |text: &str| read(text).unwrap_err();
-        insta::assert_snapshot!(told(""), @"");
-        insta::assert_snapshot!(told("run: a b\nstage: {}\n"), @"");
-        insta::assert_snapshot!(told("stages:\n  API: { span: x }\n  api: {}\n  b: { span: x, at: middle, name: y }\n"), @"");
+        insta::assert_snapshot!(told(""), @"map.yaml:1:1: this file is empty: give `stages`, and which spans each of them is");
+        insta::assert_snapshot!(told("run: a b\nstage: {}\n"), @r#"
+        map.yaml:1:1: `stages` is missing: say which spans each stage is
+         1 | run: a b
+           | ^
+        map.yaml:1:6: run "a b" is invalid: use 1 to 64 characters of A-Z a-z 0-9 . _ -
+         1 | run: a b
+           |      ^^^
+        map.yaml:2:1: `stage` is no key of a map of spans: did you mean `stages`?
+         2 | stage: {}
+           | ^^^^^
+        "#);
+        insta::assert_snapshot!(told("stages:\n  API: { span: x }\n  api: {}\n  b: { span: x, at: middle, name: y }\n"), @r#"
+        map.yaml:2:3: stage "API" is invalid: use 1 to 32 characters of a-z 0-9 _ -, starting with a letter
+         2 |   API: { span: x }
+           |   ^^^
+        map.yaml:3:8: every span would be api: give `span`, `service` or `where`
+         3 |   api: {}
+           |        ^
+        map.yaml:4:21: "middle" is not `start` or `end`
+         4 |   b: { span: x, at: middle, name: y }
+           |                     ^^^^^^
+        map.yaml:4:29: `name` is no key of a stage's spans: it has span, service, where, at, id
+         4 |   b: { span: x, at: middle, name: y }
+           |                             ^^^^
+        "#);
         insta::assert_snapshot!(told("stages: {}"), @"");
     }
 }

@@ -5,7 +5,7 @@ use super::name;
 use super::table::{Cell, Column, Table, Tag};
 use super::usage;
 use analysis::arrival_begins;
-use analysis::{Answer, Level, Report, Tail};
+use analysis::{Answer, CausalBound, ForeignLatency, Level, Report, Tail};
 use stamp::Stage;
 
 /// A level that unfolds.
@@ -107,6 +107,9 @@ fn hops(report: &Report, index: usize, level: &Level) -> Table {
             (true, true) => "queue",
             (true, false) => "service",
         };
+        let known = level.causality.iter().find(|bound| bound.latency == ForeignLatency::Hop(measured.stage.clone()));
+        let kind =
+            known.map_or_else(|| kind.to_owned(), |bound| format!("{kind}; {}", causality(bound, latency.p50_us)));
         table.push(
             None,
             vec![
@@ -125,6 +128,21 @@ fn hops(report: &Report, index: usize, level: &Level) -> Table {
         );
     }
     table
+}
+
+/// `foreign clocks: p50 lies between 0.30 and 0.68`.
+fn causality(bound: &CausalBound, p50_us: Option<i64>) -> String {
+    let Some((low, high)) = p50_us.filter(|_| !bound.contradictory).map(|us| bound.range_us(us)) else {
+        return "foreign clocks that contradict each other".to_owned();
+    };
+    let ms = |us: i64| figure::ms(us as f64);
+    let known = match (low, high) {
+        (Some(low), Some(high)) => format!("p50 lies between {} and {} ms", ms(low), ms(high)),
+        (Some(low), None) => format!("p50 is at least {} ms", ms(low)),
+        (None, Some(high)) => format!("p50 is at most {} ms", ms(high)),
+        (None, None) => "nothing bounds it".to_owned(),
+    };
+    format!("foreign clocks: {known}")
 }
 
 /// The answers that no message waits for: of HTTP, as the load generator saw it, and those that were stamped.
