@@ -180,6 +180,10 @@ mod tests {
          4 |   b: { span: x, at: middle, name: y }
            |                             ^^^^
         "#);
-        insta::assert_snapshot!(told("stages: {}"), @"");
+        insta::assert_snapshot!(told("stages: {}"), @r"
+        map.yaml:1:9: no stage is here: write `apiserver: { span: POST /orders }`
+         1 | stages: {}
+           |         ^
+        ");
     }
 }
