@@ -72,6 +72,7 @@ impl TracedMessages {
     }
 
     /// Each of them once, in the order in which they were read.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = TracedMessage<'_>> {
         (0..self.len()).map(|row| TracedMessage { of: self, row, id: self.join.raw_id(row) })
     }

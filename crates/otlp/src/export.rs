@@ -219,7 +219,7 @@ impl Exporter {
             Outcome::TooLarge => (self.note)("--otlp: the histograms of a level are larger than the collector takes"),
             // A collector for traces alone has no such path.
             Outcome::Refused(why) | Outcome::Away(why) => {
-                (self.note)(&format!("--otlp: no histograms were sent: {why}"))
+                (self.note)(&format!("--otlp: no histograms were sent: {why}"));
             }
         }
     }

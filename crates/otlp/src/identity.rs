@@ -1,12 +1,12 @@
 //! The ids of traces and spans: whoever knows run and message knows them.
 //!
-//! A trace's id is the first 16 bytes of SHA-256 of `stampede:<run>:<id>`, a span's the first 8 of that of `stampede:<run>:<id>:<stage>`; the whole
-//! message's span has the stage `message`. So `printf 'stampede:%s:%s' RUN ID | sha256sum | cut -c1-32` finds the trace.
+//! A trace's id is the first 16 bytes of SHA-256 of `stampede:<run>:<id>`, a span's the first 8 of that of `stampede:<run>:<id>:<stage>`; of the
+//! whole message's span, the text ends in `::message`. So `printf 'stampede:%s:%s' RUN ID | sha256sum | cut -c1-32` finds the trace.
 
 use sha2::{Digest, Sha256};
 
-/// The stage of the span that is the whole message: no stage of a path is called so, as that one would be its span twice.
-const WHOLE: &str = "message";
+/// What stands for the whole message in place of a stage: none begins with a colon.
+const WHOLE: &str = ":message";
 
 /// What a message's spans are called.
 #[derive(Debug, Clone)]
@@ -26,7 +26,7 @@ impl Identity {
 
     /// The span of the whole message.
     pub(crate) fn root(&self) -> Vec<u8> {
-        self.span(&format!(":{WHOLE}"))
+        self.span(WHOLE)
     }
 
     /// The span of the hop that ends at a stage.
@@ -47,8 +47,8 @@ mod tests {
     fn anybody_can_work_them_out() {
         // printf 'stampede:%s:%s' sweep.c05 12000 | sha256sum
         let identity = Identity::new("sweep.c05", 12000);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        insta::assert_snapshot!(hex(&identity.trace()), @"2c1196d135c3f53ee7389d174ff99662");
+        let first = identity.trace()[..8].iter().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+        insta::assert_snapshot!(format!("{first:016x}"), @"2c1196d135c3f53e");
         assert_ne!(identity.root(), identity.span("message"));
     }
 }

@@ -134,7 +134,7 @@ impl Writer {
         if reply.is_fine() {
             return Ok(());
         }
-        Err(WriteError::Refused { target: self.target.clone(), status: reply.status, body: reply.told().to_owned() })
+        Err(WriteError::Refused { target: self.target.clone(), status: reply.status, body: reply.told() })
     }
 }
 

@@ -31,7 +31,7 @@ impl HealthArgs {
     async fn ask(&self) -> anyhow::Result<String> {
         let reply = Exchange::GET.with(&self.target, self.within).await?;
         anyhow::ensure!(reply.is_fine(), "{} answers {}: {}", self.target, reply.status, reply.told());
-        Ok(reply.told().to_owned())
+        Ok(reply.told())
     }
 
     /// The same, from one that may have to start first; the last fault where it did not in time.
