@@ -1,5 +1,6 @@
 """An extra hop, written in Python: moves messages from one Redis list to another and stamps each on its way.
 
+    pip install ./sdk/python
     python enricher.py --redis redis://127.0.0.1:6379 --from stampede:queue --to stampede:enriched
 """
 

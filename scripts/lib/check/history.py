@@ -33,7 +33,7 @@ def main() -> None:
             sys.exit(f"check history: examples/python/enricher.py has no line that begins with {ENRICHES.strip()}: say here where it enriches")
         slow = slow.replace(ENRICHES, f"        import time; time.sleep({args.sleep_ms / 1000})\n{ENRICHES}")
         (Path(folder) / "slow.py").write_text(slow)
-        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{HOP}:{environment.get('PYTHONPATH', '')}"}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": f"{ROOT / 'sdk/python'}:{environment.get('PYTHONPATH', '')}"}
         program, out = driver("release"), Path(folder) / "reports"
         with Stack(program, "--pushserver-args", "--queue-key stampede:enriched", "--every", "5") as stack:
             for _ in range(args.runs):

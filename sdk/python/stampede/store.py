@@ -1,0 +1,111 @@
+"""The connections to the log store, and what becomes of commands when one breaks."""
+
+import ssl
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, BusyLoadingError, ClusterError, MasterDownError, NoScriptError, ReadOnlyError
+from redis.retry import Retry
+
+PATIENCE = 2.0  # seconds: a server that is silent for so long is away
+
+Command = Sequence[str | int | float]
+
+# Answers that say "not me any more": nothing was written, and the next connection may lead to another server.
+ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, ClusterError)
+
+
+class StoreAway(Exception):
+    """The log store could not be reached, or a connection broke. Whether it has done what it was asked last is unknown."""
+
+
+class Store:
+    """Where the log store is: `redis://[user:password@]host:port[/db]`, the same with `rediss://` for TLS, or `unix://[user:password@]/path[?db=…]`."""
+
+    def __init__(self, url: str, ca_file: str | None = None) -> None:
+        """Raises ValueError for what is no such address. `ca_file`, in PEM, takes the place of the system's certificate authorities."""
+        # Commands are never tried again by themselves: a script that ran, and whose answer was lost, would write its stamps twice.
+        options: dict[str, Any] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+        if ca_file:
+            if not url.startswith("rediss://"):
+                raise ValueError("a file of certificate authorities is of no use without TLS: write rediss://host:port")
+            ssl.create_default_context(cafile=ca_file)  # A wrong one is to be told now, and not as a log store that is away.
+            options["ssl_ca_certs"] = ca_file
+        if url.startswith("rediss://"):
+            options["ssl_check_hostname"] = True  # Earlier versions of redis-py leave it out.
+        try:
+            self._pool = redis.ConnectionPool.from_url(url, **options)
+        except ValueError:
+            # What redis-py says may hold a part of the password.
+            wrong = "this is no address of a Redis server: write redis://[user:password@]host:port[/db], with / ? # % in a password as %2F %3F %23 %25"
+            raise ValueError(wrong) from None
+
+    def connect(self) -> "Link":
+        """A new connection. Raises StoreAway where there is none to be had."""
+        return Link(cast(Any, self._pool).make_connection())
+
+
+class Link:
+    """One connection. It is of no more use once it has raised StoreAway."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        try:
+            connection.connect()
+        except (redis.RedisError, OSError) as error:
+            self._break(error)
+
+    def ask(self, *commands: Command) -> list[Any]:
+        """Sends commands together, and tells the answer to each. An answer that is an error is told as one; one of ENDING is the last."""
+        answers = []
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+            for _ in commands:
+                try:
+                    answers.append(self._connection.read_response())
+                except (redis.ResponseError, AuthenticationError, BusyLoadingError) as refusal:
+                    answers.append(refusal)
+                    if isinstance(refusal, ENDING):
+                        break  # redis-py may have closed the connection.
+        except (redis.RedisError, OSError) as error:
+            self._break(error)
+        return answers
+
+    def pack(self, *command: str) -> list[bytes]:
+        """A command to be sent, so that making its bytes takes no time then."""
+        packed: list[bytes] = self._connection.pack_command(*command)
+        return packed
+
+    def send(self, packed: list[bytes]) -> None:
+        try:
+            self._connection.send_packed_command(packed)
+        except (redis.RedisError, OSError) as error:
+            self._break(error)
+
+    def await_bytes(self) -> None:
+        """Waits until the first bytes of the answer are here, unread."""
+        try:
+            if not self._connection.can_read(PATIENCE):
+                self._break(TimeoutError("no answer"))
+        except (redis.RedisError, OSError) as error:
+            self._break(error)
+
+    def answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except (redis.RedisError, OSError) as error:
+            self._break(error)
+
+    def close(self) -> None:
+        self._connection.disconnect()
+
+    def _break(self, error: Exception) -> NoReturn:
+        self._connection.disconnect()
+        raise StoreAway(str(error)) from None
+
+
+def refused(answer: Any) -> Exception | None:
+    """An answer that is an error; None for any other."""
+    return answer if isinstance(answer, Exception) else None

@@ -1,0 +1,136 @@
+import json
+import unittest
+
+from stampede import Tracer, moment
+from stampede.clock import ClockState
+from stampede.filter import Line, Step
+from stampede.scale import Scale
+from stampede.store import Store
+
+from .server import Server, wait_until
+
+
+class OverRealRedis(unittest.TestCase):
+    def setUp(self) -> None:
+        self.server = self.enterContext(Server())
+        self.redis = self.server.redis
+
+    def stamps(self, run: str = "adhoc", stage: str = "enricher") -> list[dict[str, object]]:
+        return [json.loads(entry) for entry in self.redis.lrange(f"trace:{run}:{stage}", 0, -1)]
+
+    def test_sampled_messages_are_stamped_and_all_are_counted(self) -> None:
+        with Tracer(self.server.url, "enricher", ["enricher"]) as tracer:
+            wait_until(lambda: tracer.now() is not None)
+            earlier = moment()
+            begin = self.microseconds()
+            for id in range(1000):
+                tracer.stamp("enricher", id, "r")
+            tracer.stamp("enricher", 1000, "r", at=earlier)
+            tracer.count("garbage")
+        stamps = self.stamps("r")
+        self.assertEqual([stamp["id"] for stamp in stamps], list(range(0, 1001, 100)))
+        self.assertEqual((self.server.counts("r"), self.server.counts()), ({"enricher": 1001}, {"garbage": 1}))
+        events = [event(stamp) for stamp in stamps]
+        # The last one tells a moment from before the others.
+        self.assertLessEqual(begin - stamps[0]["err"], events[0])
+        self.assertLess(events[-1], events[0])
+        self.assertEqual(sorted(events[:-1]), events[:-1])
+        self.assertGreater(self.redis.ttl("trace:r:enricher"), 86_000)
+        self.assertGreater(self.redis.ttl("trace:r:counts"), 86_000)
+
+    def test_plain_stamps_tell_no_error(self) -> None:
+        with Tracer(self.server.url, "enricher", ["enricher"], every=1, clock="plain") as tracer:
+            tracer.stamp("enricher", 7)
+            wait_until(lambda: self.stamps())
+            self.assertIsNone(tracer.now())
+            self.assertEqual(self.beat()["clock"], None)
+        self.assertEqual(self.stamps()[0].keys(), {"id", "time"})
+
+    def test_a_beat_while_it_lives_and_none_after(self) -> None:
+        with Tracer(self.server.url, "enricher", ["enricher"], every=7, version="1.4.0") as tracer:
+            wait_until(lambda: tracer.now() and self.beats() and self.beat()["clock"])
+            beat = self.beat()
+            told = {key: beat[key] for key in ("service", "version", "every", "stages")}
+            self.assertEqual(told, {"service": "enricher", "version": "1.4.0", "every": 7, "stages": ["enricher"]})
+            self.assertEqual(beat["clock"].keys(), {"error_us", "host_offset_us", "drift_ppm", "steps"})
+            self.assertTrue(beat["cpu_us"] > 0 and beat["memory_bytes"] > 0 and beat["pid"] > 0 and beat["host"])
+        self.assertEqual(self.beats(), [])
+
+    def test_a_log_store_that_comes_later_gets_everything(self) -> None:
+        self.server.stop()
+        tracer = Tracer(self.server.url, "enricher", ["enricher"], every=10)
+        for id in range(100):
+            tracer.stamp("enricher", id)
+        self.assertFalse(tracer.flush(0.2))
+        self.server.start()
+        self.assertEqual(tracer.close(), 0)
+        self.assertEqual((len(self.stamps()), self.server.counts()), (10, {"enricher": 100}))
+
+    def test_what_cannot_be_written_is_told(self) -> None:
+        self.server.stop()
+        tracer = Tracer(self.server.url, "enricher", ["enricher"], every=10, buffer=5)
+        for id in range(100):
+            tracer.stamp("enricher", id)
+        self.assertEqual(tracer.close(0.2), 5)
+
+    def test_a_log_store_that_begins_anew_gets_all_totals_again(self) -> None:
+        tracer = Tracer(self.server.url, "enricher", ["enricher"])
+        tracer.stamp("enricher", 1, "still")
+        self.assertTrue(tracer.flush())
+        self.server.stop()
+        self.server.start()
+        wait_until(lambda: self.server.counts("still") == {"enricher": 1})
+        tracer.close()
+
+    def test_a_key_of_the_wrong_type_spoils_nothing_but_its_own_run(self) -> None:
+        self.redis.set("trace:spoilt:enricher", "x")
+        with self.assertLogs("stampede", "WARNING"), Tracer(self.server.url, "enricher", ["enricher"], every=1) as tracer:
+            tracer.stamp("enricher", 1, "spoilt")
+            tracer.flush()
+            tracer.stamp("enricher", 1, "good")
+        self.assertEqual(len(self.stamps("good")), 1)
+        self.assertEqual(self.server.counts("spoilt"), {"enricher": 1, "dropped.enricher": 1})
+
+    def test_places_in_the_list_of_steps(self) -> None:
+        """Two processes see the same step; one that sees two as one finds the last place; one that comes later takes the length."""
+        link = Store(self.server.url).connect()
+
+        def clock(size_us: int) -> ClockState:
+            return ClockState(Line(0, 0, 0, 0.0, 0.0), 0, Step(size_us, 60 if size_us else 0))
+
+        def number(scale: Scale, size_us: int, looks: bool = False) -> int:
+            return scale.number(clock(size_us), looks, link, 60)
+
+        first, second, late = Scale(), Scale(), Scale()
+        self.assertEqual([number(scale, 0) for scale in (first, second, late)], [0, 0, 0])
+        self.assertEqual([number(first, 5_000_000), number(second, 5_000_000)], [1, 1])
+        self.assertEqual([number(first, 2_000_000), number(late, 2_000_000), number(second, 5_000_000)], [2, 2, 1])
+        self.assertEqual(number(Scale(), 0), 2)
+        self.assertEqual(number(second, 2_000_000, looks=True), 2)
+        link.close()
+
+    def test_a_wrong_address_tells_no_password(self) -> None:
+        for url in ("http://me:QQQ@x", "redis://me:QQQ/QQ@x:6379", "me:QQQ@x"):
+            with self.assertRaises(ValueError) as raised:
+                Tracer(url, "enricher", [])
+            self.assertNotIn("QQ", str(raised.exception))
+
+    def microseconds(self) -> int:
+        seconds, micros = self.redis.time()
+        return seconds * 1_000_000 + micros
+
+    def beats(self) -> list[str]:
+        return list(self.redis.scan_iter("trace:service:*"))
+
+    def beat(self) -> dict:
+        return json.loads(self.redis.get(self.beats()[0]))
+
+
+def event(stamp: dict) -> int:
+    """The event's time, µs."""
+    seconds, micros = stamp["time"].split(".")
+    return int(seconds) * 1_000_000 + int(micros) - stamp["lag"]
+
+
+if __name__ == "__main__":
+    unittest.main()
