@@ -106,8 +106,7 @@ func (f *flusher) run(ctx context.Context) {
 		}
 		for _, request := range asked {
 			if request.leaves {
-				// The beat would expire by itself, too.
-				_, _ = f.connection.client.Do("DEL", beatKey(f.settings))
+				f.takeLeave()
 				defer close(request.done)
 				return
 			}
@@ -118,6 +117,13 @@ func (f *flusher) run(ctx context.Context) {
 		case <-time.After(flushPeriod):
 		case <-ctx.Done():
 		}
+	}
+}
+
+// takeLeave takes the process out of the registry. The beat would expire by itself, too.
+func (f *flusher) takeLeave() {
+	if f.connection != nil {
+		_, _ = f.connection.client.Do("DEL", beatKey(f.settings))
 	}
 }
 
@@ -157,6 +163,9 @@ func (f *flusher) flush(ctx context.Context) bool {
 	}
 	f.books.confirm(changed)
 	f.books.done(marks)
+	if isBeatDue {
+		f.beatAt = LocalNow() + Moment(beatEvery)
+	}
 	if f.backoff > 0 {
 		f.settings.OnWarning(fmt.Sprintf("the log store at %s is back", f.settings.address.shown))
 	}
@@ -226,7 +235,6 @@ func (f *flusher) write(marks []mark, changed []changedBook, isBeatDue bool) err
 		if len(marks) == 0 {
 			commands = append(commands, f.countCommands(changed, names)...)
 			if isBeatDue {
-				f.beatAt = LocalNow() + Moment(beatEvery)
 				commands = append(commands, f.beatCommands(names, clock)...)
 			}
 		}

@@ -45,10 +45,13 @@ export class Flusher {
     this.#wakeUp();
   }
 
-  /** Resolves once everything that was stamped and counted before is in the log store. */
-  flushed() {
+  /**
+   * Resolves once everything that was stamped and counted before is in the log store, and where it leaves, the process has
+   * signed off after it.
+   */
+  flushed({ leaves = false } = {}) {
     return new Promise((resolve) => {
-      this.#asked.push(resolve);
+      this.#asked.push({ resolve, leaves });
       this.#wakeUp();
     });
   }
@@ -61,18 +64,16 @@ export class Flusher {
     await this.#ended;
   }
 
-  /** Takes the process out of the registry. The beat would expire by itself, too. */
-  async takeLeave() {
-    if (this.#link?.isOpen) await this.#link.run([['DEL', beatKey(this.#settings)]]).catch(() => {});
-  }
-
   async #run() {
     if (this.#clock !== undefined) await Promise.race([this.#clock.known, this.#sleep(CLOCK_WITHIN_MS, { wakes: false })]);
     while (!this.#isEnding) {
       const asked = this.#asked;
       this.#asked = [];
       if (await this.#flush()) {
-        for (const resolve of asked) resolve();
+        const leaves = asked.some((request) => request.leaves);
+        if (leaves) await this.#takeLeave();
+        for (const { resolve } of asked) resolve();
+        if (leaves) return;
         if (this.#asked.length === 0 && !this.#isEnding) await this.#sleep(PERIOD_MS);
       } else {
         this.#asked = asked.concat(this.#asked);
@@ -81,6 +82,11 @@ export class Flusher {
         await this.#sleep(this.#backoffMs, { wakes: false });
       }
     }
+  }
+
+  /** Takes the process out of the registry. The beat would expire by itself, too. */
+  async #takeLeave() {
+    await this.#link?.run([['DEL', beatKey(this.#settings)]]).catch(() => {});
   }
 
   #sleep(ms, { wakes = true } = {}) {
@@ -166,13 +172,13 @@ export class Flusher {
       if (from === marks.length) {
         commands.push(...this.#countCommands(totals));
         if (isBeatDue) {
-          this.#beatAt = performance.now() + BEAT_EVERY_MS;
           const clock = state && beatClock(state, told(process.hrtime.bigint()));
           commands.push(...beatCommands(this.#settings, this.#books.names, clock));
         }
       }
       await this.#runBatch(commands, batch, marks, from);
     } while (from < marks.length);
+    if (isBeatDue) this.#beatAt = performance.now() + BEAT_EVERY_MS;
   }
 
   /** Has one batch written. Throws where the connection is of no more use; then each stamp has its place in the books again. */
