@@ -66,10 +66,6 @@ export class Tracer {
     return this.#closed;
   }
 
-  async [Symbol.asyncDispose ?? Symbol('asyncDispose')]() {
-    await this.close();
-  }
-
   async #close(withinMs) {
     await within(withinMs, this.#flusher.flushed({ leaves: true }));
     await this.#flusher.end();
