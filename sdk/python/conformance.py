@@ -56,7 +56,8 @@ def clock(args: argparse.Namespace) -> None:
             next_ask = time.monotonic() + ASK_EVERY
             while args.busy and time.monotonic() < next_ask:
                 [str(number) for number in range(100)]
-            time.sleep(max(next_ask - time.monotonic(), 0))
+            if not args.busy:
+                time.sleep(max(next_ask - time.monotonic(), 0))
 
 
 def cost(args: argparse.Namespace) -> None:

@@ -1,16 +1,16 @@
 """The disciplined clock of a process: a thread that probes Redis and feeds the filter.
 
-A thread and a connection of its own, so that no probe waits behind a write. Python runs one thread at a time: while others compute, the clock's has
-to wait, and a probe takes longer. Its readings bracket the answer all the same, so that the bound of the error grows and stays true.
+A thread and a connection of its own, so that no probe waits behind a write. Where other threads compute it has to wait its turn, and a probe takes longer
+(probe.py has a remedy): its readings bracket the answer all the same, so that the bound of the error grows and stays true.
 """
 
 import logging
 import threading
-import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .filter import Filter, Line, Step
-from .store import Link, Store, StoreAway, refused
+from .probe import Prober
+from .store import Link, Store, StoreAway
 
 BURST = 16  # probes at the start, one right after the other
 EARLY_PERIOD, EARLY_PERIODS = 0.01, 32  # seconds: under load it takes some dozen probes until one is quick
@@ -61,6 +61,7 @@ class RedisClock:
 
     def _discipline(self) -> None:
         link: Link | None = None
+        prober: Prober
         away, probes, early = False, BURST, EARLY_PERIODS
         while not self._ended.is_set():
             if self._looks_again and link:
@@ -68,8 +69,11 @@ class RedisClock:
                 link = None
             self._looks_again = False
             try:
-                link = link or self._store.connect()
-                self._probe(link, probes)
+                if not link:
+                    link = self._store.connect()
+                    prober = Prober(link)
+                for _ in range(probes):
+                    self._take(*prober.probe())
                 probes = PROBES_PER_PERIOD
                 if away:
                     log.info("the redis clock is back")
@@ -82,19 +86,6 @@ class RedisClock:
             early -= 1
         if link:
             link.close()
-
-    def _probe(self, link: Link, probes: int) -> None:
-        """Brackets readings of Redis TIME. Whatever takes time in Python is done before or after the two readings."""
-        time_command = link.pack("TIME")
-        for _ in range(probes):
-            sent_ns = time.monotonic_ns()
-            link.send(time_command)
-            link.await_bytes()
-            received_ns = time.monotonic_ns()
-            answer: Any = link.answer()
-            if error := refused(answer):
-                raise StoreAway(str(error))
-            self._take(sent_ns, received_ns, int(answer[0]) * 1_000_000 + int(answer[1]))
 
     def _take(self, sent_ns: int, received_ns: int, redis_us: int) -> None:
         step = self._filter.add(sent_ns, received_ns, redis_us)

@@ -1,8 +1,10 @@
 """The connections to the log store, and what becomes of commands when one breaks."""
 
+import socket
 import ssl
-from collections.abc import Sequence
-from typing import Any, NoReturn, cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
 
 import redis
 from redis.backoff import NoBackoff
@@ -52,15 +54,13 @@ class Link:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        try:
+        with self.breaking():
             connection.connect()
-        except (redis.RedisError, OSError) as error:
-            self._break(error)
 
     def ask(self, *commands: Command) -> list[Any]:
         """Sends commands together, and tells the answer to each. An answer that is an error is told as one; one of ENDING is the last."""
         answers = []
-        try:
+        with self.breaking():
             self._connection.send_packed_command(self._connection.pack_commands(commands))
             for _ in commands:
                 try:
@@ -69,8 +69,6 @@ class Link:
                     answers.append(refusal)
                     if isinstance(refusal, ENDING):
                         break  # redis-py may have closed the connection.
-        except (redis.RedisError, OSError) as error:
-            self._break(error)
         return answers
 
     def pack(self, *command: str) -> list[bytes]:
@@ -78,32 +76,37 @@ class Link:
         packed: list[bytes] = self._connection.pack_command(*command)
         return packed
 
+    @property
+    def socket(self) -> socket.socket | None:
+        """What the bytes go through, if redis-py tells it."""
+        return getattr(self._connection, "_sock", None)
+
     def send(self, packed: list[bytes]) -> None:
-        try:
+        with self.breaking():
             self._connection.send_packed_command(packed)
-        except (redis.RedisError, OSError) as error:
-            self._break(error)
 
     def await_bytes(self) -> None:
         """Waits until the first bytes of the answer are here, unread."""
-        try:
+        with self.breaking():
             if not self._connection.can_read(PATIENCE):
-                self._break(TimeoutError("no answer"))
-        except (redis.RedisError, OSError) as error:
-            self._break(error)
+                raise TimeoutError("no answer")
 
     def answer(self) -> Any:
-        try:
+        """The answer to what was sent; one that is an error raises StoreAway, too."""
+        with self.breaking():
             return self._connection.read_response()
+
+    @contextmanager
+    def breaking(self) -> Iterator[None]:
+        """What goes wrong in there is the end of the connection. Raises StoreAway."""
+        try:
+            yield
         except (redis.RedisError, OSError) as error:
-            self._break(error)
+            self._connection.disconnect()
+            raise StoreAway(str(error)) from None
 
     def close(self) -> None:
         self._connection.disconnect()
-
-    def _break(self, error: Exception) -> NoReturn:
-        self._connection.disconnect()
-        raise StoreAway(str(error)) from None
 
 
 def refused(answer: Any) -> Exception | None:

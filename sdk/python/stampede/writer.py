@@ -12,7 +12,7 @@ from .beat import HEARD_FOR, PERIOD as BEAT_PERIOD, Beat
 from .books import Books, Mark, Totals
 from .clock import ClockState, RedisClock
 from .scale import STEPS, Scale
-from .scripts import STAMP
+from .scripts import PLACE, STAMP
 from .store import ENDING, Command, Link, Store, StoreAway, refused
 
 # How often stamps and counts are written. The disciplined clock knows an event's time whenever it is written, so that stamps may gather: fewer, larger writes cost
@@ -119,9 +119,11 @@ class Writer:
 
     def _connected(self) -> Link:
         link = self._store.connect()
-        if error := refused(link.ask(("SCRIPT", "LOAD", STAMP))[0]):
-            link.close()
-            raise StoreAway(str(error))
+        # Loaded once, as a user of the log store may well have the right to EVALSHA, and none to EVAL.
+        for answer in link.ask(("SCRIPT", "LOAD", STAMP), ("SCRIPT", "LOAD", PLACE)):
+            if error := refused(answer):
+                link.close()
+                raise StoreAway(str(error))
         self._books.write_all_again()
         return link
 
