@@ -41,7 +41,6 @@ type flusher struct {
 	scale scale
 	// None before the first, and after one has failed.
 	connection *connection
-	hash       string
 	backoff    time.Duration
 	beatAt     Moment
 	wakes      chan struct{}
@@ -190,12 +189,14 @@ func (f *flusher) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hash, err := redis.String(opened.client.Do("SCRIPT", "LOAD", stampScript))
-	if err != nil {
-		opened.close()
-		return err
+	// Loaded, and called by their hashes: a user of the log store may well have the right to EVALSHA, and none to EVAL.
+	for _, script := range []*redis.Script{stampScript, place} {
+		if err := script.Load(opened.client); err != nil {
+			opened.close()
+			return err
+		}
 	}
-	f.connection, f.hash = opened, hash
+	f.connection = opened
 	f.books.writeAllAgain()
 	return nil
 }
@@ -229,7 +230,7 @@ func (f *flusher) write(marks []mark, changed []changedBook, isBeatDue bool) err
 		marks = marks[len(batch):]
 		var commands []command
 		if len(batch) > 0 {
-			arguments := stampArguments(f.hash, batch, names, clock, number, f.settings.Expire)
+			arguments := stampArguments(batch, names, clock, number, f.settings.Expire)
 			commands = append(commands, command{"EVALSHA", arguments})
 		}
 		if len(marks) == 0 {
