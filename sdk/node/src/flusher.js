@@ -195,15 +195,14 @@ export class Flusher {
     }
     const stamped = batch.length > 0 ? answers[0] : undefined;
     const ending = answers.find(endsConnection);
-    const again = marks.slice(from);
     // These stamps have not been written: they wait for the next connection, which loads the script.
-    if (endsConnection(stamped)) again.unshift(...batch);
+    if (endsConnection(stamped)) from -= batch.length;
     else if (stamped instanceof Error) this.#books.drop(batch);
     else this.#books.confirm(batch);
     if (ending !== undefined) {
       // Another server may have taken over.
       this.#clock?.lookAgain();
-      this.#books.putBack(again);
+      this.#books.putBack(marks.slice(from));
       throw ending;
     }
     // A key of the wrong type, which anybody can make, is to spoil nothing but its own run.
