@@ -111,6 +111,11 @@ class OverRealRedis(unittest.TestCase):
         self.assertEqual(number(second, 2_000_000, looks=True), 2)
         link.close()
 
+    def test_it_connects_anew_as_often_as_need_be(self) -> None:
+        store = Store(self.server.url)
+        for _ in range(150):
+            store.connect().close()
+
     def test_a_wrong_address_tells_no_password(self) -> None:
         for url in ("http://me:QQQ@x", "redis://me:QQQ/QQ@x:6379", "me:QQQ@x"):
             with self.assertRaises(ValueError) as raised:
