@@ -98,6 +98,9 @@ func TestAProcessSaysThatItIsThereAndThatItHasGone(t *testing.T) {
 	if keys, _ := redis.Strings(server.ask("KEYS", "trace:service:*"), nil); len(keys) != 0 {
 		t.Error(keys)
 	}
+	if tracer.Flush(within(t, patience)) == nil || tracer.Close(within(t, patience)) != 0 {
+		t.Error("a closed tracer flushes")
+	}
 }
 
 func TestPlainStampsHaveNoEventTime(t *testing.T) {
