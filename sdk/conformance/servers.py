@@ -33,21 +33,22 @@ def free_port() -> int:
 
 
 class Server:
-    """A redis-server. What it has confirmed outlives `kill`."""
+    """A redis-server. Where it is durable, what it has confirmed outlives `kill`."""
 
-    def __init__(self, clock: "Clock | None" = None, tls: bool = False) -> None:
+    def __init__(self, clock: "Clock | None" = None, tls: bool = False, durable: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="stampede-redis-")
         self._environment = os.environ | (clock.environment if clock else {})
-        self.certificate, self._tls = Path(self._folder.name) / "certificate.pem", []
-        if tls:
-            self._tls = self._with_certificate()
+        self.certificate = Path(self._folder.name) / "certificate.pem"
+        self._options = self._with_certificate() if tls else []
+        if durable:
+            self._options += ["--appendonly", "yes", "--appendfsync", "always"]
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.redis = Redis.from_url(self.url, decode_responses=True)
         self.start()
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder.name, "--appendonly", "yes", "--appendfsync", "always", *self._tls]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder.name, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environment)
         wait_until(self._answers, "redis-server answers")
 
