@@ -32,7 +32,8 @@ def packages(folder: Path, modules: dict[str, str]) -> dict[str, str] | None:
     if not subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}"], stderr=subprocess.DEVNULL).returncode:
         return dict(os.environ)
     install = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(folder), *modules.values()]
-    failed = subprocess.run(install, stdout=sys.stderr).returncode
+    # In a folder of its own nothing of the system is overwritten, whoever installs it.
+    failed = subprocess.run(install, stdout=sys.stderr, env=os.environ | {"PIP_ROOT_USER_ACTION": "ignore"}).returncode
     return None if failed else os.environ | {"PYTHONPATH": str(folder)}
 
 

@@ -7,6 +7,8 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
 
 from redis import Redis
 from sdks import Sdk
@@ -19,11 +21,25 @@ GARBAGE = [b"", b"no json", b'{"id":-1}', b'{"id":"7"}', b'{"id":7,"run":"a b"}'
 class Hop:
     """A running hop, from the list `in` to the list `out`."""
 
-    def __init__(self, sdk: Sdk, queue: str, log_store: str, every: int, clock: str = "disciplined", stage: str = STAGE, source: str = "in", sink: str = "out") -> None:
-        self._process = sdk.start(
-            "hop", "--redis", log_store, "--queue", queue, "--from", source, "--to", sink,
-            "--stage", stage, "--every", str(every), "--clock", clock, "--service", f"{sdk.name}-{stage}",
-        )  # fmt: skip
+    def __init__(
+        self,
+        sdk: Sdk,
+        queue: str,
+        log_store: str,
+        every: int,
+        clock: str = "disciplined",
+        stage: str = STAGE,
+        source: str = "in",
+        sink: str = "out",
+        log: IO[str] | int = subprocess.DEVNULL,
+        certificate: Path | None = None,
+    ) -> None:
+        """Starts it. With a certificate, that is the only one of which a log store's must come."""
+        lists = ["--queue", queue, "--from", source, "--to", sink]
+        options = ["--stage", stage, "--every", str(every), "--clock", clock, "--service", f"{sdk.name}-{stage}"]
+        # What takes the place of the system's own authorities, for OpenSSL, Go and rustls, and for Node.js.
+        more = {"SSL_CERT_FILE": str(certificate), "NODE_EXTRA_CA_CERTS": str(certificate)} if certificate else {}
+        self._process = sdk.start("hop", "--redis", log_store, *lists, *options, log=log, more=more)
         line = self._process.stdout.readline() if self._process.stdout else ""
         if not line or not json.loads(line).get("ready"):
             raise AssertionError(f"the hop did not say that it is ready, but {line!r}")

@@ -36,7 +36,7 @@ def killed(sdk: Sdk, seconds: float) -> str:
 
 
 def away(sdk: Sdk, seconds: float, fault: Callable[[Server], Iterator[None]]) -> str:
-    with Server() as queue, Server() as log_store, Hop(sdk, queue.url, log_store.url, EVERY) as hop, fed(queue, seconds + 2) as feeder:
+    with Server() as queue, Server(durable=True) as log_store, Hop(sdk, queue.url, log_store.url, EVERY) as hop, fed(queue, seconds + 2) as feeder:
         wait_until(lambda: stamps(log_store, "adhoc"), "the first stamps are there")
         parts = fault(log_store)
         next(parts)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from shared import ROOT, build, packages
 
@@ -31,10 +32,10 @@ class Sdk:
         """In which other programs find the SDK, too."""
         return self._environment
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, log: IO[str] | int = subprocess.DEVNULL, more: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+        """Starts the program. Its warnings, of which there are many where the log store is taken away on purpose, go to `log`."""
         pipe = subprocess.PIPE
-        # Its warnings are many where the log store is taken away on purpose.
-        return subprocess.Popen([*self._program, *arguments], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=self._environment)
+        return subprocess.Popen([*self._program, *arguments], stdin=pipe, stdout=pipe, stderr=log, text=True, env=self._environment | dict(more))
 
     def ask(self, *arguments: str, lines: str = "") -> list[str]:
         """The lines that the program tells, given these on stdin."""

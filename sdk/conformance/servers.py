@@ -33,18 +33,22 @@ def free_port() -> int:
 
 
 class Server:
-    """A redis-server. What it has confirmed outlives `kill`."""
+    """A redis-server. Where it is durable, what it has confirmed outlives `kill`."""
 
-    def __init__(self, clock: "Clock | None" = None) -> None:
+    def __init__(self, clock: "Clock | None" = None, tls: bool = False, durable: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="stampede-redis-")
         self._environment = os.environ | (clock.environment if clock else {})
+        self.certificate = Path(self._folder.name) / "certificate.pem"
+        self._options = self._with_certificate() if tls else []
+        if durable:
+            self._options += ["--appendonly", "yes", "--appendfsync", "always"]
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self.redis = Redis.from_url(self.url, decode_responses=True)
         self.start()
 
     def start(self) -> None:
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder.name, "--appendonly", "yes", "--appendfsync", "always"]
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._folder.name, *self._options]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environment)
         wait_until(self._answers, "redis-server answers")
 
@@ -57,6 +61,21 @@ class Server:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def _with_certificate(self) -> list[str]:
+        """The options of a second port, with a certificate for localhost. `self.certificate` is that of its authority."""
+        self.tls_port = free_port()
+        home = self.certificate.parent
+        (home / "names").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+        for command in (
+            "req -x509 -newkey rsa:2048 -nodes -keyout authority.key -out certificate.pem -subj /CN=authority -days 2",
+            "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
+            "x509 -req -in server.csr -CA certificate.pem -CAkey authority.key -CAcreateserial -extfile names -days 2 -out server.pem",
+        ):
+            subprocess.run(["openssl", *command.split()], check=True, cwd=home, stderr=subprocess.DEVNULL)
+        files = {"tls-cert-file": "server.pem", "tls-key-file": "server.key", "tls-ca-cert-file": "certificate.pem"}
+        options = {"tls-port": self.tls_port, "tls-auth-clients": "no"} | {name: home / file for name, file in files.items()}
+        return [word for name, value in options.items() for word in (f"--{name}", str(value))]
 
     def _answers(self) -> bool:
         try:

@@ -67,8 +67,9 @@ type redisClock struct {
 	warn    func(string)
 	// Nothing before the first probe.
 	state atomic.Pointer[clockState]
-	// Closed once the clock is known.
-	known chan struct{}
+	// Closed once the clock is known; only the goroutine that probes asks whether it is.
+	known   chan struct{}
+	isKnown bool
 	// Another server may have taken over.
 	looksAgain atomic.Bool
 	ended      sync.WaitGroup
@@ -134,8 +135,7 @@ func (c *redisClock) probeAll(ctx context.Context, prober **prober, take func(fi
 		*prober = opened
 	}
 	number := probesPerPeriod
-	isFirst := c.state.Load() == nil
-	if isFirst {
+	if !c.isKnown {
 		number = burst
 	}
 	for ; number > 0; number-- {
@@ -145,7 +145,8 @@ func (c *redisClock) probeAll(ctx context.Context, prober **prober, take func(fi
 		}
 		take(probe)
 	}
-	if isFirst {
+	if !c.isKnown {
+		c.isKnown = true
 		close(c.known)
 	}
 	return nil

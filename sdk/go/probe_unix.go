@@ -5,7 +5,6 @@ package stampede
 import (
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
 )
@@ -17,7 +16,7 @@ const spinFor = 200 * time.Microsecond
 // reader gives what reads a socket of the clock.
 func reader(socket net.Conn) func([]byte) (int, Moment, error) {
 	plain, ok := socket.(syscall.Conn)
-	if !ok || os.Getenv("STAMPEDE_NO_SPIN") != "" {
+	if !ok {
 		return readAndMark(socket)
 	}
 	raw, err := plain.SyscallConn()

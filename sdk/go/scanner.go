@@ -16,9 +16,8 @@ type scanner struct {
 	key           []byte
 	keyHasEscapes bool
 	isFirst       bool
-	// What ends the arrays and objects around the present value. The array keeps usual messages off the heap.
+	// What ends the arrays and objects around the present value.
 	closers []byte
-	space   [16]byte
 	err     error
 }
 
@@ -38,7 +37,7 @@ func (s *scanner) fail(what string) bool {
 
 // enter goes into the object that the text must be.
 func (s *scanner) enter() bool {
-	s.closers, s.isFirst = s.space[:0], true
+	s.isFirst = true
 	s.skipSpace()
 	return s.take('{', "an object is expected")
 }

@@ -1,11 +1,15 @@
 package stampede
 
-import "time"
+import (
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
 
 // stampScript reads TIME once and appends all the stamps that come with a call. KEYS: the lists, and last the list of clock steps.
 // ARGV: seconds to live; the number of the time scale (empty for plain stamps, which are told in the present one); then for each list
 // the number of its stamps, and for each stamp its id, its event time in µs (empty for a plain one) and the bound of its error.
-const stampScript = `
+var stampScript = redis.NewScript(-1, `
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local clock = string.format(',"time":"%s.%06d"', time[1], time[2])
@@ -24,10 +28,10 @@ for k = 1, #KEYS - 1 do
     redis.call('RPUSH', KEYS[k], unpack(entries))
     redis.call('EXPIRE', KEYS[k], ARGV[1])
 end
-`
+`)
 
 // stampArguments are those of EVALSHA for a batch of stamps. Without a clock they are plain.
-func stampArguments(hash string, marks []mark, names []name, clock *clockState, scale int64, timeToLive time.Duration) []interface{} {
+func stampArguments(marks []mark, names []name, clock *clockState, scale int64, timeToLive time.Duration) []interface{} {
 	type list struct {
 		book *book
 		slot int
@@ -42,7 +46,7 @@ func stampArguments(hash string, marks []mark, names []name, clock *clockState, 
 		lists[of] = append(lists[of], mark)
 	}
 	arguments := make([]interface{}, 0, 5+2*len(order)+3*len(marks))
-	arguments = append(arguments, hash, len(order)+1)
+	arguments = append(arguments, stampScript.Hash(), len(order)+1)
 	for _, of := range order {
 		arguments = append(arguments, "trace:"+of.book.run+":"+names[of.slot].text)
 	}

@@ -157,7 +157,7 @@ func (t *Tracer) Close(ctx context.Context) (unwritten uint64) {
 	t.closing.Do(func() {
 		_ = t.wait(ctx, true) // What is unwritten is told below.
 		t.end()
-		t.flusher.ended.Wait()
+		<-t.flusher.ended
 		if t.clock != nil {
 			t.clock.ended.Wait()
 		}
@@ -166,11 +166,19 @@ func (t *Tracer) Close(ctx context.Context) (unwritten uint64) {
 }
 
 func (t *Tracer) wait(ctx context.Context, leaves bool) error {
+	done := t.flusher.ask(leaves)
 	select {
-	case <-t.flusher.ask(leaves):
+	case <-done:
 		return nil
+	case <-t.flusher.ended:
 	case <-ctx.Done():
 		return fmt.Errorf("not everything is in the log store yet: %w", ctx.Err())
+	}
+	select {
+	case <-done:
+		return nil
+	default:
+		return errors.New("the tracer is closed")
 	}
 }
 

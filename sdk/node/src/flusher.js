@@ -1,8 +1,8 @@
 /** Writes stamps, counts and beats to the log store: one flush is under way at a time. */
 
 import { BEAT_EVERY_MS, beatClock, beatCommands, beatKey } from './beat.js';
-import { Link, endsConnection } from './link.js';
-import { Scale } from './scale.js';
+import { Link, endsConnection, isRefusal } from './link.js';
+import { PLACE, Scale } from './scale.js';
 import { STAMP, stampCommand } from './script.js';
 
 /**
@@ -23,7 +23,6 @@ export class Flusher {
   #warn;
   #scale = new Scale();
   #link = undefined;
-  #hash = '';
   #backoffMs = 0;
   #beatAt = -Infinity;
   /** Who waits for a flush that begins after they asked. */
@@ -45,10 +44,13 @@ export class Flusher {
     this.#wakeUp();
   }
 
-  /** Resolves once everything that was stamped and counted before is in the log store. */
-  flushed() {
+  /**
+   * Resolves once everything that was stamped and counted before is in the log store, and where it leaves, the process has
+   * signed off after it.
+   */
+  flushed({ leaves = false } = {}) {
     return new Promise((resolve) => {
-      this.#asked.push(resolve);
+      this.#asked.push({ resolve, leaves });
       this.#wakeUp();
     });
   }
@@ -61,18 +63,16 @@ export class Flusher {
     await this.#ended;
   }
 
-  /** Takes the process out of the registry. The beat would expire by itself, too. */
-  async takeLeave() {
-    if (this.#link?.isOpen) await this.#link.run([['DEL', beatKey(this.#settings)]]).catch(() => {});
-  }
-
   async #run() {
     if (this.#clock !== undefined) await Promise.race([this.#clock.known, this.#sleep(CLOCK_WITHIN_MS, { wakes: false })]);
     while (!this.#isEnding) {
       const asked = this.#asked;
       this.#asked = [];
       if (await this.#flush()) {
-        for (const resolve of asked) resolve();
+        const leaves = asked.some((request) => request.leaves);
+        if (leaves) await this.#takeLeave();
+        for (const { resolve } of asked) resolve();
+        if (leaves) return;
         if (this.#asked.length === 0 && !this.#isEnding) await this.#sleep(PERIOD_MS);
       } else {
         this.#asked = asked.concat(this.#asked);
@@ -81,6 +81,11 @@ export class Flusher {
         await this.#sleep(this.#backoffMs, { wakes: false });
       }
     }
+  }
+
+  /** Takes the process out of the registry. The beat would expire by itself, too. */
+  async #takeLeave() {
+    await this.#link?.run([['DEL', beatKey(this.#settings)]]).catch(() => {});
   }
 
   #sleep(ms, { wakes = true } = {}) {
@@ -133,12 +138,12 @@ export class Flusher {
     const link = new Link(this.#settings.address);
     this.#link = link;
     await link.open();
-    const [hash] = await link.run([['SCRIPT', 'LOAD', STAMP]]);
-    if (hash instanceof Error) {
+    // Loaded, and called by their hashes: a user of the log store may well have the right to EVALSHA, and none to EVAL.
+    const refusal = (await link.run([STAMP, PLACE].map((script) => ['SCRIPT', 'LOAD', script]))).find(isRefusal);
+    if (refusal !== undefined) {
       link.close();
-      throw hash;
+      throw refusal;
     }
-    this.#hash = hash;
     this.#books.writeAllAgain();
   }
 
@@ -161,18 +166,18 @@ export class Flusher {
       from += batch.length;
       const commands = [];
       if (batch.length > 0) {
-        commands.push(stampCommand(this.#hash, batch, this.#books.names, told, scale, timeToLive));
+        commands.push(stampCommand(batch, this.#books.names, told, scale, timeToLive));
       }
       if (from === marks.length) {
         commands.push(...this.#countCommands(totals));
         if (isBeatDue) {
-          this.#beatAt = performance.now() + BEAT_EVERY_MS;
           const clock = state && beatClock(state, told(process.hrtime.bigint()));
           commands.push(...beatCommands(this.#settings, this.#books.names, clock));
         }
       }
       await this.#runBatch(commands, batch, marks, from);
     } while (from < marks.length);
+    if (isBeatDue) this.#beatAt = performance.now() + BEAT_EVERY_MS;
   }
 
   /** Has one batch written. Throws where the connection is of no more use; then each stamp has its place in the books again. */
@@ -189,15 +194,14 @@ export class Flusher {
     }
     const stamped = batch.length > 0 ? answers[0] : undefined;
     const ending = answers.find(endsConnection);
-    const again = marks.slice(from);
     // These stamps have not been written: they wait for the next connection, which loads the script.
-    if (endsConnection(stamped)) again.unshift(...batch);
+    if (endsConnection(stamped)) from -= batch.length;
     else if (stamped instanceof Error) this.#books.drop(batch);
     else this.#books.confirm(batch);
     if (ending !== undefined) {
       // Another server may have taken over.
       this.#clock?.lookAgain();
-      this.#books.putBack(again);
+      this.#books.putBack(marks.slice(from));
       throw ending;
     }
     // A key of the wrong type, which anybody can make, is to spoil nothing but its own run.

@@ -7,6 +7,8 @@
  * where they cancel out, and must not take a place that is not its own.
  */
 
+import { createHash } from 'node:crypto';
+
 /** The list of the times that the log store's clock was set. */
 export const CLOCK_STEPS = 'trace:clock:steps';
 
@@ -15,7 +17,7 @@ export const CLOCK_STEPS = 'trace:clock:steps';
  * live; the number known so far; how far the clock was set since then, and the bound of its error, µs. Of several places that
  * fit, the last is right: others have noted what came after the first.
  */
-const PLACE = `
+export const PLACE = `
 local steps = redis.call('LRANGE', KEYS[1], 0, -1)
 local known, set, err = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if known > #steps then known = 0 end
@@ -35,7 +37,9 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 return number
 `;
 
-/** Which time scale this process's clock tells. */
+const PLACE_HASH = createHash('sha1').update(PLACE).digest('hex');
+
+/** Which time scale this process's clock tells. The script must have been loaded. */
 export class Scale {
   /** A number, and how far the clock had been set in all when it was found. */
   #known = undefined;
@@ -56,7 +60,7 @@ export class Scale {
       return known.number;
     } else {
       const since = [clock.steppedUs - known.us, clock.steppedErrorUs - known.errorUs];
-      number = await ask(link, ['EVAL', PLACE, '1', CLOCK_STEPS, ...[timeToLive, known.number, ...since].map(String)]);
+      number = await ask(link, ['EVALSHA', PLACE_HASH, '1', CLOCK_STEPS, ...[timeToLive, known.number, ...since].map(String)]);
     }
     this.#known = { number, us: clock.steppedUs, errorUs: clock.steppedErrorUs };
     return number;

@@ -1,5 +1,6 @@
 /** The server-side script that takes stamps: one reading of the one clock for all that come with a call. */
 
+import { createHash } from 'node:crypto';
 import { CLOCK_STEPS } from './scale.js';
 
 /**
@@ -28,17 +29,19 @@ for k = 1, #KEYS - 1 do
 end
 `;
 
+/** By which Redis knows the script once it is loaded. */
+const HASH = createHash('sha1').update(STAMP).digest('hex');
+
 /**
  * The command that writes stamps.
  *
- * @param {string} hash the script's, as the log store told it
  * @param {{ book: object, slot: number, id: number, at: bigint }[]} marks
  * @param {{ text: string }[]} names
  * @param {((moment: bigint) => { us: number, errorUs: number }) | undefined} told Redis time at a moment; without it the
  *   stamps are plain
  * @param {number} scale the number of the time scale that event times are told in
  */
-export function stampCommand(hash, marks, names, told, scale, timeToLive) {
+export function stampCommand(marks, names, told, scale, timeToLive) {
   const lists = new Map();
   for (const mark of marks) {
     const key = `trace:${mark.book.run}:${names[mark.slot].text}`;
@@ -46,7 +49,7 @@ export function stampCommand(hash, marks, names, told, scale, timeToLive) {
     if (list === undefined) lists.set(key, [mark]);
     else list.push(mark);
   }
-  const command = ['EVALSHA', hash, String(lists.size + 1), ...lists.keys(), CLOCK_STEPS];
+  const command = ['EVALSHA', HASH, String(lists.size + 1), ...lists.keys(), CLOCK_STEPS];
   command.push(String(timeToLive), told === undefined ? '' : String(scale));
   for (const list of lists.values()) {
     command.push(String(list.length));

@@ -66,12 +66,8 @@ export class Tracer {
     return this.#closed;
   }
 
-  async [Symbol.asyncDispose ?? Symbol('asyncDispose')]() {
-    await this.close();
-  }
-
   async #close(withinMs) {
-    if (await this.flush(withinMs)) await within(1000, this.#flusher.takeLeave());
+    await within(withinMs, this.#flusher.flushed({ leaves: true }));
     await this.#flusher.end();
     await this.#clock?.close();
     return { unwritten: this.#books.dropped + this.#books.waiting };

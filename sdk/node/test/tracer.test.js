@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import test from 'node:test';
 import { Tracer, VERSION, moment } from '../index.js';
+import { freePort, makeCertificate } from '../testing/certificate.js';
 import { Server, until } from '../testing/server.js';
 
 async function start(t, server, options = {}) {
@@ -173,6 +174,25 @@ test('passwords, and databases', async (t) => {
   assert.deepEqual(await refused.close(1000), { unwritten: 1 });
   assert(warnings.some((warning) => warning.includes('WRONGPASS')), warnings.join('\n'));
   assert(!/secret|wrong\b/.test(warnings.join('\n')), warnings.join('\n'));
+});
+
+test('TLS, with an authority of its own', async (t) => {
+  const made = await makeCertificate(t);
+  if (made === undefined) return t.skip('there is no openssl to make a certificate');
+  const { certificate, key } = made;
+  const port = await freePort();
+  const files = ['--tls-cert-file', certificate, '--tls-key-file', key, '--tls-ca-cert-file', certificate];
+  await Server.start(t, ['--requirepass', 'secret', '--tls-port', String(port), '--tls-auth-clients', 'no', ...files]);
+  const url = `rediss://:secret@127.0.0.1:${port}`;
+  const { tracer } = await start(t, { url }, { caFile: certificate });
+  tracer.stamp('s', 0);
+  assert(await tracer.flush());
+  assert(tracer.now());
+  assert.deepEqual(await tracer.close(), { unwritten: 0 });
+  // Without it, nobody vouches for the server.
+  const { tracer: suspicious, warnings } = await start(t, { url });
+  await until(() => warnings.some((warning) => warning.includes('certificate')));
+  assert.equal(await suspicious.flush(50), false);
 });
 
 test('a tracer that is not closed keeps no process alive', async (t) => {

@@ -78,9 +78,12 @@ class RedisClock:
                 if away:
                     log.info("the redis clock is back")
                 away = False
-            except StoreAway as error:
+            except Exception as error:
                 if not away:
-                    log.warning("the clock runs on unwatched: %s", error)
+                    # Whatever else goes wrong must not end this thread: nobody would hear of it.
+                    log.warning("the clock runs on unwatched: %s", error, exc_info=not isinstance(error, StoreAway))
+                if link:
+                    link.close()
                 link, away = None, True
             self._ended.wait(EARLY_PERIOD if early > 0 else PERIOD)
             early -= 1

@@ -4,16 +4,19 @@ The number is the length of one list in the log store, to which the first proces
 list is told by how far its clock was set: one that probes late sees several steps as one, or none where they cancel out.
 """
 
+from hashlib import sha1
+
 from .clock import ClockState
 from .filter import Step
 from .scripts import PLACE
 from .store import Link, StoreAway, refused
 
 STEPS = "trace:clock:steps"
+HASH = sha1(PLACE.encode()).hexdigest()
 
 
 class Scale:
-    """Which time scale this process's clock tells."""
+    """Which time scale this process's clock tells. PLACE must have been loaded."""
 
     def __init__(self) -> None:
         self._known: tuple[int, Step] | None = None  # a number, and how far the clock had been set in all when it was found
@@ -28,7 +31,7 @@ class Scale:
             if stepped == clock.stepped and not looks:
                 return number
             size, error = clock.stepped.size_us - stepped.size_us, clock.stepped.error_us - stepped.error_us
-            answer = link.ask(("EVAL", PLACE, 1, STEPS, expire, number, size, error))[0]
+            answer = link.ask(("EVALSHA", HASH, 1, STEPS, expire, number, size, error))[0]
         if refusal := refused(answer):
             raise StoreAway(str(refusal))
         self._known = int(answer), clock.stepped

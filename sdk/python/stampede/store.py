@@ -4,11 +4,21 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, ClusterError, MasterDownError, NoScriptError, ReadOnlyError
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
 PATIENCE = 2.0  # seconds: a server that is silent for so long is away
@@ -16,7 +26,8 @@ PATIENCE = 2.0  # seconds: a server that is silent for so long is away
 Command = Sequence[str | int | float]
 
 # Answers that say "not me any more": nothing was written, and the next connection may lead to another server.
-ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, ClusterError)
+CLUSTER = (AskError, ClusterCrossSlotError, ClusterDownError, TryAgainError)  # MOVED is an AskError, too
+ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, *CLUSTER)
 
 
 class StoreAway(Exception):
@@ -46,7 +57,8 @@ class Store:
 
     def connect(self) -> "Link":
         """A new connection. Raises StoreAway where there is none to be had."""
-        return Link(cast(Any, self._pool).make_connection())
+        # Not by the pool, which counts the connections that it has made, and stops at some number.
+        return Link(self._pool.connection_class(**self._pool.connection_kwargs))
 
 
 class Link:

@@ -12,7 +12,7 @@ from .beat import HEARD_FOR, PERIOD as BEAT_PERIOD, Beat
 from .books import Books, Mark, Totals
 from .clock import ClockState, RedisClock
 from .scale import STEPS, Scale
-from .scripts import STAMP
+from .scripts import PLACE, STAMP
 from .store import ENDING, Command, Link, Store, StoreAway, refused
 
 # How often stamps and counts are written. The disciplined clock knows an event's time whenever it is written, so that stamps may gather: fewer, larger writes cost
@@ -20,6 +20,7 @@ from .store import ENDING, Command, Link, Store, StoreAway, refused
 PERIOD = 0.1  # seconds
 STAMPS_PER_CALL = 64  # of the script: Redis serves nobody else while it runs
 BACKOFF, LONGEST_BACKOFF = 0.05, 2.0  # seconds between two attempts
+QUIET = 10.0  # seconds between two warnings of the same kind
 HASH = sha1(STAMP.encode()).hexdigest()
 
 log = logging.getLogger("stampede")
@@ -33,7 +34,7 @@ class Writer:
         self._instance, self._expire = instance, expire
         self._scale = Scale()
         self._link: Link | None = None
-        self._beat_at = 0.0
+        self._beat_at = self._warn_at = 0.0
         self._away = False  # it has been told that the log store is away
         self._wake = threading.Event()
         self._turn = threading.Condition()
@@ -102,13 +103,14 @@ class Writer:
             if self._link is None:
                 self._link = self._connected()
             self._write(self._link, marks, totals, beats)
-        except StoreAway as error:
+        except Exception as error:
             self._books.put_back(marks)
             if self._link:
                 self._link.close()
             self._link = None
             if not self._away:
-                log.warning("stamps and counts wait: %s", error)
+                # Whatever else goes wrong must not end this thread: nobody would hear of it.
+                log.warning("stamps and counts wait: %s", error, exc_info=not isinstance(error, StoreAway))
             self._away = True
             return False
         self._books.written(totals)
@@ -119,9 +121,11 @@ class Writer:
 
     def _connected(self) -> Link:
         link = self._store.connect()
-        if error := refused(link.ask(("SCRIPT", "LOAD", STAMP))[0]):
-            link.close()
-            raise StoreAway(str(error))
+        # Loaded once, as a user of the log store may well have the right to EVALSHA, and none to EVAL.
+        for answer in link.ask(("SCRIPT", "LOAD", STAMP), ("SCRIPT", "LOAD", PLACE)):
+            if error := refused(answer):
+                link.close()
+                raise StoreAway(str(error))
         self._books.write_all_again()
         return link
 
@@ -166,12 +170,18 @@ class Writer:
                 raise StoreAway(str(error))
             if error:
                 # A key of the wrong type, which anybody can make, is to spoil nothing but its own run.
-                log.warning("not all stamps and counts could be written: %s", error)
+                self._warn(error)
                 written = written and number > 0
         if written:
             self._books.confirm(batch)
         else:
             self._books.drop(batch)
+
+    def _warn(self, error: Exception) -> None:
+        """Tells of a refusal now and then: most of them last."""
+        if time.monotonic() >= self._warn_at:
+            self._warn_at = time.monotonic() + QUIET
+            log.warning("not all stamps and counts could be written: %s", error)
 
     def _stamps(self, batch: list[Mark], clock: ClockState | None, scale: int) -> Command:
         """The call of the script that writes these stamps. Event times are told by the clock, in its time scale; without it the stamps are plain."""

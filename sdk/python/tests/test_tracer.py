@@ -5,6 +5,7 @@ from stampede import Tracer, moment
 from stampede.clock import ClockState
 from stampede.filter import Line, Step
 from stampede.scale import Scale
+from stampede.scripts import PLACE
 from stampede.store import Store
 
 from .server import Server, wait_until
@@ -94,6 +95,7 @@ class OverRealRedis(unittest.TestCase):
     def test_places_in_the_list_of_steps(self) -> None:
         """Two processes see the same step; one that sees two as one finds the last place; one that comes later takes the length."""
         link = Store(self.server.url).connect()
+        link.ask(("SCRIPT", "LOAD", PLACE))
 
         def clock(size_us: int) -> ClockState:
             return ClockState(Line(0, 0, 0, 0.0, 0.0), 0, Step(size_us, 60 if size_us else 0))
@@ -108,6 +110,11 @@ class OverRealRedis(unittest.TestCase):
         self.assertEqual(number(Scale(), 0), 2)
         self.assertEqual(number(second, 2_000_000, looks=True), 2)
         link.close()
+
+    def test_it_connects_anew_as_often_as_need_be(self) -> None:
+        store = Store(self.server.url)
+        for _ in range(150):
+            store.connect().close()
 
     def test_a_wrong_address_tells_no_password(self) -> None:
         for url in ("http://me:QQQ@x", "redis://me:QQQ/QQ@x:6379", "me:QQQ@x"):

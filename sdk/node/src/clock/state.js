@@ -7,7 +7,7 @@ import { redisNs } from './filter.js';
 
 /** The numbers that are shared, in this order. */
 const FIELDS = [
-  'originUs', 'atNs', 'offsetNs', 'errorNs', 'drift', 'driftError', 'steps', 'steppedUs', 'steppedErrorUs', 'roundTripNs',
+  'originUs', 'atNs', 'offsetNs', 'errorNs', 'drift', 'driftError', 'steps', 'steppedUs', 'steppedErrorUs',
 ];
 
 /** Shared memory that knows nothing yet. */

@@ -34,7 +34,7 @@ parentPort.on('message', (message) => {
   if (message === 'look again') looksAgain = true;
 });
 
-async function probeAndPublish(connection) {
+async function probe(connection) {
   const { sent, received, redisUs } = await connection.probe();
   const [sentNs, receivedNs] = [Number(sent - anchor), Number(received - anchor)];
   const step = filter.add(sentNs, receivedNs, redisUs);
@@ -43,13 +43,15 @@ async function probeAndPublish(connection) {
     stepped.errorUs += step.errorUs;
     parentPort.postMessage({ warning: `the redis clock was set by ${step.sizeUs} µs` });
   }
+}
+
+function publish() {
   shared.write({
     ...filter.line,
     originUs: filter.originUs,
     steps: filter.steps,
     steppedUs: stepped.us,
     steppedErrorUs: stepped.errorUs,
-    roundTripNs: receivedNs - sentNs,
   });
 }
 
@@ -65,7 +67,9 @@ async function discipline() {
     }
     try {
       connection ??= await ProbeConnection.open(address, PATIENCE_MS);
-      for (let number = 0; number < probes; number += 1) await probeAndPublish(connection);
+      for (let number = 0; number < probes; number += 1) await probe(connection);
+      // All together: the first probe of a burst is slow, as its code has never run before.
+      publish();
       if (probes === BURST) parentPort.postMessage({ isKnown: true });
       probes = PROBES_PER_PERIOD;
       isAway = false;

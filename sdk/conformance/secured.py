@@ -1,0 +1,59 @@
+"""Does an SDK do with a secured log store, and with no more rights than docs/security.md gives a service? And is the password kept to itself?"""
+
+import tempfile
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from hops import STAGE, Hop, counts, expect, expect_stamps, message, push, wait_for_out
+from sdks import Sdk
+from servers import ROOT, Server, wait_until
+
+PASSWORD = "h#sh/h?sh %40"
+USER = "worker"  # of the users in docs/security.md, the one that sees no queue
+
+
+def rights() -> str:
+    lines = (ROOT / "docs/security.md").read_text().splitlines()
+    rule = next(line.strip() for line in lines if line.strip().startswith(f"user {USER} "))
+    return rule.removeprefix(f"user {USER} on >PASSWORD ")
+
+
+def secured(sdk: Sdk, number: int) -> str:
+    with Server(tls=True) as server, tempfile.TemporaryFile("w+") as log:
+        server.redis.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", *rights().split())
+
+        def address(password: str) -> str:
+            return f"rediss://{USER}:{quote(password, safe='')}@localhost:{server.tls_port}/0"
+
+        with Hop(sdk, server.url, address(PASSWORD), 10, log=log, certificate=server.certificate) as hop:
+            push(server, [message(id, "right") for id in range(number)])
+            wait_for_out(server, number)
+            # The second beat asks for the time scale, too.
+            wait_until(lambda: server.redis.keys("trace:service:*"), "it beats")
+            beat = server.redis.keys("trace:service:*")[0]
+            left = server.redis.pttl(beat)
+            wait_until(lambda: server.redis.pttl(beat) > left, "it beats again")
+            expect("what the hop told", hop.end(), {"handled": number, "unwritten": 0})
+        expect("counts", counts(server, "right"), {STAGE: number})
+        for stamp in expect_stamps(server, "right", range(0, number, 10)):
+            expect("keys of a stamp", stamp.keys() - {"event_us"}, {"id", "time", "lag", "err"})
+        for what, url, certificate in (("a wrong password", address(PASSWORD + "x"), server.certificate), ("an unknown certificate", address(PASSWORD), None)):
+            if not passes(sdk, server, url, number, log, certificate):
+                raise AssertionError(f"it wrote in spite of {what}")
+        log.seek(0)
+        told = log.read()
+        for secret in (PASSWORD, quote(PASSWORD, safe="")):
+            if secret in told:
+                raise AssertionError("it shows the password")
+    return f"{number} messages over TLS"
+
+
+def passes(sdk: Sdk, server: Server, url: str, number: int, log: IO[str], certificate: Path | None) -> bool:
+    """Whether messages pass, and nothing is written to the log store."""
+    server.redis.delete("out")
+    with Hop(sdk, server.url, url, 10, log=log, certificate=certificate) as hop:
+        push(server, [message(id, "wrong") for id in range(number)])
+        wait_for_out(server, number)
+        expect("messages handled", hop.end()["handled"], number)
+    return not server.redis.exists("trace:wrong:counts")
