@@ -15,8 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Entries fetched in one round trip.
+/// Entries fetched in one round trip: the log store works on them for some 2 ms, and on nothing else.
 const CHUNK: isize = 10_000;
+
+/// Entries of a list that are fetched the usual way: most lists have no more, and are not worth a line of their own.
+const FIRST: isize = 1000;
 
 /// Arrivals asked for in one round trip.
 const ARRIVALS: usize = 1000;
@@ -141,10 +144,10 @@ impl LogStore {
         let mut from = 0;
         loop {
             // This one waits for a log store that is away, and words its failures: where the way of the others breaks off, it is taken up here.
-            let chunk = self.chunk(&key, from).await?;
+            let chunk = self.chunk(&key, from, FIRST).await?;
             chunk.iter().for_each(|entry| take(entry));
             from += chunk.len().cast_signed();
-            if chunk.len() < CHUNK.unsigned_abs() {
+            if chunk.len() < FIRST.unsigned_abs() {
                 return Ok(());
             }
             let mut chunks = bulk::read(self.url.clone(), key.clone(), from, CHUNK, PATIENCE);
@@ -156,8 +159,8 @@ impl LogStore {
         }
     }
 
-    async fn chunk(&self, key: &str, from: isize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.ask(|mut redis| async move { redis.lrange(key, from, from + CHUNK - 1).await }).await
+    async fn chunk(&self, key: &str, from: isize, size: isize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.ask(|mut redis| async move { redis.lrange(key, from, from + size - 1).await }).await
     }
 
     /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip
@@ -171,7 +174,7 @@ impl LogStore {
     ) -> Result<usize, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX - CHUNK);
         let key = keys::stamps(run, stage);
-        let chunk = self.chunk(&key, from).await?;
+        let chunk = self.chunk(&key, from, CHUNK).await?;
         for entry in &chunk {
             take(entry);
         }

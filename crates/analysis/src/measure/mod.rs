@@ -14,6 +14,7 @@ mod truth;
 
 use crate::join::Join;
 use crate::{Accounting, Histograms, Level, Load, Report, StampQuality, Stamps, StampsError, Sweep, Traces};
+pub(crate) use answers::of as answers;
 use order::Order;
 use stamp::{Counts, Stage, Stamp};
 
@@ -55,7 +56,7 @@ pub(crate) async fn measure_watched(
     quality: &mut StampQuality,
     stage_read: impl Fn(),
 ) -> Result<Level, StampsError> {
-    let answers = answers::of(&sweep.path);
+    let answers = answers(&sweep.path);
     let mut join = Join::new(sweep.path.len() + answers.len());
     let mut unreadable = 0;
     for (index, stage) in sweep.path.iter().enumerate() {

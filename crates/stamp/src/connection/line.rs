@@ -6,8 +6,11 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+/// Read once: there are more than a hundred of them.
+static OF_THE_MACHINE: OnceLock<RootCertStore> = OnceLock::new();
 
 /// A connection that is logged in.
 pub(crate) enum Line {
@@ -26,7 +29,7 @@ impl RedisUrl {
             ConnectionAddr::Tcp(host, port) => Line::Tcp(dial(host, *port, patience)?),
             ConnectionAddr::TcpTls { host, port, insecure: false, .. } => {
                 let name = host.clone().try_into().map_err(io::Error::other)?;
-                let config = ClientConfig::builder().with_root_certificates(self.roots()?).with_no_client_auth();
+                let config = ClientConfig::builder().with_root_certificates(self.roots()).with_no_client_auth();
                 let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
                 Line::Tls(Box::new(StreamOwned::new(session, dial(host, *port, patience)?)))
             }
@@ -50,13 +53,17 @@ impl RedisUrl {
     }
 
     /// The authorities that a certificate may come from.
-    fn roots(&self) -> io::Result<RootCertStore> {
+    fn roots(&self) -> RootCertStore {
         if let Some(trust) = &self.trust {
-            return Ok(trust.roots.clone());
+            return trust.roots.clone();
         }
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Ok(roots)
+        OF_THE_MACHINE
+            .get_or_init(|| {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                roots
+            })
+            .clone()
     }
 }
 
