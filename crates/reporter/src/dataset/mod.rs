@@ -88,3 +88,19 @@ pub async fn parquet(_: &ParquetArgs) -> anyhow::Result<PathBuf> {
     )
     .into())
 }
+
+#[cfg(all(test, not(feature = "parquet")))]
+mod tests {
+    use super::*;
+    use crate::exit_code;
+    use stamp::RedisArgs;
+
+    #[tokio::test]
+    async fn an_ordinary_build_names_the_feature_that_is_missing() {
+        let store = LogStoreArgs { redis: "redis://127.0.0.1:6379".parse().unwrap(), redis_args: RedisArgs::default() };
+        let args = ParquetArgs { sweep: "s".to_owned(), out: "x".into(), replace: false, path: None, store };
+        let error = parquet(&args).await.unwrap_err();
+        assert!(error.to_string().contains("--features parquet"), "{error}");
+        assert_eq!(exit_code(&error), stamp::WRONG_USAGE);
+    }
+}
