@@ -145,7 +145,9 @@ impl LogStore {
         loop {
             // This one waits for a log store that is away, and words its failures: where the way of the others breaks off, it is taken up here.
             let chunk = self.chunk(&key, from, FIRST).await?;
-            chunk.iter().for_each(|entry| take(entry));
+            for entry in &chunk {
+                take(entry);
+            }
             from += chunk.len().cast_signed();
             if chunk.len() < FIRST.unsigned_abs() {
                 return Ok(());

@@ -60,7 +60,7 @@ pub async fn parquet(args: &ParquetArgs) -> anyhow::Result<PathBuf> {
         let mut unreadable = 0;
         // In their order, which is that of a file.
         for stage in &stages {
-            let mut rows = stamps::StampRows::new(place.file(run, Some(stage))?).with_context(failed)?;
+            let mut rows = stamps::StampRows::new(place.stamps(run, stage)?).with_context(failed)?;
             source.entries(run, stage, |entry| rows.take(entry)).await.with_context(failed)?;
             unreadable += rows.finish().with_context(failed)?;
             progress.step();

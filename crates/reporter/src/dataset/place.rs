@@ -57,19 +57,13 @@ impl<'a> Place<'a> {
     }
 
     /// A new file for the stamps of one stage.
-    pub(super) fn file(&self, run: &RunId, stage: Option<&Stage>) -> Result<File, PlaceError> {
-        self.create(self.partial.join(STAMPS).join(of_run(run)), stage)
+    pub(super) fn stamps(&self, run: &RunId, stage: &Stage) -> Result<File, PlaceError> {
+        create(&self.partial.join(STAMPS).join(of_run(run)).join(format!("stage={stage}")))
     }
 
     /// A new file for what another table has of a run.
     pub(super) fn table(&self, run: &RunId, table: &str) -> Result<File, PlaceError> {
-        self.create(self.partial.join(table).join(of_run(run)), None)
-    }
-
-    fn create(&self, folder: PathBuf, stage: Option<&Stage>) -> Result<File, PlaceError> {
-        let folder = stage.map_or(folder.clone(), |stage| folder.join(format!("stage={stage}")));
-        let file = folder.join(FILE);
-        fs::create_dir_all(&folder).and_then(|()| File::create(&file)).map_err(unwritten(&file))
+        create(&self.partial.join(table).join(of_run(run)))
     }
 
     /// Moves all into their places, and what was there out of the way.
@@ -97,6 +91,11 @@ impl Drop for Place<'_> {
         // What is left of it is removed by the next one.
         let _ = fs::remove_dir_all(&self.partial);
     }
+}
+
+fn create(folder: &Path) -> Result<File, PlaceError> {
+    let file = folder.join(FILE);
+    fs::create_dir_all(folder).and_then(|()| File::create(&file)).map_err(unwritten(&file))
 }
 
 fn of_run(run: &RunId) -> String {
