@@ -44,13 +44,13 @@ COPY crates/otlp/Cargo.toml crates/otlp/
 COPY crates/driver/Cargo.toml crates/driver/
 RUN set -eu; \
     for crate in crates/*; do mkdir "$crate/src"; touch "$crate/src/lib.rs"; echo 'fn main() {}' >"$crate/src/main.rs"; done; \
-    cargo build --profile dist --locked -p driver; \
+    cargo build --profile dist --locked -p driver --features parquet; \
     rm -r crates/*/src
 
 COPY scripts/post.lua scripts/
 COPY crates crates
 # The files are older than what was built of the empty ones.
-RUN find crates -name '*.rs' -exec touch {} + && cargo build --profile dist --locked -p driver
+RUN find crates -name '*.rs' -exec touch {} + && cargo build --profile dist --locked -p driver --features parquet
 
 # The image, file by file. Paths of libraries differ between processors: ldd knows them.
 RUN set -eu; \

@@ -314,6 +314,13 @@ impl Load {
 }
 
 impl Sweep {
+    /// The stages whose stamps a report reads: those of the path, and the answers to them, in the order of a file of raw stamps.
+    #[must_use]
+    pub fn stages(&self) -> Vec<Stage> {
+        let answers = crate::measure::answers(&self.path).into_iter().map(|(_, answer)| answer);
+        self.path.iter().cloned().chain(answers).collect()
+    }
+
     /// Keeps the sweep in the log store, as the latest.
     pub async fn save(&self, log: &LogStore, time_to_live: Duration) -> Result<(), SweepError> {
         let document =

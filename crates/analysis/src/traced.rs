@@ -1,7 +1,7 @@
 //! The sampled messages of one load, one by one: when each passed each stage.
 
 use crate::join::{Join, MISSING};
-use crate::measure::{answers_of, read_stamps};
+use crate::measure::{answers, read_stamps};
 use crate::{Stamps, StampsError};
 use stamp::{Remarks, RunId, Stage, Traceparent};
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ impl TracedMessages {
     /// # Errors
     /// When the log store fails, or the file is cut off or damaged.
     pub async fn read(stamps: &mut Stamps, run: &RunId, path: &[Stage]) -> Result<Self, StampsError> {
-        let answers = answers_of(path);
+        let answers = answers(path);
         let stages: Vec<&Stage> = path.iter().chain(answers.iter().map(|(_, answer)| answer)).collect();
         let (mut join, mut contexts) = (Join::new(stages.len()), HashMap::new());
         let names = memchr::memmem::Finder::new(Traceparent::NAME);

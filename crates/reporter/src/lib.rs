@@ -3,8 +3,11 @@
 //! What a report says is worked out elsewhere, by `analysis`: here it is only shown.
 
 mod chart;
+#[cfg(feature = "parquet")]
+mod columns;
 mod command;
 mod compare;
+mod dataset;
 mod destination;
 mod export;
 mod html;
@@ -18,6 +21,7 @@ mod usage;
 
 pub use command::{Made, ReportArgs, parse_path, report};
 pub use compare::{CompareArgs, compare, comparison_picture, comparison_table, varied_table, write_varied};
+pub use dataset::{ParquetArgs, parquet};
 pub use destination::Destination;
 pub use export::write_hgrm;
 pub use interrupt::{INTERRUPTED, exit_on_signal};

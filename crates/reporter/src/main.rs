@@ -1,7 +1,9 @@
 //! `reporter`: makes reports from the log store, and keeps what is in it.
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use reporter::{CompareArgs, ExportArgs, IDLE_IN_REPORTS, ImportArgs, Made, ReportArgs, THRESHOLD_MISSED, refuse_idle};
+use reporter::{
+    CompareArgs, ExportArgs, IDLE_IN_REPORTS, ImportArgs, Made, ParquetArgs, ReportArgs, THRESHOLD_MISSED, refuse_idle,
+};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ enum Command {
     Export(ExportArgs),
     /// Load a file of raw stamps back into a log store
     Import(ImportArgs),
+    /// Add the stamps of a sweep, or of a single run, to a dataset of Parquet that Spark and DuckDB read
+    Parquet(ParquetArgs),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -61,6 +65,7 @@ async fn run() -> anyhow::Result<ExitCode> {
         }
         Command::Export(args) => print(&reporter::export(&args).await?.display().to_string()),
         Command::Import(args) => print(reporter::import(&args).await?.as_str()),
+        Command::Parquet(args) => print(&reporter::parquet(&args).await?.display().to_string()),
     }
     Ok(ExitCode::SUCCESS)
 }

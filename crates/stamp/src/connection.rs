@@ -4,6 +4,7 @@ mod access;
 #[cfg(feature = "clap")]
 mod arguments;
 mod error;
+mod line;
 mod refusal;
 
 pub use access::{AccessError, RedisAccess, RedisTrust, Secret};
@@ -11,6 +12,7 @@ pub use access::{AccessError, RedisAccess, RedisTrust, Secret};
 pub use arguments::RedisArgs;
 pub use error::StoreError;
 pub(crate) use error::ends_connection;
+pub(crate) use line::Line;
 pub use refusal::Refusal;
 
 use redis::aio::MultiplexedConnection;
@@ -27,6 +29,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct RedisUrl {
     client: Client,
+    /// The authorities for `rediss://`; none means those of this machine.
+    trust: Option<RedisTrust>,
     shown: String,
 }
 
@@ -108,7 +112,7 @@ impl FromStr for RedisUrl {
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let client = Client::open(info).map_err(wrong)?;
-        Ok(Self { client, shown })
+        Ok(Self { client, trust: None, shown })
     }
 }
 

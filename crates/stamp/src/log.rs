@@ -1,5 +1,6 @@
 //! Reading the log store: stamps, counts, and the documents kept beside them.
 
+mod bulk;
 mod copy;
 
 use crate::clock;
@@ -10,13 +11,15 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// Entries fetched in one round trip.
+/// Entries fetched in one round trip: the log store works on them for some 2 ms, and on nothing else.
 const CHUNK: isize = 10_000;
+
+/// Entries of a list that are fetched the usual way: most lists have no more, and are not worth a line of their own.
+const FIRST: isize = 1000;
 
 /// Arrivals asked for in one round trip.
 const ARRIVALS: usize = 1000;
@@ -135,36 +138,31 @@ impl LogStore {
         Ok(keys.iter().filter_map(run).collect())
     }
 
-    /// Hands every entry of a stage's list to `take`, oldest first, a chunk at a time. While one chunk is taken, the log store
-    /// works on the next.
+    /// Hands every entry of a stage's list to `take`, oldest first. What is longer than a chunk is fetched ahead, on a thread of its own.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
         let key = keys::stamps(run, stage);
-        let ask = |from: isize| {
-            let (store, key) = (self.clone(), key.clone());
-            tokio::spawn(async move { store.chunk(&key, from).await })
-        };
         let mut from = 0;
-        let mut asked = Some(ask(from));
-        while let Some(answer) = asked.take() {
-            // It ends without an answer only when the runtime does.
-            let ended = |_| Err(self.url.failed(std::io::Error::from(ErrorKind::Interrupted).into()));
-            let chunk = answer.await.unwrap_or_else(ended)?;
-            if chunk.len() >= CHUNK.unsigned_abs() {
-                from += CHUNK;
-                asked = Some(ask(from));
-                // A turn for the question, and one for the connection that sends it.
-                tokio::task::yield_now().await;
-                tokio::task::yield_now().await;
-            }
+        loop {
+            // This one waits for a log store that is away, and words its failures: where the way of the others breaks off, it is taken up here.
+            let chunk = self.chunk(&key, from, FIRST).await?;
             for entry in &chunk {
                 take(entry);
             }
+            from += chunk.len().cast_signed();
+            if chunk.len() < FIRST.unsigned_abs() {
+                return Ok(());
+            }
+            let mut chunks = bulk::read(self.url.clone(), key.clone(), from, CHUNK, PATIENCE);
+            while let Some(taken) = chunks.next(&mut take).await {
+                from += taken.cast_signed();
+                // A turn for whoever shares the thread.
+                tokio::task::yield_now().await;
+            }
         }
-        Ok(())
     }
 
-    async fn chunk(&self, key: &str, from: isize) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.ask(|mut redis| async move { redis.lrange(key, from, from + CHUNK - 1).await }).await
+    async fn chunk(&self, key: &str, from: isize, size: isize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.ask(|mut redis| async move { redis.lrange(key, from, from + size - 1).await }).await
     }
 
     /// Hands entries of a stage's list to `take`, from the one with the given number (counted from 0) on, as many as one round trip
@@ -178,7 +176,7 @@ impl LogStore {
     ) -> Result<usize, StoreError> {
         let from = isize::try_from(from).unwrap_or(isize::MAX - CHUNK);
         let key = keys::stamps(run, stage);
-        let chunk = self.chunk(&key, from).await?;
+        let chunk = self.chunk(&key, from, CHUNK).await?;
         for entry in &chunk {
             take(entry);
         }

@@ -20,6 +20,13 @@ pub(crate) struct Negative {
 }
 
 impl Negative {
+    /// Takes in those of other latencies.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.all += other.all;
+        self.of_known_error += other.of_known_error;
+        self.beyond_error += other.beyond_error;
+    }
+
     /// Notes a difference and the bound of its error, µs.
     pub(crate) fn note(&mut self, us: i64, error: Option<i64>) {
         self.all += u64::from(us < 0);

@@ -15,7 +15,7 @@ mod truth;
 
 use crate::join::Join;
 use crate::{Accounting, Histograms, Level, Load, Report, StampQuality, Stamps, StampsError, Sweep, Traces};
-pub(crate) use answers::of as answers_of;
+pub(crate) use answers::of as answers;
 use order::Order;
 use stamp::{Counts, RunId, Stage, Stamp};
 
@@ -57,7 +57,7 @@ pub(crate) async fn measure_watched(
     quality: &mut StampQuality,
     stage_read: impl Fn(),
 ) -> Result<Level, StampsError> {
-    let answers = answers_of(&sweep.path);
+    let answers = answers(&sweep.path);
     let stages: Vec<&Stage> = sweep.path.iter().chain(answers.iter().map(|(_, answer)| answer)).collect();
     let on_path = sweep.path.len();
     let mut join = Join::new(stages.len());
@@ -174,16 +174,24 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
 
     let mut negative = latency::Negative::default();
     let mut histograms = Histograms::default();
-    let (arrival, histogram, arrivals) = latency::between(&evidence, first, last, &mut negative);
-    histograms.arrival = Some(histogram);
-    let (user, histogram) = if first == 0 {
-        (arrival.clone(), histograms.arrival.clone())
-    } else {
-        let (user, histogram, _) = latency::between(&evidence, 0, last, &mut negative);
-        (user, Some(histogram))
-    };
-    histograms.user = histogram;
-    let hops = hops::all(&evidence, &mut negative, &mut histograms.hops);
+    // Each latency is sorted by itself, so that two processors take half the time.
+    let (hops, arrivals, arrival, user) = std::thread::scope(|scope| {
+        let hops = scope.spawn(|| hops::all(&evidence));
+        let (arrival, histogram, arrivals) = latency::between(&evidence, first, last, &mut negative);
+        histograms.arrival = Some(histogram);
+        let (user, histogram) = if first == 0 {
+            (arrival.clone(), histograms.arrival.clone())
+        } else {
+            let (user, histogram, _) = latency::between(&evidence, 0, last, &mut negative);
+            (user, Some(histogram))
+        };
+        histograms.user = histogram;
+        let (hops, histograms_of_hops, negative_of_hops) =
+            hops.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        histograms.hops = histograms_of_hops;
+        negative.add(&negative_of_hops);
+        (hops, arrivals, arrival, user)
+    });
     let answers = answers::all(&evidence, &mut negative);
     let timeline = timeline::timeline(&evidence);
     let causality = causality::all(&evidence);

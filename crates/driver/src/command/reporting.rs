@@ -5,7 +5,7 @@ use crate::output;
 use analysis::{Report, Stamps};
 use clap::{Args, Subcommand};
 use otlp::Services;
-use reporter::{CompareArgs, ExportArgs, ImportArgs, Made, ReportArgs};
+use reporter::{CompareArgs, ExportArgs, ImportArgs, Made, ParquetArgs, ReportArgs};
 use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
@@ -19,6 +19,8 @@ pub(crate) enum Reporting {
     Export(ExportArgs),
     /// Load a file of raw stamps back into a log store
     Import(ImportArgs),
+    /// Add the stamps of a sweep, or of a single run, to a dataset of Parquet that Spark and DuckDB read
+    Parquet(ParquetArgs),
 }
 
 /// What `driver report` knows beside `reporter report`.
@@ -43,6 +45,7 @@ impl Reporting {
             }
             Reporting::Export(args) => output::result(&reporter::export(&args).await?.display().to_string()),
             Reporting::Import(args) => output::result(reporter::import(&args).await?.as_str()),
+            Reporting::Parquet(args) => output::result(&reporter::parquet(&args).await?.display().to_string()),
         }
         Ok(ExitCode::SUCCESS)
     }

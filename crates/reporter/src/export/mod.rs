@@ -21,6 +21,7 @@ use crate::html;
 use analysis::number::NOT_AVAILABLE;
 use analysis::{Comparison, Report, Varied};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Renders a report as one file's bytes.
 type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
@@ -106,17 +107,31 @@ pub(crate) enum ExportError {
 /// # Errors
 /// Names all that could not be written.
 pub(crate) fn write(report: &Report, folder: &Path) -> Result<(), ExportError> {
-    let mut failed = Vec::new();
-    let mut note = |name: &str, done: Result<(), ExportError>| {
-        failed.extend(done.err().map(|error| format!("{name}: {error}")));
-    };
     let of_users = if report.has_users() { OF_USERS } else { &[] };
     let has_workers = report.levels.iter().any(|level| !level.load.workers.is_empty());
     let of_workers = if has_workers { OF_WORKERS } else { &[] };
-    for (name, render) in FILES.iter().chain(of_users).chain(of_workers) {
-        note(name, render(report).map_err(ExportError::from).and_then(|bytes| put(folder, name, &bytes)));
-    }
-    note(LEVELS, write_levels(report, &folder.join(LEVELS)));
+    let files: Vec<_> = FILES.iter().chain(of_users).chain(of_workers).collect();
+    let next = AtomicUsize::new(0);
+    let take_turns = || {
+        let mut failed = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((name, render)) = files.get(index) else { return failed };
+            let written = render(report).map_err(ExportError::from).and_then(|bytes| put(folder, name, &bytes));
+            failed.extend(written.err().map(|error| (index, format!("{name}: {error}"))));
+        }
+    };
+    // Pictures take most of the time, and none needs another.
+    let mut failed = std::thread::scope(|scope| {
+        let others = scope.spawn(take_turns);
+        let mine = take_turns();
+        let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        [mine, others].concat()
+    });
+    failed.sort();
+    let mut failed: Vec<String> = failed.into_iter().map(|(_, told)| told).collect();
+    let levels = write_levels(report, &folder.join(LEVELS));
+    failed.extend(levels.err().map(|error| format!("{LEVELS}: {error}")));
     if failed.is_empty() { Ok(()) } else { Err(ExportError::Some(failed)) }
 }
 

@@ -1,14 +1,8 @@
 //! `latencies.parquet`: one row for each level and latency, for those who analyse many sweeps. Behind the feature `parquet`.
 
 use super::RenderError;
+use crate::columns::{Column, Values, table};
 use analysis::{Distribution, Level, Percentile, Report};
-use parquet::column::writer::ColumnWriter;
-use parquet::data_type::ByteArray;
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::parser::parse_message_type;
-use std::sync::Arc;
 
 /// One latency of one level.
 struct Row<'a> {
@@ -18,27 +12,8 @@ struct Row<'a> {
     latency: &'a Distribution,
 }
 
-/// A column's values. Only texts are there in every row.
-enum Values {
-    Texts(Vec<String>),
-    Integers(Vec<Option<i64>>),
-    Decimals(Vec<Option<f64>>),
-}
-
 pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
-    let columns = columns(report);
-    let fields: String = columns.iter().map(|(name, values)| values.field(name)).collect();
-    let schema = parse_message_type(&format!("message latencies {{\n{fields}}}"))?;
-    let mut writer = SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(WriterProperties::new()))?;
-    let mut group = writer.next_row_group()?;
-    for (_, values) in &columns {
-        let missing = || ParquetError::General("the schema has fewer columns than there are".to_owned());
-        let mut column = group.next_column()?.ok_or_else(missing)?;
-        values.write(column.untyped())?;
-        column.close()?;
-    }
-    group.close()?;
-    Ok(writer.into_inner()?)
+    Ok(table(Vec::new(), "latencies", &columns(report))?)
 }
 
 fn rows(report: &Report) -> Vec<Row<'_>> {
@@ -51,70 +26,39 @@ fn rows_of(level: &Level) -> impl Iterator<Item = Row<'_>> {
     whole.into_iter().chain(hops).map(move |(measure, latency)| Row { level, measure, latency })
 }
 
-fn columns(report: &Report) -> Vec<(String, Values)> {
+fn columns(report: &Report) -> Vec<Column> {
     let rows = rows(report);
-    let texts = |of: &dyn Fn(&Row) -> String| Values::Texts(rows.iter().map(of).collect());
-    let integers = |of: &dyn Fn(&Row) -> Option<i64>| Values::Integers(rows.iter().map(of).collect());
-    let decimals = |of: &dyn Fn(&Row) -> Option<f64>| Values::Decimals(rows.iter().map(of).collect());
+    let texts = |name: &str, of: &dyn Fn(&Row) -> String| {
+        Column::required(name, Values::Texts(rows.iter().map(|row| Some(of(row))).collect()))
+    };
+    let integers = |name: &str, of: &dyn Fn(&Row) -> Option<i64>| {
+        Column::optional(name, Values::Integers(rows.iter().map(of).collect()))
+    };
+    let decimals = |name: &str, of: &dyn Fn(&Row) -> Option<f64>| {
+        Column::optional(name, Values::Decimals(rows.iter().map(of).collect()))
+    };
     let count = |count: u64| Some(i64::try_from(count).unwrap_or(i64::MAX));
     let mut columns = vec![
-        ("sweep".to_owned(), texts(&|_| report.sweep.clone())),
-        ("run".to_owned(), texts(&|row| row.level.load.run.to_string())),
-        ("position".to_owned(), decimals(&|row| row.level.load.position())),
-        ("concurrency".to_owned(), integers(&|row| row.level.load.concurrency.map(i64::from))),
-        ("rate".to_owned(), decimals(&|row| row.level.load.rate)),
-        ("repeat".to_owned(), integers(&|row| Some(i64::from(row.level.load.repeat)))),
-        ("measure".to_owned(), texts(&|row| row.measure.to_owned())),
-        ("count".to_owned(), integers(&|row| count(row.latency.count))),
-        ("censored".to_owned(), integers(&|row| count(row.latency.censored))),
-        ("mean_us".to_owned(), decimals(&|row| row.latency.mean_us)),
-        ("max_us".to_owned(), integers(&|row| row.latency.max_us)),
+        texts("sweep", &|_| report.sweep.clone()),
+        texts("run", &|row| row.level.load.run.to_string()),
+        decimals("position", &|row| row.level.load.position()),
+        integers("concurrency", &|row| row.level.load.concurrency.map(i64::from)),
+        decimals("rate", &|row| row.level.load.rate),
+        integers("repeat", &|row| Some(i64::from(row.level.load.repeat))),
+        texts("measure", &|row| row.measure.to_owned()),
+        integers("count", &|row| count(row.latency.count)),
+        integers("censored", &|row| count(row.latency.censored)),
+        decimals("mean_us", &|row| row.latency.mean_us),
+        integers("max_us", &|row| row.latency.max_us),
     ];
     for percentile in Percentile::ALL {
         let name = percentile.name();
-        columns.push((format!("{name}_us"), integers(&|row| row.latency.percentile(percentile))));
         let interval = |row: &Row| row.latency.interval(percentile);
-        columns.push((format!("{name}_low_us"), integers(&|row| interval(row).map(|interval| interval.low_us))));
-        columns.push((format!("{name}_high_us"), integers(&|row| interval(row)?.high_us)));
+        columns.push(integers(&format!("{name}_us"), &|row| row.latency.percentile(percentile)));
+        columns.push(integers(&format!("{name}_low_us"), &|row| interval(row).map(|interval| interval.low_us)));
+        columns.push(integers(&format!("{name}_high_us"), &|row| interval(row)?.high_us));
     }
     columns
-}
-
-impl Values {
-    /// The column in the schema.
-    fn field(&self, name: &str) -> String {
-        match self {
-            Self::Texts(_) => format!("required binary {name} (STRING);\n"),
-            Self::Integers(_) => format!("optional int64 {name};\n"),
-            Self::Decimals(_) => format!("optional double {name};\n"),
-        }
-    }
-
-    fn write(&self, column: &mut ColumnWriter<'_>) -> Result<(), ParquetError> {
-        /// The values that are there, and for each row whether there is one.
-        fn present<T: Copy>(values: &[Option<T>]) -> (Vec<T>, Vec<i16>) {
-            (
-                values.iter().copied().flatten().collect(),
-                values.iter().map(|value| i16::from(value.is_some())).collect(),
-            )
-        }
-        match (self, column) {
-            (Self::Texts(texts), ColumnWriter::ByteArrayColumnWriter(column)) => {
-                let texts: Vec<ByteArray> = texts.iter().map(|text| ByteArray::from(text.as_str())).collect();
-                column.write_batch(&texts, None, None)?;
-            }
-            (Self::Integers(values), ColumnWriter::Int64ColumnWriter(column)) => {
-                let (values, levels) = present(values);
-                column.write_batch(&values, Some(&levels), None)?;
-            }
-            (Self::Decimals(values), ColumnWriter::DoubleColumnWriter(column)) => {
-                let (values, levels) = present(values);
-                column.write_batch(&values, Some(&levels), None)?;
-            }
-            _ => return Err(ParquetError::General("a column is of another type than its values".to_owned())),
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use super::RedisUrl;
 use redis::{Client, ConnectionAddr, IntoConnectionInfo, TlsCertificates};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +48,8 @@ impl fmt::Debug for Secret {
 pub struct RedisTrust {
     // The client library keeps what it has read of them in an address.
     template: ConnectionAddr,
+    /// The same for a line of ours.
+    pub(super) roots: RootCertStore,
 }
 
 impl RedisTrust {
@@ -57,10 +62,13 @@ impl RedisTrust {
         if !pem.windows(BEGIN.len()).any(|part| part == BEGIN) {
             return Err(AccessError::Empty { file: file.to_owned() });
         }
+        let mut roots = RootCertStore::empty();
+        // What cannot be used is told by the client library.
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
         let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem) };
         let client = Client::build_with_tls("rediss://localhost", certificates)
             .map_err(|source| AccessError::Certificate { file: file.to_owned(), source })?;
-        Ok(Self { template: client.get_connection_info().addr().clone() })
+        Ok(Self { template: client.get_connection_info().addr().clone(), roots })
     }
 }
 
@@ -96,7 +104,7 @@ impl RedisUrl {
             settings = settings.set_password(password.reveal());
         }
         info = info.set_redis_settings(settings);
-        if let (ConnectionAddr::TcpTls { host, port, insecure, .. }, Some(RedisTrust { template })) =
+        if let (ConnectionAddr::TcpTls { host, port, insecure, .. }, Some(RedisTrust { template, .. })) =
             (info.addr(), &access.trust)
             && let ConnectionAddr::TcpTls { tls_params, .. } = template
         {
@@ -105,7 +113,8 @@ impl RedisUrl {
         }
         // Only text can fail to become an address.
         let client = info.into_connection_info().and_then(Client::open).unwrap_or_else(|_| self.client.clone());
-        Self { client, shown: self.shown.clone() }
+        let trust = access.trust.clone().or_else(|| self.trust.clone());
+        Self { client, trust, shown: self.shown.clone() }
     }
 }
 

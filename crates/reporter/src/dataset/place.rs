@@ -1,0 +1,107 @@
+//! Where the files of a dataset are: `<table>/run=<run>/…`. They are made in a hidden folder beside the tables, and moved into their places when all
+//! are whole.
+
+use analysis::Sweep;
+use stamp::{RunId, Stage};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// The tables. Whoever looks for runs begins with the levels, so that these come last and go first.
+pub(super) const LEVELS: &str = "levels";
+pub(super) const COUNTS: &str = "counts";
+const STAMPS: &str = "stamps";
+const TABLES: [&str; 3] = [STAMPS, COUNTS, LEVELS];
+
+/// The only file of a partition: a run is written once.
+const FILE: &str = "part-0.parquet";
+
+/// A dataset that runs are added to.
+pub(super) struct Place<'a> {
+    out: &'a Path,
+    partial: PathBuf,
+    sweep: &'a Sweep,
+}
+
+/// A dataset cannot be added to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PlaceError {
+    #[error("{} holds run {run} already: give --replace to put this one in its place, or choose another folder with --out", out.display())]
+    Present { run: RunId, out: PathBuf },
+    #[error("sweep {0} has no load that is finished: there is nothing to write")]
+    Empty(RunId),
+    #[error("cannot write {}: {source}; choose another folder with --out, or make room there", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> PlaceError {
+    let path = path.to_owned();
+    |source| PlaceError::Write { path, source }
+}
+
+impl<'a> Place<'a> {
+    /// Makes the folder, and sees whether the sweep may come there.
+    pub(super) fn open(out: &'a Path, sweep: &'a Sweep, replace: bool) -> Result<Self, PlaceError> {
+        if sweep.loads.is_empty() {
+            return Err(PlaceError::Empty(sweep.id.clone()));
+        }
+        let mut runs = sweep.loads.iter().map(|load| &load.run);
+        if let Some(run) = runs.find(|run| !replace && out.join(LEVELS).join(of_run(run)).exists()) {
+            return Err(PlaceError::Present { run: run.clone(), out: out.to_owned() });
+        }
+        let partial = out.join(format!(".{}.partial", sweep.id));
+        // Whoever was killed has left his there.
+        absent_is_fine(fs::remove_dir_all(&partial)).map_err(unwritten(&partial))?;
+        fs::create_dir_all(&partial).map_err(unwritten(&partial))?;
+        Ok(Self { out, partial, sweep })
+    }
+
+    /// A new file for the stamps of one stage.
+    pub(super) fn stamps(&self, run: &RunId, stage: &Stage) -> Result<File, PlaceError> {
+        create(&self.partial.join(STAMPS).join(of_run(run)).join(format!("stage={stage}")))
+    }
+
+    /// A new file for what another table has of a run.
+    pub(super) fn table(&self, run: &RunId, table: &str) -> Result<File, PlaceError> {
+        create(&self.partial.join(table).join(of_run(run)))
+    }
+
+    /// Moves all into their places, and what was there out of the way.
+    pub(super) fn publish(self) -> Result<(), PlaceError> {
+        for load in &self.sweep.loads {
+            let run = of_run(&load.run);
+            for table in TABLES.into_iter().rev() {
+                let (now, before) = (self.out.join(table).join(&run), self.partial.join("replaced").join(table));
+                fs::create_dir_all(&before).map_err(unwritten(&before))?;
+                absent_is_fine(fs::rename(&now, before.join(&run))).map_err(unwritten(&now))?;
+            }
+            for table in TABLES {
+                let (new, now) = (self.partial.join(table).join(&run), self.out.join(table).join(&run));
+                fs::create_dir_all(self.out.join(table))
+                    .and_then(|()| fs::rename(new, &now))
+                    .map_err(unwritten(&now))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        // What is left of it is removed by the next one.
+        let _ = fs::remove_dir_all(&self.partial);
+    }
+}
+
+fn create(folder: &Path) -> Result<File, PlaceError> {
+    let file = folder.join(FILE);
+    fs::create_dir_all(folder).and_then(|()| File::create(&file)).map_err(unwritten(&file))
+}
+
+fn of_run(run: &RunId) -> String {
+    format!("run={run}")
+}
+
+fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
