@@ -84,6 +84,8 @@ class Scorer {
         console.error(`scorer: ${error.message}: trying again`);
         await sleep(200);
         isIdle = true;
+        // A Redis that has begun anew has lost the group, too.
+        if (error.message.startsWith('NOGROUP')) await this.makeGroup().catch(() => {});
       }
     }
     const { from, group } = this.#options;
