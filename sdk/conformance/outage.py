@@ -55,6 +55,9 @@ def lost_answers(sdk: Sdk, number: int) -> str:
     with Server() as queue, Server() as log_store, Proxy(log_store) as proxy, Hop(sdk, queue.url, proxy.url, EVERY) as hop, fed(queue, number * 0.5 + 1) as feeder:
         for _ in range(number):
             proxy.swallow()
+            # Once it writes again: else it would only wait longer and longer between two attempts.
+            before = counts(log_store, "adhoc")[STAGE]
+            wait_until(lambda: counts(log_store, "adhoc")[STAGE] > before, "it writes again")
         said = judge(hop, feeder, queue, log_store, lost=number)
         if not counts(log_store, "adhoc")[f"dropped.{STAGE}"]:
             raise AssertionError("no stamp was told as dropped although it was never confirmed")

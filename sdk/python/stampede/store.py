@@ -1,6 +1,5 @@
 """The connections to the log store, and what becomes of commands when one breaks."""
 
-import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -87,11 +86,6 @@ class Link:
         """A command to be sent, so that making its bytes takes no time then."""
         packed: list[bytes] = self._connection.pack_command(*command)
         return packed
-
-    @property
-    def socket(self) -> socket.socket | None:
-        """What the bytes go through, if redis-py tells it."""
-        return getattr(self._connection, "_sock", None)
 
     def send(self, packed: list[bytes]) -> None:
         with self.breaking():
