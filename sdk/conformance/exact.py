@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from hops import STAGE, Hop, counts, expect, expect_stamps, feed, message, messages, passed, push, wait_for_out, writers
+from hops import STAGE, Hop, counts, expect, expect_stamps, feed, message, messages, passed, push, wait_for_next_beat, wait_for_out, writers
 from sdks import Sdk
 from servers import Server, wait_until
 
@@ -80,8 +80,7 @@ def beats(sdk: Sdk) -> str:
             raise AssertionError(f"the host's clock is told to be off by {clock['host_offset_us']} µs")
         if not 0 < server.redis.pttl(keys[0]) <= 5000:
             raise AssertionError(f"a beat lives for {server.redis.pttl(keys[0])} ms")
-        time_left = server.redis.pttl(keys[0])
-        wait_until(lambda: server.redis.pttl(keys[0]) > time_left, "the next beat comes")
+        wait_for_next_beat(server, keys[0])
         push(server, [message(id, "adhoc") for id in range(500)])
         wait_for_out(server, 500)
         for process in (hop, other):

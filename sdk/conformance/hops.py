@@ -140,3 +140,9 @@ def expect_stamps(log_store: Server, run: str, ids: Iterable[int]) -> list[dict[
     read = stamps(log_store, run)
     expect(f"stamps of run {run}", sorted(stamp["id"] for stamp in read), list(ids))
     return read
+
+
+def wait_for_next_beat(server: Server, key: str) -> None:
+    """A beat lives for 5 s and is written anew each second: what is left of it falls, and rises again."""
+    wait_until(lambda: server.redis.pttl(key) < 4500, "the beat is old")
+    wait_until(lambda: server.redis.pttl(key) > 4500, "the next beat comes")

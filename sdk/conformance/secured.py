@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from hops import STAGE, Hop, counts, expect, expect_stamps, message, push, wait_for_out
+from hops import STAGE, Hop, counts, expect, expect_stamps, message, push, wait_for_next_beat, wait_for_out
 from sdks import Sdk
 from servers import ROOT, Server, wait_until
 
@@ -34,9 +34,7 @@ def secured(sdk: Sdk, number: int) -> str:
             wait_for_out(server, number)
             # The second beat asks for the time scale, too.
             wait_until(lambda: server.redis.keys("trace:service:*"), "it beats")
-            beat = server.redis.keys("trace:service:*")[0]
-            left = server.redis.pttl(beat)
-            wait_until(lambda: server.redis.pttl(beat) > left, "it beats again")
+            wait_for_next_beat(server, server.redis.keys("trace:service:*")[0])
             expect("what the hop told", hop.end(), {"handled": number, "unwritten": 0})
         expect("counts", counts(server, "right"), {STAGE: number})
         for stamp in expect_stamps(server, "right", range(0, number, 10)):
