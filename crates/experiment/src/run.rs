@@ -57,10 +57,10 @@ pub async fn run(
     let wrk = if plan.generator == Generator::Wrk { Some(Wrk::find().await?) } else { None };
     let opened = stop.run_until_cancelled(Box::pin(loaded::open(plan))).await;
     let Some((mut pipeline, target)) = opened.transpose()? else { return Ok(None) };
-    let mut running = Running::new(plan, id, target, wrk, &pipeline, stop).await;
+    let mut running = Box::pin(Running::new(plan, id, target, wrk, &pipeline, stop)).await;
     let failed = Box::pin(running.all(&mut pipeline, audience, control)).await.err();
     Box::pin(running.loaded.tidy_up(plan, id, audience)).await;
-    let Running { mut report, tracer, hands, .. } = running;
+    let Running { mut report, tracer, hands, .. } = *running;
     if let Some(hands) = hands {
         hands.close().await;
     }
@@ -141,7 +141,7 @@ impl<'a> Running<'a> {
         wrk: Option<Wrk>,
         pipeline: &Pipeline,
         stop: &'a CancellationToken,
-    ) -> Self {
+    ) -> Box<Self> {
         let sweep = Sweep {
             id: id.clone(),
             started_unix_s: clock::unix_now().as_secs(),
@@ -164,7 +164,7 @@ impl<'a> Running<'a> {
         let search = plan.search.clone();
         let search = search.map(|search| Searching { search: Search::new(search), begun: clock::now(), ask: None });
         let report = Report::new(&sweep);
-        Self { plan, loaded, wrk, report, sweep, quality, tracer, search, hands: None, lost: None, stop }
+        Box::new(Self { plan, loaded, wrk, report, sweep, quality, tracer, search, hands: None, lost: None, stop })
     }
 
     async fn all(
