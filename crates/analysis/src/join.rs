@@ -3,7 +3,7 @@
 //! A column of event times for each stage, and a row for each message: a hop's latencies are the differences of two columns.
 
 use stamp::{MsgId, Remarks, Stamp};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// A stage that a message has no stamp of.
@@ -19,6 +19,9 @@ const UNKNOWN: u32 = u32::MAX;
 /// The time scale of a message of which nobody has told one yet.
 const NO_SCALE: u32 = u32::MAX;
 
+/// What the log store's clock is called among others.
+const LOG_STORE: &str = "log store";
+
 /// Stamps joined by message id.
 #[derive(Debug)]
 pub(crate) struct Join {
@@ -33,6 +36,9 @@ pub(crate) struct Join {
     repeated: u64,
     /// The clocks that tell event times, the log store's first.
     clocks: Vec<String>,
+    clock_numbers: HashMap<String, u16>,
+    /// Messages that passed one stage by several clocks: nobody knows which time came first.
+    mixed: HashSet<usize>,
 }
 
 /// The stamps of one stage.
@@ -78,7 +84,9 @@ impl Join {
             scales: Vec::new(),
             torn: Vec::new(),
             repeated: 0,
-            clocks: vec!["log store".to_owned()],
+            clocks: vec![LOG_STORE.to_owned()],
+            clock_numbers: HashMap::new(),
+            mixed: HashSet::new(),
         }
     }
 
@@ -99,29 +107,23 @@ impl Join {
             self.scales[row] = stamp.step;
         }
         self.torn[row] |= self.scales[row] != stamp.step;
-        self.put(stage, row, stamp);
+        self.put(stage, row, stamp, 0);
     }
 
     /// Adds a stamp whose event time is told by the clock of this name: it is in no time scale of the log store's.
     pub(crate) fn add_foreign(&mut self, stage: usize, stamp: &Stamp, clock: &str) {
         let row = self.row(stage, stamp);
-        if !self.put(stage, row, stamp) {
-            return;
-        }
-        let known = self.clocks.iter().position(|known| known == clock).unwrap_or_else(|| {
+        let known = self.clock_numbers.get(clock).copied().unwrap_or_else(|| {
+            // As many hosts as would not fit are no pipeline.
+            let new = u16::try_from(self.clocks.len()).unwrap_or(u16::MAX);
             self.clocks.push(clock.to_owned());
-            self.clocks.len() - 1
+            self.clock_numbers.insert(clock.to_owned(), new);
+            new
         });
-        let clocks = &mut self.columns[stage].clocks;
-        if clocks.len() <= row {
-            clocks.resize(row + 1, 0);
-        }
-        // As many hosts as would not fit are no pipeline.
-        clocks[row] = u16::try_from(known).unwrap_or(u16::MAX);
+        self.put(stage, row, stamp, known);
     }
 
-    /// Whether it is the stage's time from now on.
-    fn put(&mut self, stage: usize, row: usize, stamp: &Stamp) -> bool {
+    fn put(&mut self, stage: usize, row: usize, stamp: &Stamp, clock: u16) {
         let column = &mut self.columns[stage];
         column.next = row + 1;
         if column.times.len() <= row {
@@ -129,16 +131,27 @@ impl Join {
             column.errors.resize(row + 1, UNKNOWN);
         }
         let known = column.times[row];
-        self.repeated += u64::from(known != MISSING);
-        let counts = known == MISSING || stamp.event_us() < known;
-        if counts {
-            column.times[row] = stamp.event_us();
-            column.errors[row] = stamp.err_us.unwrap_or(UNKNOWN);
-            if let Some(clock) = column.clocks.get_mut(row) {
-                *clock = 0;
+        let known_clock = column.clocks.get(row).copied().unwrap_or(0);
+        let mut counts = known == MISSING || stamp.event_us() < known;
+        if known != MISSING {
+            self.repeated += 1;
+            if known_clock != clock {
+                self.mixed.insert(row);
+                // What the log store's clock says is known, and what another one says is not.
+                counts = clock == 0 || known_clock != 0 && counts;
             }
         }
-        counts
+        if !counts {
+            return;
+        }
+        column.times[row] = stamp.event_us();
+        column.errors[row] = stamp.err_us.unwrap_or(UNKNOWN);
+        if clock != known_clock {
+            if column.clocks.len() <= row {
+                column.clocks.resize(row + 1, 0);
+            }
+            column.clocks[row] = clock;
+        }
     }
 
     fn row(&mut self, stage: usize, stamp: &Stamp) -> usize {
@@ -183,6 +196,16 @@ impl Join {
     /// Which of them has told when a message passed a stage.
     pub(crate) fn clock(&self, stage: usize, row: usize) -> usize {
         self.columns[stage].clocks.get(row).copied().unwrap_or(0).into()
+    }
+
+    /// The time scale of the log store's clock that a message's times are told in; that of a foreign clock's stamps is none.
+    pub(crate) fn scale(&self, row: usize) -> u32 {
+        self.scales[row]
+    }
+
+    /// Whether several clocks tell when it passed one stage.
+    pub(crate) fn is_mixed(&self, row: usize) -> bool {
+        self.mixed.contains(&row)
     }
 
     /// By how much that may be wrong, µs; absent where the stamp does not tell.
@@ -259,6 +282,24 @@ mod tests {
             join.add(stage, &Stamp { err_us, ..stamp(1, 100) });
         }
         assert_eq!((join.error(0, 1, 0), join.error(1, 2, 0)), (Some(12), None));
+    }
+
+    #[test]
+    fn the_log_stores_clock_counts_before_foreign_ones() {
+        for order in [[0, 1], [1, 0]] {
+            let mut join = Join::new(1);
+            for which in order {
+                if which == 0 {
+                    join.add(0, &Stamp { err_us: Some(5), ..stamp(1, 1000) });
+                } else {
+                    join.add_foreign(0, &Stamp { foreign: true, ..stamp(1, 10) }, "web-1");
+                }
+            }
+            assert_eq!(
+                (join.time(0, 0), join.clock(0, 0), join.stated_error(0, 0), join.is_mixed(0)),
+                (1000, 0, Some(5), true)
+            );
+        }
     }
 
     proptest! {

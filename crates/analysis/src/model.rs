@@ -348,7 +348,33 @@ impl Level {
         if self.load.has_lost_workers() {
             return None;
         }
-        self.arrival.p99_us.map(|us| i128::from(us) <= i128::from(p99_limit_us))
+        let p99_us = self.arrival.p99_us?;
+        let is_within = |us: i64| i128::from(us) <= i128::from(p99_limit_us);
+        let Some(bound) = self.bound_of(&ForeignLatency::Arrival) else { return Some(is_within(p99_us)) };
+        match bound.range_us(p99_us) {
+            (_, Some(most)) if is_within(most) => Some(true),
+            (Some(least), _) if !is_within(least) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The most that an arrival latency can be which was measured as this, µs: more than that where foreign clocks tell it, and causality bounds it.
+    #[must_use]
+    pub fn at_most_us(&self, measured_us: i64) -> i64 {
+        let bound = self.bound_of(&ForeignLatency::Arrival);
+        bound.and_then(|bound| bound.range_us(measured_us).1).unwrap_or(measured_us)
+    }
+
+    /// What is known of a latency whose ends different clocks tell; nothing where one does.
+    #[must_use]
+    pub fn bound_of(&self, latency: &ForeignLatency) -> Option<&CausalBound> {
+        self.causality.iter().find(|bound| &bound.latency == latency)
+    }
+
+    /// Whether different clocks tell the ends of some hop: then nobody knows where the time goes.
+    #[must_use]
+    pub fn has_foreign_hops(&self) -> bool {
+        self.causality.iter().any(|bound| matches!(bound.latency, ForeignLatency::Hop(_)))
     }
 }
 

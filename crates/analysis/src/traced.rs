@@ -5,6 +5,7 @@ use crate::measure::{answers, read_stamps};
 use crate::{Stamps, StampsError};
 use stamp::{Remarks, RunId, Stage, Traceparent};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// All sampled messages of a run.
 #[derive(Debug)]
@@ -71,10 +72,17 @@ impl TracedMessages {
         self.len() == 0
     }
 
-    /// Each of them once, in the order in which they were read.
+    /// Some of them, by their numbers in the order in which they were read.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = TracedMessage<'_>> {
-        (0..self.len()).map(|row| TracedMessage { of: self, row, id: self.join.raw_id(row) })
+    pub fn range(&self, rows: Range<usize>) -> impl ExactSizeIterator<Item = TracedMessage<'_>> {
+        rows.map(|row| TracedMessage { of: self, row, id: self.join.raw_id(row) })
+    }
+
+    /// From the first stamp on the path to the last one, µs; zero where there is none.
+    #[must_use]
+    pub fn span_us(&self) -> (i64, i64) {
+        let times = || (0..self.stages).flat_map(|stage| self.join.times(stage));
+        (times().min().unwrap_or(0), times().max().unwrap_or(0))
     }
 }
 

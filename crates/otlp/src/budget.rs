@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
 /// How long a collector is tried that takes nothing, unless it says itself how long that is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -16,14 +19,15 @@ pub(crate) struct Budget {
     ends: Instant,
     patience: Duration,
     wait: Duration,
-    /// What has been waited since the last success.
-    waited: Duration,
+    /// When the collector took something, or asked to be left alone, or the first attempt began.
+    well: Instant,
 }
 
 impl Budget {
     /// So much time in all.
     pub(crate) fn of(time: Duration) -> Self {
-        Self { ends: clock::now() + time, patience: PATIENCE, wait: FIRST, waited: Duration::ZERO }
+        let now = clock::now();
+        Self { ends: now + time, patience: PATIENCE, wait: FIRST, well: now }
     }
 
     /// The same with less patience, for a collector that took nothing the last time.
@@ -31,25 +35,24 @@ impl Budget {
         Self { patience, ..self }
     }
 
-    /// What is left of it, to the millisecond.
-    pub(crate) fn left(&self) -> Duration {
-        let left = self.ends.saturating_duration_since(clock::now());
-        Duration::from_millis(u64::try_from(left.as_millis()).unwrap_or(u64::MAX))
+    /// How long an attempt may take.
+    pub(crate) fn attempt(&self) -> Duration {
+        ATTEMPT.min(self.ends.saturating_duration_since(clock::now()))
     }
 
     /// An attempt has succeeded: the next fault begins with a short wait again.
     pub(crate) fn is_well(&mut self) {
-        (self.wait, self.waited) = (FIRST, Duration::ZERO);
+        (self.wait, self.well) = (FIRST, clock::now());
     }
 
     /// How long to wait: twice as long as the last time, or as long as the other side asks; nothing where that is too long.
     pub(crate) fn wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        let wait = asked.unwrap_or(self.wait);
+        let (now, wait) = (clock::now(), asked.unwrap_or(self.wait));
         self.wait = (self.wait * 2).min(LONGEST);
-        if asked.is_none() {
-            self.waited += wait;
+        if asked.is_some() {
+            self.well = now + wait;
         }
-        (wait < self.left() && self.waited <= self.patience).then_some(wait)
+        (now + wait < self.ends && now + wait <= self.well + self.patience).then_some(wait)
     }
 }
 
@@ -72,6 +75,8 @@ mod tests {
     #[test]
     fn patience_ends_unless_the_collector_asks_for_it() {
         let mut budget = Budget::of(Duration::from_secs(3600));
+        // No time passes here: only a wait that reaches beyond the patience ends it.
+        budget.patience = Duration::from_secs(2);
         let waits = std::iter::repeat_with(|| budget.wait(None)).take_while(Option::is_some).count();
         assert_eq!(waits, 4);
         let mut budget = Budget::of(Duration::from_secs(3600));

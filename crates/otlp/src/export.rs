@@ -83,6 +83,8 @@ pub struct Exporter {
     /// Messages in one request: fewer where it has found them too large.
     batch: usize,
     sent: Sent,
+    /// Messages of the level under way that have not been sent yet.
+    left: usize,
 }
 
 /// The address cannot be added to.
@@ -108,6 +110,7 @@ impl Exporter {
             tired: false,
             batch: BATCH,
             sent: Sent::default(),
+            left: 0,
         })
     }
 
@@ -135,28 +138,35 @@ impl Exporter {
         if self.tired {
             budget = budget.with_patience(TIRED);
         }
-        if let Err((why, unsent)) = self.traces(&messages, &pattern, &mut budget).await {
-            self.sent.unsent += unsent as u64;
-            (self.note)(&format!(
-                "--otlp: {why}; {unsent} of {} messages of {run} were not sent as traces",
-                messages.len()
-            ));
+        self.left = messages.len();
+        let sent = self.traces(&messages, &pattern, &mut budget).await;
+        let unsent = self.abandon();
+        if let Err(why) = sent {
+            let of = messages.len();
+            (self.note)(&format!("--otlp: {why}; {unsent} of {of} messages of {run} were not sent as traces"));
             return Ok(());
         }
         let position = level.load.position().map_or_else(String::new, |position| position.to_string());
-        self.histograms(level, &position, &mut budget).await;
+        self.histograms(level, &position, messages.span_us(), &mut budget).await;
         Ok(())
     }
 
-    /// Sends all messages; or says why not, and how many are left.
+    /// Books what is left of a level as not sent, and says how many messages that is: also where sending was given up in the middle.
+    pub(crate) fn abandon(&mut self) -> usize {
+        let left = std::mem::take(&mut self.left);
+        self.sent.unsent += left as u64;
+        left
+    }
+
+    /// Sends all messages; or says why not all.
     async fn traces(
         &mut self,
         messages: &TracedMessages,
         pattern: &Pattern,
         budget: &mut Budget,
-    ) -> Result<(), (String, usize)> {
+    ) -> Result<(), String> {
         let mut next = 0;
-        let mut too_large = 0;
+        let mut too_large = false;
         while next < messages.len() {
             let rows = next..(next + self.batch).min(messages.len());
             let batch = batch(messages, pattern, rows.clone());
@@ -164,6 +174,7 @@ impl Exporter {
             match self.collector.send(&self.traces, &batch.request().encode_to_vec(), budget).await {
                 Outcome::Taken(answer) => {
                     self.tired = false;
+                    self.left -= count;
                     self.sent.messages += count as u64;
                     self.sent.spans += spans as u64;
                     self.note_rejected(&answer);
@@ -172,20 +183,16 @@ impl Exporter {
                     self.batch = count.div_ceil(2);
                     continue;
                 }
-                Outcome::TooLarge => too_large += 1,
-                Outcome::Refused(why) => return Err((why, too_large + messages.len() - next)),
+                Outcome::TooLarge => too_large = true,
+                Outcome::Refused(why) => return Err(why),
                 Outcome::Away(why) => {
                     self.tired = true;
-                    return Err((why, too_large + messages.len() - next));
+                    return Err(why);
                 }
             }
             next = rows.end;
         }
-        if too_large == 0 {
-            Ok(())
-        } else {
-            Err((format!("{} answers 413: even one message is too large", self.traces), too_large))
-        }
+        if too_large { Err(format!("{} answers 413: even one message is too large", self.traces)) } else { Ok(()) }
     }
 
     /// What the collector says that it has not taken of a request.
@@ -206,8 +213,8 @@ impl Exporter {
         }
     }
 
-    async fn histograms(&mut self, level: &Level, position: &str, budget: &mut Budget) {
-        let request = metrics::request(level, position).encode_to_vec();
+    async fn histograms(&mut self, level: &Level, position: &str, stamped: (i64, i64), budget: &mut Budget) {
+        let request = metrics::request(level, position, stamped).encode_to_vec();
         match self.collector.send(&self.metrics, &request, budget).await {
             Outcome::Taken(answer) => {
                 if let Some(partial) =
@@ -227,7 +234,7 @@ impl Exporter {
 
 fn batch(messages: &TracedMessages, pattern: &Pattern, rows: Range<usize>) -> Batch {
     let mut batch = Batch::new();
-    for message in messages.iter().skip(rows.start).take(rows.len()) {
+    for message in messages.range(rows) {
         batch.add(pattern.spans(message));
     }
     batch

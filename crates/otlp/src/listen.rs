@@ -37,6 +37,7 @@ impl Otlp {
             sent = self.exporter.level(&mut stamps, level, path, &services) => sent,
             () = late(&self.stop) => {
                 (self.note)("--otlp: stopped while the traces of the last level were being sent: not all were");
+                self.exporter.abandon();
                 Ok(())
             }
         };

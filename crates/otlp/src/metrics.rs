@@ -19,9 +19,10 @@ const MOST_BUCKETS: i64 = 320;
 /// The finest scale: 1,024 buckets for each power of two are finer than three significant digits.
 const FINEST: i32 = 10;
 
-/// All latencies of a level: `stampede.arrival.duration`, `stampede.user.duration` and, for each hop, `stampede.hop.duration`.
-pub(crate) fn request(level: &Level, position: &str) -> ExportMetricsServiceRequest {
-    let span = level.load.span_us.unwrap_or_default();
+/// All latencies of a level: `stampede.arrival.duration`, `stampede.user.duration` and, for each hop, `stampede.hop.duration`. They are of the time of the
+/// load, or where nobody tells that, from the first stamp to the last one (`stamped`, µs).
+pub(crate) fn request(level: &Level, position: &str, stamped: (i64, i64)) -> ExportMetricsServiceRequest {
+    let span = level.load.span_us.unwrap_or(stamped);
     let of_level = || vec![text("stampede.run", level.load.run.as_str()), text("stampede.level", position)];
     let histograms = &level.histograms;
     let whole = |name: &str, what: &str, histogram: &Option<Histogram<u64>>| {
@@ -127,7 +128,7 @@ mod tests {
         level.histograms.arrival = Some(histogram(&[900, 1000, 1100]));
         level.histograms.user = level.histograms.arrival.clone();
         level.histograms.hops = level.hops.iter().map(|_| histogram(&[10])).collect();
-        let request = request(&level, "5");
+        let request = request(&level, "5", (1, 2));
         let names: Vec<&str> =
             request.resource_metrics[0].scope_metrics[0].metrics.iter().map(|metric| metric.name.as_str()).collect();
         assert_eq!(names, ["stampede.arrival.duration", "stampede.user.duration", "stampede.hop.duration"]);

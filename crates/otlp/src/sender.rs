@@ -7,9 +7,6 @@ use load::{ConnectError, Exchange, ExchangeError, Reply, Target, Trust};
 use std::io::Write;
 use std::time::Duration;
 
-/// How long one answer is waited for.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
-
 /// Where requests go, and what they bring beside their body.
 #[derive(Debug, Clone)]
 pub(crate) struct Collector {
@@ -39,7 +36,7 @@ impl Collector {
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         loop {
             let exchange = Exchange { method: "POST", headers: &headers, body: &body };
-            let within = ANSWERED_WITHIN.min(budget.left());
+            let within = budget.attempt();
             let (why, asked) = match exchange.trusting(&self.trust, target, within).await {
                 Ok(reply) if reply.is_fine() => {
                     budget.is_well();

@@ -23,7 +23,9 @@ impl Services {
     #[must_use]
     pub fn of(beats: &[Beat]) -> Self {
         let mut services = BTreeMap::<Stage, Service>::new();
-        for (stage, beat) in beats.iter().flat_map(|beat| beat.stages.iter().map(move |stage| (stage, beat))) {
+        // Who takes the spans of others is not who passes their messages.
+        let beats = beats.iter().filter(|beat| beat.service != crate::receive::SERVICE);
+        for (stage, beat) in beats.flat_map(|beat| beat.stages.iter().map(move |stage| (stage, beat))) {
             let new = || Service { name: beat.service.clone(), version: beat.version.clone(), host: beat.host.clone() };
             let known = services.entry(stage.clone()).or_insert_with(new);
             if known.host != beat.host {

@@ -64,12 +64,16 @@ impl Pattern {
         attributes.push(truth("stampede.arrived", arrived));
         attributes.extend(message.is_torn().then(|| truth("stampede.across_clock_steps", true)));
         attributes.extend(errors(first.1, last.1));
-        let answers = message.answers().map(|(_, answer, passed)| Event {
-            time_unix_nano: nanos(passed.us),
-            name: answer.to_string(),
-            attributes: clock_of(passed),
-            ..Event::default()
-        });
+        let mut answers: Vec<Event> = message
+            .answers()
+            .map(|(_, answer, passed)| Event {
+                time_unix_nano: nanos(passed.us),
+                name: answer.to_string(),
+                attributes: clock_of(passed),
+                ..Event::default()
+            })
+            .collect();
+        answers.sort_by_key(|event| event.time_unix_nano);
         let link = message.traceparent().map(|context| Link {
             trace_id: context.trace_id().to_vec(),
             span_id: context.span_id().to_vec(),
@@ -82,11 +86,11 @@ impl Pattern {
             name: self.whole.clone(),
             kind: SpanKind::Internal.into(),
             attributes,
-            events: answers.collect(),
+            events: answers,
             links: link.into_iter().collect(),
             status: (!arrived).then(|| Status {
                 code: StatusCode::Error.into(),
-                message: format!("no stamp behind {}", self.path[last.0]),
+                message: format!("no stamp after {}", self.path[last.0]),
             }),
             ..span(first.1, last.1)
         };

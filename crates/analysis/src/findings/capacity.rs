@@ -31,13 +31,13 @@ impl Capacity {
         let capacity = |levels: &[crate::Level]| {
             let rates: Vec<f64> = levels.iter().filter_map(crate::Level::delivered_per_sec).collect();
             let beyond = |level: &crate::Level| {
-                let high = level.arrival.ci95.p99.map(|interval| interval.high_us);
+                let high = level.arrival.ci95.p99.map(|interval| interval.high_us.map(|us| level.at_most_us(us)));
                 high.is_some_and(|high| high.is_none_or(|us| i128::from(us) > i128::from(limit)))
             };
             Some(Self {
                 position: levels[0].load.position()?,
                 delivered_per_sec: super::Spread::of(rates)?.median,
-                p99_us: levels.iter().filter_map(|level| level.arrival.p99_us).max()?,
+                p99_us: levels.iter().filter_map(|level| Some(level.at_most_us(level.arrival.p99_us?))).max()?,
                 doubtful: levels.iter().any(beyond),
                 bounded: false,
             })

@@ -4,25 +4,29 @@ use super::verdict::ms;
 use crate::{CausalBound, Distribution, ForeignLatency, Level, Report};
 use std::collections::BTreeSet;
 
-/// Which clocks these are, and what is known of the latencies between them: of the level where the least is known of each.
-pub(super) fn sentences(report: &Report) -> Vec<String> {
-    let bounds = || report.levels.iter().flat_map(|level| level.causality.iter().map(move |bound| (level, bound)));
-    let stamps: u64 = report.stamping.iter().map(|stage| stage.foreign).sum();
-    if stamps == 0 {
-        return Vec::new();
-    }
+/// The stages that foreign clocks tell, separated by commas; nothing where there are none.
+fn stages(report: &Report) -> Option<String> {
     let stages: Vec<&str> =
         report.stamping.iter().filter(|stage| stage.foreign > 0).map(|stage| stage.stage.as_str()).collect();
-    let stages = stages.join(", ");
+    (!stages.is_empty()).then(|| stages.join(", "))
+}
+
+/// That no latency depends on the error of the one foreign clock there is.
+pub(super) fn of_one_clock(report: &Report) -> Option<String> {
+    let stages = stages(report).filter(|_| report.levels.iter().all(|level| level.causality.is_empty()))?;
+    Some(format!(
+        "{stages}: timed by one foreign clock, that of the traced hosts. Its error is unknown, and latencies between these stages do not depend on it."
+    ))
+}
+
+/// Which clocks tell latencies between them, and what is known of these: of each, where least is known.
+pub(super) fn between_clocks(report: &Report) -> Vec<String> {
+    let bounds = || report.levels.iter().flat_map(|level| level.causality.iter().map(move |bound| (level, bound)));
+    let Some(stages) = stages(report).filter(|_| bounds().next().is_some()) else { return Vec::new() };
     let clocks: BTreeSet<&str> = bounds().flat_map(|(_, bound)| bound.clocks.iter().map(String::as_str)).collect();
-    if clocks.is_empty() {
-        return vec![format!(
-            "{stages}: told by one foreign clock, that of the traces; its error is unknown, and latencies between these stages do not depend on it."
-        )];
-    }
     let clocks: Vec<&str> = clocks.into_iter().collect();
     let warning = format!(
-        "{stages}: told by foreign clocks, those of the traces, whose errors are unknown. Latencies between two clocks ({}) are wrong by the difference of the two; only causality bounds them.",
+        "{stages}: timed by foreign clocks, those of the traced hosts, whose errors are unknown. Latencies between two clocks ({}) are wrong by the difference of the two; only causality bounds them.",
         clocks.join(", ")
     );
     let mut told: Vec<&ForeignLatency> = Vec::new();
@@ -38,7 +42,7 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
     std::iter::once(warning).chain(of_each).collect()
 }
 
-/// `Latency of hop worker: a median of 5.2 ms was measured, and it lies between 0.1 and 5.4 ms.`
+/// `The hop to worker at r.c05: the measured median is 5.20 ms; the true one lies between 0.10 ms and 5.40 ms.`
 fn sentence(level: &Level, bound: &CausalBound) -> Option<String> {
     let (what, distribution): (String, &Distribution) = match &bound.latency {
         ForeignLatency::Arrival => ("Arrival latency".to_owned(), &level.arrival),
@@ -50,16 +54,16 @@ fn sentence(level: &Level, bound: &CausalBound) -> Option<String> {
     let median = distribution.p50_us?;
     let known = match (bound.contradictory, bound.range_us(median)) {
         (true, _) => {
-            "and the clocks contradict each other: one was set or ran away, or the path has another order".to_owned()
+            "the clocks contradict each other: one was set or ran away, or the path has another order".to_owned()
         }
-        (false, (None, None)) => "and nothing bounds it".to_owned(),
-        (false, (Some(least), None)) => format!("and it is at least {}", ms(least as f64)),
-        (false, (None, Some(most))) => format!("and it is at most {}", ms(most as f64)),
+        (false, (None, None)) => "nothing bounds the true one".to_owned(),
+        (false, (Some(least), None)) => format!("the true one is at least {}", ms(least as f64)),
+        (false, (None, Some(most))) => format!("the true one is at most {}", ms(most as f64)),
         (false, (Some(least), Some(most))) => {
-            format!("and it lies between {} and {}", ms(least as f64), ms(most as f64))
+            format!("the true one lies between {} and {}", ms(least as f64), ms(most as f64))
         }
     };
-    Some(format!("{what} at {}: a median of {} was measured, {known}.", level.load.run, ms(median as f64)))
+    Some(format!("{what} at {}: the measured median is {}; {known}.", level.load.run, ms(median as f64)))
 }
 
 #[cfg(test)]
@@ -94,12 +98,12 @@ mod tests {
             dropped: 0,
         };
         report.conclude(vec![stamping]);
-        let told = super::sentences(&report).join("\n");
+        let told = super::between_clocks(&report).join("\n");
         insta::assert_snapshot!(told, @r"
-        pushserver: told by foreign clocks, those of the traces, whose errors are unknown. Latencies between two clocks (log store, web-1) are wrong by the difference of the two; only causality bounds them.
-        The hop to pushserver at 20261121-101500-k3f.c01: a median of 0.04 ms was measured, and it lies between 0.00 ms and 0.34 ms.
-        The hop to publish at 20261121-101500-k3f.c01: a median of 0.04 ms was measured, and it is at least 0.02 ms.
-        The hop to enqueue at 20261121-101500-k3f.c01: a median of 0.02 ms was measured, and the clocks contradict each other: one was set or ran away, or the path has another order.
+        pushserver: timed by foreign clocks, those of the traced hosts, whose errors are unknown. Latencies between two clocks (log store, web-1) are wrong by the difference of the two; only causality bounds them.
+        The hop to pushserver at 20261121-101500-k3f.c01: the measured median is 0.04 ms; the true one lies between 0.00 ms and 0.34 ms.
+        The hop to publish at 20261121-101500-k3f.c01: the measured median is 0.04 ms; the true one is at least 0.02 ms.
+        The hop to enqueue at 20261121-101500-k3f.c01: the measured median is 0.02 ms; the clocks contradict each other: one was set or ran away, or the path has another order.
         ");
     }
 }

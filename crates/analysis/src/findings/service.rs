@@ -8,6 +8,10 @@ use crate::Level;
 /// the level of the sweep where it is quickest: the smallest 10th percentile over all levels. On a hop that begins in a queue nobody works: all of it is
 /// waiting.
 pub(crate) fn divide_service_and_wait(levels: &mut [Level]) {
+    // Between foreign clocks nobody knows either.
+    if levels.iter().any(Level::has_foreign_hops) {
+        return;
+    }
     let hops = levels.iter().map(|level| level.hops.len()).max().unwrap_or(0);
     for index in 0..hops {
         let quickest = |level: &Level| {

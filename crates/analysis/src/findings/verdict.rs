@@ -1,7 +1,7 @@
 //! The findings in plain words.
 
 use super::{Capacity, Findings, Weakest, course, foreign};
-use crate::{Level, Report};
+use crate::{ForeignLatency, Level, Report};
 
 /// Sentences that a reader needs, the most important one first.
 pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
@@ -14,6 +14,7 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     // A search says itself how much is sustained, and what the generator did not make.
     let found = report.search.as_ref().map(crate::Found::sentence);
     let mut sentences = vec![found.unwrap_or_else(|| sustained(report, findings.capacity.as_ref()))];
+    sentences.extend(foreign::between_clocks(report));
     sentences.extend(course::interrupted(report));
     sentences.extend(course::some_not_accepted(report));
     sentences.extend(withheld(findings));
@@ -29,7 +30,7 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences.extend(lost_workers(report));
     sentences.extend(doubts(report));
     sentences.extend(clocks(report));
-    sentences.extend(foreign::sentences(report));
+    sentences.extend(foreign::of_one_clock(report));
     sentences
 }
 
@@ -107,13 +108,22 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
     match (capacity, other) {
         (None, Some(level)) => {
             let rate = level.delivered_per_sec().map_or_else(String::new, thousands);
-            let p99 = level.arrival.p99_us.map_or_else(String::new, |us| ms(us as f64));
+            let p99 = level.arrival.p99_us.map_or_else(String::new, |us| ms(level.at_most_us(us) as f64));
             format!(
                 "The pipeline carried this load, which another program made: {rate} messages/s arrived, p99 of arrival latency is {p99} against a limit of {limit}, nothing is lost, and no queue grows."
             )
         }
         (None, None) if report.levels.iter().all(|level| level.load.has_lost_workers()) => {
             "Workers were lost at every level: a part of the load was not sent, and nothing here measures what the pipeline sustains.".to_owned()
+        }
+        (None, None)
+            if report.levels.iter().all(|level| {
+                level.bound_of(&ForeignLatency::Arrival).is_some() && level.is_within(report.p99_limit_us).is_none()
+            }) =>
+        {
+            format!(
+                "Foreign clocks tell arrival latency: whether its p99 is within {limit} cannot be told from what bounds it."
+            )
         }
         (None, None) if report.levels.iter().all(|level| level.is_within(report.p99_limit_us).is_none()) => {
             format!(

@@ -64,6 +64,10 @@ impl Weakest {
         let failed = || measured().find(|level| level.is_within(report.p99_limit_us) == Some(false));
         let level = unstable.or_else(failed).or_else(|| measured().next_back())?;
         let lowest = measured().next()?;
+        // Its times would be those of the clocks.
+        if level.has_foreign_hops() || lowest.has_foreign_hops() {
+            return None;
+        }
         let arrival_begins = crate::measure::arrival_begins(&report.path);
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);
         let mean =

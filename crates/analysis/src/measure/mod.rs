@@ -195,8 +195,10 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
     let answers = answers::all(&evidence, &mut negative);
     let timeline = timeline::timeline(&evidence);
     let causality = causality::all(&evidence);
+    // Where foreign clocks tell hops, nobody knows where the time goes.
+    let tail = if causality.is_empty() { tail::tail(&evidence) } else { None };
     let stability = stability::judge(&evidence);
-    let little = little::check(&evidence, &arrival, &hops);
+    let little = if causality.is_empty() { little::check(&evidence, &arrival, &hops) } else { Vec::new() };
     let traces = Traces {
         negative: negative.all,
         of_known_error: negative.of_known_error,
@@ -216,7 +218,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
         traces,
         stability,
         little,
-        tail: tail::tail(&evidence),
+        tail,
         curve: latency::curve(&arrivals),
         timeline,
         histograms,

@@ -1,7 +1,7 @@
 //! What a threshold looks at: one figure of a level, or of the whole report. Pure.
 
 use crate::scenario::Times;
-use crate::{Distribution, Http, Level, Percentile, Report};
+use crate::{CausalBound, Distribution, ForeignLatency, Http, Level, Percentile, Report};
 use stamp::Stage;
 use std::fmt;
 
@@ -207,6 +207,19 @@ impl Metric {
             Self::Latency(Span::Hop(stage), _) => Some(stage),
             _ => None,
         }
+    }
+
+    /// What is known of it where foreign clocks tell it.
+    pub(crate) fn bound<'a>(&self, level: &'a Level) -> Option<&'a CausalBound> {
+        let latency = match self {
+            Self::Latency(Span::Arrival, _) | Self::Part(Part { of: OfPart::Arrival(_), .. }) => {
+                ForeignLatency::Arrival
+            }
+            Self::Latency(Span::User, _) => ForeignLatency::User,
+            Self::Latency(Span::Hop(stage), _) => ForeignLatency::Hop(stage.clone()),
+            _ => return None,
+        };
+        level.bound_of(&latency)
     }
 
     /// Its value at a level.

@@ -30,7 +30,10 @@ impl Threshold {
         let values = match (&self.metric, self.levels(report)) {
             (Metric::Capacity, _) => vec![(None, Metric::of_sweep(report))],
             (_, Err(why)) => vec![(None, Err(why))],
-            (_, Ok(levels)) => levels.into_iter().map(|level| (Some(name(level)), self.metric.at(level))).collect(),
+            (_, Ok(levels)) => levels
+                .into_iter()
+                .map(|level| (Some(name(level)), self.metric.at(level).and_then(|value| self.known(level, value))))
+                .collect(),
         };
         let not_measured = values.iter().find_map(|(at, value)| {
             let why = value.as_ref().err()?;
@@ -51,6 +54,21 @@ impl Threshold {
             at,
             not_measured,
         }
+    }
+
+    /// The value; between foreign clocks the one of all it may be that is furthest from holding, where there is one.
+    fn known(&self, level: &Level, value: f64) -> Result<f64, String> {
+        let Some(bound) = self.metric.bound(level) else { return Ok(value) };
+        // Far below 2^53.
+        #[allow(clippy::cast_possible_truncation)]
+        let (least, most) = bound.range_us(value.round() as i64);
+        let ends = least.zip(most).map(|(least, most)| [least as f64, most as f64]);
+        let worst = ends.map(
+            |[one, other]| {
+                if self.operator.cmp_badness(one, other, self.limit).is_gt() { one } else { other }
+            },
+        );
+        worst.ok_or_else(|| "foreign clocks tell it, and nothing bounds it (docs/traces.md)".to_owned())
     }
 
     /// The value that is furthest from holding; of several the first.

@@ -7,6 +7,7 @@ use plan::{IdOf, RunOf, SpanMap, SpanRule, SpanTime};
 use sha2::{Digest, Sha256};
 use stamp::{MsgId, RunId, Stage};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// A span that is a stage of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +29,9 @@ pub(super) struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     pub(super) fn new(map: &SpanMap, attributes: &'a [KeyValue]) -> Self {
-        let named = map.clock.iter().find_map(|name| text(attributes, name));
+        // Where none of these is there, what tells most about who it is: another host must not pass for this one.
+        let names = map.clock.iter().map(String::as_str).chain(SpanMap::CLOCK);
+        let named = names.into_iter().find_map(|name| text(attributes, name).filter(|value| !value.is_empty()));
         Self {
             attributes,
             service: text(attributes, "service.name"),
@@ -36,6 +39,9 @@ impl<'a> Origin<'a> {
         }
     }
 }
+
+/// Times that a clock may tell, from 2000 to 2100, µs: what is in other units lies elsewhere.
+const TIMES_US: Range<i64> = 946_684_800_000_000..4_102_444_800_000_000;
 
 /// The stages that a span is: of each, the first rule that fits counts. Or why it is none although a rule fits.
 pub(super) fn find<'m>(map: &'m SpanMap, origin: &Origin<'_>, span: &Span) -> Vec<Result<Found<'m>, String>> {
@@ -62,8 +68,8 @@ fn found<'m>(map: &SpanMap, rule: &'m SpanRule, origin: &Origin<'_>, span: &Span
         SpanTime::End => span.end_time_unix_nano,
     };
     let event_us = i64::try_from(nanos / 1000).unwrap_or(0);
-    if event_us == 0 {
-        return Err(format!("span {:?} has no time", span.name));
+    if !TIMES_US.contains(&event_us) {
+        return Err(format!("span {:?} is of no time since 2000: are its times in nanoseconds?", span.name));
     }
     Ok(Found { stage: &rule.stage, id, run, event_us })
 }
@@ -153,8 +159,8 @@ mod tests {
         Span {
             name: name.to_owned(),
             trace_id: vec![7; 16],
-            start_time_unix_nano: 5_000_001_999,
-            end_time_unix_nano: 6_000_000_000,
+            start_time_unix_nano: 1_763_000_000_000_001_999,
+            end_time_unix_nano: 1_763_000_001_000_000_000,
             attributes,
             ..Span::default()
         }
@@ -172,10 +178,16 @@ mod tests {
                 .pop()
                 .map(|found| found.map(|found| (found.stage.to_string(), found.id.get(), found.event_us)))
         };
-        assert_eq!(found(&span("POST /x", vec![number("order.id", 12)])), Some(Ok(("a".into(), 12, 5_000_001))));
-        assert_eq!(found(&span("work", vec![text_attribute("order.id", "13")])), Some(Ok(("b".into(), 13, 6_000_000))));
+        assert_eq!(
+            found(&span("POST /x", vec![number("order.id", 12)])),
+            Some(Ok(("a".into(), 12, 1_763_000_000_000_001)))
+        );
+        assert_eq!(
+            found(&span("work", vec![text_attribute("order.id", "13")])),
+            Some(Ok(("b".into(), 13, 1_763_000_001_000_000)))
+        );
         let hashed = found(&span("other", vec![text_attribute("kind", "worker")])).unwrap().unwrap();
-        assert_eq!((hashed.0.as_str(), hashed.1 < 1 << 53, hashed.2), ("b", true, 5_000_001));
+        assert_eq!((hashed.0.as_str(), hashed.1 < 1 << 53, hashed.2), ("b", true, 1_763_000_000_000_001));
         assert_eq!(found(&span("GET /x", Vec::new())), None);
     }
 
@@ -185,7 +197,7 @@ mod tests {
         let span = span("x", vec![number("n", 1)]);
         let found: Vec<_> = find(&map, &Origin::new(&map, &[]), &span).into_iter().map(Result::unwrap).collect();
         let times: Vec<_> = found.iter().map(|found| (found.stage.as_str(), found.event_us)).collect();
-        assert_eq!(times, [("taken", 5_000_001), ("done", 6_000_000)]);
+        assert_eq!(times, [("taken", 1_763_000_000_000_001), ("done", 1_763_000_001_000_000)]);
     }
 
     #[test]
@@ -196,6 +208,22 @@ mod tests {
         insta::assert_snapshot!(told(Vec::new()), @"no attribute order.id");
         insta::assert_snapshot!(told(vec![text_attribute("order.id", "7f-a")]), @r#"attribute order.id is "7f-a", and no id from 0 to 2^53 - 1: `id: { hash: order.id }` takes any text"#);
         insta::assert_snapshot!(told(vec![number("order.id", -1)]), @r#"attribute order.id is "-1", and no id from 0 to 2^53 - 1: `id: { hash: order.id }` takes any text"#);
+    }
+
+    #[test]
+    fn a_span_in_other_units_is_told() {
+        let map = map("id: n\nstages: { a: { span: x } }\n");
+        let span = Span { start_time_unix_nano: 1_763_000_000_000, ..span("x", vec![number("n", 1)]) };
+        assert!(find(&map, &Origin::new(&map, &[]), &span)[0].as_ref().unwrap_err().contains("nanoseconds"));
+    }
+
+    #[test]
+    fn who_names_no_host_has_a_clock_of_his_own() {
+        let map = map("clock: k8s.node.name\nid: n\nstages: { a: { span: x } }\n");
+        let clock = |attributes: &[KeyValue]| Origin::new(&map, attributes).clock;
+        assert_eq!(clock(&[text_attribute("service.name", "api")]), "api");
+        assert_eq!(clock(&[text_attribute("service.name", "api"), text_attribute("host.name", "h1")]), "h1");
+        assert_eq!(clock(&[text_attribute("k8s.node.name", "n1"), text_attribute("host.name", "h1")]), "n1");
     }
 
     #[test]

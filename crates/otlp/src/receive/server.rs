@@ -1,5 +1,6 @@
 //! The server: OTLP/HTTP at `/v1/traces`, in the shell that all services share.
 
+use super::SERVICE;
 use super::body::{Encoding, Refusal, decompressed, received};
 use super::stamps::Stamper;
 use anyhow::Context;
@@ -20,7 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// Requests that may be read at a time: their bodies take memory.
-const AT_A_TIME: usize = 16;
+const AT_A_TIME: usize = 4;
 
 /// How long one may wait for its turn, and its body take.
 const TURN_WITHIN: Duration = Duration::from_secs(2);
@@ -55,7 +56,7 @@ pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Re
         args.service.listen = USUAL_PORT.parse::<ListenAddress>()?;
     }
     let map = args.read_map()?;
-    let shell = Shell::open("otlp-receive", &args.service).await?;
+    let shell = Shell::open(SERVICE, &args.service).await?;
     run(map, shell).await
 }
 
@@ -116,10 +117,15 @@ impl Receiver {
         // Closed is what nobody does.
         let Ok(Ok(_turn)) = timeout(TURN_WITHIN, self.turns.acquire()).await else { return Err(busy()) };
         let (head, body) = request.into_parts();
-        let late = |_| (StatusCode::REQUEST_TIMEOUT, "the body did not arrive whole: send it again".to_owned());
+        // 408 is none that exporters try again.
+        let late = |_| (StatusCode::SERVICE_UNAVAILABLE, "the body did not arrive whole: send it again".to_owned());
         let body = timeout(within, received(body)).await.map_err(late)??;
         let request = encoding.read(&decompressed(&head.headers, body)?)?;
         let mut stamper = self.stamper.lock().unwrap_or_else(PoisonError::into_inner);
+        if !stamper.has_room() {
+            let why = "too many stamps wait for the log store: send it again";
+            return Err((StatusCode::SERVICE_UNAVAILABLE, why.to_owned()));
+        }
         Ok((encoding, encoding.write(&stamper.take(&request))))
     }
 }

@@ -26,6 +26,9 @@ pub(super) struct Stamper {
     repeated_spans: Counter,
 }
 
+/// Stamps that may wait for the log store before requests are refused: half of what the tracer keeps, as a request may bring many.
+const MOST_WAITING: usize = 1 << 16;
+
 /// Clocks that are remembered: more hosts than that are no pipeline, but somebody who makes names up.
 const MOST_CLOCKS: usize = 10_000;
 
@@ -45,6 +48,11 @@ impl Stamper {
                 .counter("spans_unusable", "Spans that a rule fits, without a usable id, run or time"),
             repeated_spans: metrics.counter("spans_repeated", "Spans that had come before"),
         }
+    }
+
+    /// Whether stamps can wait: where the log store is away for long, exporters keep their spans better than anybody here.
+    pub(super) fn has_room(&self) -> bool {
+        self.tracer.observer().figures().stamps_waiting < MOST_WAITING
     }
 
     /// Stamps all spans of a request, and says which could not be.

@@ -43,7 +43,7 @@ impl Reader<'_> {
         let mut table = self.table(root, "a map of spans")?;
         let run = table.take("run").and_then(|node| self.run_of(node));
         let id = table.take("id").and_then(|node| self.id_of(node));
-        let clock = table.take("clock").map(|node| list(node).iter().filter_map(|node| self.constant(node)).collect());
+        let clock = table.take("clock").map(|node| self.clocks(node));
         let stages = table.take("stages");
         self.finish(table, KEYS);
         let Some(stages) = stages else {
@@ -72,7 +72,7 @@ impl Reader<'_> {
     fn run_of(&mut self, node: &Node) -> Option<RunOf> {
         if let Value::Map(_) = &node.value {
             let mut table = self.table(node, "`run`")?;
-            let attribute = table.take("attribute").and_then(|node| self.constant(node));
+            let attribute = table.take("attribute").and_then(|node| self.attribute(node));
             self.finish(table, &["attribute"]);
             return attribute.map(RunOf::Attribute);
         }
@@ -83,15 +83,34 @@ impl Reader<'_> {
             .ok()
     }
 
+    /// Attributes, the most important one first.
+    fn clocks(&mut self, node: &Node) -> Vec<String> {
+        let clocks: Vec<String> = list(node).iter().filter_map(|node| self.attribute(node)).collect();
+        if clocks.is_empty() {
+            self.fault(node.place, "no attribute is here: write `clock: host.name`, or leave it out".to_owned());
+        }
+        clocks
+    }
+
+    /// The name of an attribute.
+    fn attribute(&mut self, node: &Node) -> Option<String> {
+        let name = self.constant(node)?;
+        if name.is_empty() {
+            self.fault(node.place, "this is the name of an attribute, and empty".to_owned());
+            return None;
+        }
+        Some(name)
+    }
+
     /// An attribute's name, `trace_id`, or `{ hash: NAME }`.
     fn id_of(&mut self, node: &Node) -> Option<IdOf> {
         if let Value::Map(_) = &node.value {
             let mut table = self.table(node, "`id`")?;
-            let hash = table.take("hash").and_then(|node| self.constant(node));
+            let hash = table.take("hash").and_then(|node| self.attribute(node));
             self.finish(table, &["hash"]);
             return hash.map(IdOf::Hash);
         }
-        Some(match self.constant(node)?.as_str() {
+        Some(match self.attribute(node)?.as_str() {
             "trace_id" => IdOf::TraceId,
             name => IdOf::Attribute(name.to_owned()),
         })

@@ -132,9 +132,10 @@ fn hops(report: &Report, index: usize, level: &Level) -> Table {
 
 /// `foreign clocks: p50 lies between 0.30 and 0.68`.
 fn causality(bound: &CausalBound, p50_us: Option<i64>) -> String {
-    let Some((low, high)) = p50_us.filter(|_| !bound.contradictory).map(|us| bound.range_us(us)) else {
+    if bound.contradictory {
         return "foreign clocks that contradict each other".to_owned();
-    };
+    }
+    let Some((low, high)) = p50_us.map(|us| bound.range_us(us)) else { return "foreign clocks".to_owned() };
     let ms = |us: i64| figure::ms(us as f64);
     let known = match (low, high) {
         (Some(low), Some(high)) => format!("p50 lies between {} and {} ms", ms(low), ms(high)),

@@ -49,7 +49,8 @@ pub(super) fn marks(level: &Level) -> Vec<Tag> {
     let limited = level.load.generator_limited.is_some().then(|| Tag::doubt("generator-limited"));
     let interrupted = level.load.interruption().map(|told| Tag::doubt(&told));
     let staged = level.load.scenario.as_ref().is_some_and(|scenario| scenario.staged).then(|| Tag::doubt("stages"));
-    unstable.into_iter().chain(limited).chain(interrupted).chain(staged).collect()
+    let foreign = (!level.causality.is_empty()).then(|| Tag::doubt("foreign clocks"));
+    unstable.into_iter().chain(limited).chain(interrupted).chain(staged).chain(foreign).collect()
 }
 
 /// The hop that ends at the stage with this index.
