@@ -133,7 +133,7 @@ def compare(name: str, traced: dict, stamped: dict, worker_ahead_us: int, bounde
             line += f"; p50 lies between {max(told['p50_us'] + low, 0)} and {told['p50_us'] + high} by causality"
         print(line)
     for sentence in traced["findings"]["verdict"]:
-        if "foreign" in sentence or "was measured" in sentence:
+        if "foreign" in sentence or "measured median" in sentence:
             print(f"    {sentence}")
 
 
