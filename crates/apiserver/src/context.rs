@@ -1,4 +1,4 @@
-//! The context of somebody else's trace: from the header of a request into the message, so that it outlasts the queue.
+//! The context of somebody else's trace: from the header of a request into the message, so that it survives the queue.
 
 use axum::http::HeaderMap;
 use bytes::{BufMut, Bytes, BytesMut};

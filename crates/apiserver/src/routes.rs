@@ -69,9 +69,10 @@ impl Api {
         let body = read(request, self.limits).await?;
         let envelope = Envelope::read(&body)?;
         let (id, run, own) = (envelope.id, self.tracer.run(envelope.run()), envelope.traceparent());
-        // What the message itself says comes from whoever made it.
-        let body = match (own, header) {
-            (None, Some(header)) => context::carried(&body, header),
+        let has_own = envelope.has_traceparent();
+        // What the message itself says comes from whoever made it, even where it is of no use here.
+        let body = match header {
+            Some(header) if !has_own => context::carried(&body, header),
             _ => body,
         };
         let message = Incoming { body, run: run.clone(), id, context: own.or(header), read: clock::now() };

@@ -57,6 +57,28 @@ impl TestApp {
 }
 
 #[tokio::test]
+async fn a_message_gets_a_trace_context_where_it_has_no_such_field() {
+    let mut app = TestApp::start(&[]).await;
+    let context = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let bodies = [
+        r#"{"id":7,"traceparent":"abc"}"#,
+        r#"{"id":7,"traceparent":null}"#,
+        r#"{"id":7,"traceparent":{"a":1}}"#,
+        r#"{"id":7,"a":{"traceparent":"abc"}}"#,
+    ];
+    for body in bodies {
+        let request = app.http.post(&app.api).header("traceparent", context).body(body);
+        assert_eq!(request.send().await.unwrap().status(), 202, "{body}");
+    }
+    let mut queued: Vec<String> = app.query(&["LRANGE", QUEUE, "0", "-1"]).await;
+    queued.sort();
+    let mut expected = bodies.map(str::to_owned);
+    expected[3] = format!(r#"{{"traceparent":"{context}","id":7,"a":{{"traceparent":"abc"}}}}"#);
+    expected.sort();
+    assert_eq!(queued, expected);
+}
+
+#[tokio::test]
 async fn a_stream_takes_messages_unchanged() {
     let mut app = TestApp::start(&["--queue", "stream"]).await;
     for id in 0..20 {

@@ -53,9 +53,32 @@ fn what_contradicts_itself() {
         ("role apiserver --listen ::1:9001", "is no address to listen on"),
         ("role apiserver --listen localhost:65536", "up to 65535"),
         ("sweep --prometheus-listen 9464", "or :9464 for whoever reaches it"),
+        ("sweep --otlp http://127.0.0.1:9/?x=1", "without a query"),
+        ("report latest --otlp http://127.0.0.1:9/?x=1", "without a query"),
+        (
+            "sweep --otlp https://127.0.0.1:9 --otlp-ca /no/such",
+            "'--otlp-ca <FILE>': cannot read certificates from /no/such",
+        ),
+        ("otlp-receive --map /no/such --clock redis", "the spans say when things happened"),
     ] {
         refused(line, &[remedy]);
     }
+}
+
+#[test]
+fn headers_of_the_environment_may_be_none_and_are_told_to_nobody() {
+    let driver = |headers: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
+        command.args(["sweep", "--print-plan"]).env("STAMPEDE_OTLP_HEADERS", headers).output().unwrap()
+    };
+    for well in ["", "\n", "X-Scope-OrgID: team\n"] {
+        let output = driver(well);
+        assert!(output.status.success(), "{well:?}: {}", told(&output));
+    }
+    let output = driver("X-Scope-OrgID: team\ns3cretWithoutColon\n");
+    assert_eq!(output.status.code(), Some(2));
+    let told = told(&output);
+    assert!(told.contains("--otlp-header") && !told.contains("s3cret"), "{told}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub enum LoadError {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The file of certificates is unreadable, or no PEM file.
-    #[error("cannot read certificates from --cacert {path}: {source}", path = .path.display())]
+    #[error("cannot read certificates from {path}: {source}", path = .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum TrustError {
         source: rustls::pki_types::pem::Error,
     },
     /// A certificate of the file cannot be used.
-    #[error("cannot use a certificate of --cacert {path}: {source}", path = .path.display())]
+    #[error("cannot use a certificate of {path}: {source}", path = .path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -38,10 +38,10 @@ pub enum TrustError {
         source: rustls::Error,
     },
     /// The file holds none.
-    #[error("--cacert {path} holds no certificate", path = .0.display())]
+    #[error("{path} holds no certificate: give a PEM file", path = .0.display())]
     Empty(PathBuf),
     /// The machine has none.
-    #[error("this machine has no certificate authorities: name some with --cacert")]
+    #[error("this machine has no certificate authorities: name a file of them (--cacert; --otlp-ca for a collector)")]
     NoAuthorities,
     /// The cryptography does not fit the protocol.
     #[error("TLS cannot be set up: {0}")]

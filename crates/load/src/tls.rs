@@ -50,6 +50,14 @@ pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustErr
 }
 
 impl Trust {
+    /// Whether a connection could be made with it.
+    ///
+    /// # Errors
+    /// When there are no certificate authorities, or their file cannot be read.
+    pub fn check(&self) -> Result<(), TrustError> {
+        client_config(self).map(|_| ())
+    }
+
     /// The same, with what lies in a file of this machine in it.
     pub(crate) fn portable(&self) -> Result<Self, TrustError> {
         match self {

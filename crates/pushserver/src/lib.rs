@@ -23,7 +23,7 @@ use ledger::Ledger;
 use message::Message;
 use publisher::Publisher;
 use rumqttc::QoS;
-use service::mqtt::Broker;
+use service::mqtt::{Broker, Version};
 use service::queue::{BODY, QueueKind};
 use service::{Garbage, Outage, Shell};
 use stamp::{RedisUrl, Stage, Wait};
@@ -191,6 +191,7 @@ impl Crew<'_> {
             tracer: shell.tracer.clone(),
             reconnects: shell.metrics.reconnects("redis"),
             was_connected: false,
+            tells_context: self.broker.version() == Version::V5,
             refused: false,
             ledger: Ledger::default(),
             dropping: 0,

@@ -58,6 +58,8 @@ pub(crate) struct Worker {
     pub(crate) garbage: Garbage,
     pub(crate) reconnects: Counter,
     pub(crate) was_connected: bool,
+    /// Messages are published with the context of their traces, which MQTT 3.1.1 has no place for.
+    pub(crate) tells_context: bool,
     /// The last session ended by an answer of Redis: the next one is no success before something has been taken.
     pub(crate) refused: bool,
     /// What was taken, where somebody has to know when it is published.
@@ -260,13 +262,14 @@ impl Worker {
         true
     }
 
-    /// What it is stamped with, and the trace that it brings along.
+    /// What it is stamped with, and the context of its trace, where that is told.
     fn trace(&mut self, body: &[u8], now: Instant) -> Option<((stamp::RunTrace, stamp::MsgId), Option<Traceparent>)> {
         match Envelope::read(body) {
             Ok(envelope) => {
                 let run = self.tracer.run(envelope.run());
                 run.stamp_at(self.stage, envelope.id, now);
-                Some(((run, envelope.id), envelope.traceparent()))
+                let context = if self.tells_context { envelope.traceparent() } else { None };
+                Some(((run, envelope.id), context))
             }
             Err(error) => {
                 // It is forwarded all the same: what a message means is for the receiver to say.

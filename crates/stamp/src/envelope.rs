@@ -12,7 +12,7 @@ pub struct Envelope<'a> {
     /// From `id`, `MsgID`, `msgid` or `msg_id`.
     pub id: MsgId,
     run: Option<Cow<'a, str>>,
-    /// The field of this name, where it is a text.
+    /// The field of this name, where it is there; empty where it is not a string.
     traceparent: Option<Cow<'a, str>>,
 }
 
@@ -52,8 +52,7 @@ impl<'a> Envelope<'a> {
         }
         let id = match fields.id {
             None => return Err(EnvelopeError::NoId),
-            Some(Found::Good(id)) => id,
-            Some(Found::Bad(what)) => return Err(EnvelopeError::BadId(what)),
+            Some(id) => id.map_err(EnvelopeError::BadId)?,
         };
         if let Some(run) = &fields.run {
             RunId::check(run)?;
@@ -72,6 +71,12 @@ impl<'a> Envelope<'a> {
     pub fn traceparent(&self) -> Option<Traceparent> {
         self.traceparent.as_ref()?.parse().ok()
     }
+
+    /// Whether the message has the field `traceparent` at all, usable or not.
+    #[must_use]
+    pub fn has_traceparent(&self) -> bool {
+        self.traceparent.is_some()
+    }
 }
 
 /// Collects the two fields of the top-level object.
@@ -79,7 +84,7 @@ struct Fields;
 
 #[derive(Default)]
 struct Seen<'a> {
-    id: Option<Found>,
+    id: Option<Result<MsgId, String>>,
     run: Option<Cow<'a, str>>,
     traceparent: Option<Cow<'a, str>>,
     twice: Option<&'static str>,
@@ -97,14 +102,19 @@ impl<'de> Visitor<'de> for Fields {
         while let Some(key) = map.next_key_seed(Text)? {
             match &*key {
                 "id" | "MsgID" | "msgid" | "msg_id" => {
-                    let before = seen.id.replace(map.next_value_seed(Id)?);
+                    let before = seen.id.replace(map.next_value_seed(Any)?.id());
                     seen.twice = seen.twice.or(before.map(|_| "id"));
                 }
                 "run" => {
                     let before = seen.run.replace(map.next_value_seed(Text)?);
                     seen.twice = seen.twice.or(before.map(|_| "run"));
                 }
-                Traceparent::NAME => seen.traceparent = map.next_value_seed(Perhaps)?.or(seen.traceparent),
+                Traceparent::NAME => {
+                    seen.traceparent = Some(match map.next_value_seed(Any)? {
+                        Value::Text(text) => text,
+                        Value::Whole(_) | Value::Other(_) => Cow::Borrowed(""),
+                    });
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -141,119 +151,78 @@ impl<'de> Visitor<'de> for Text {
     }
 }
 
-/// Reads a string, and passes over anything else: what it stands for is the sender's business.
-struct Perhaps;
+/// Any value, as far as it matters here. A wrong one does not end the parse, so that broken JSON further on is reported as such.
+enum Value<'a> {
+    Whole(u64),
+    Text(Cow<'a, str>),
+    /// What it is, in words.
+    Other(Cow<'static, str>),
+}
 
-impl<'de> DeserializeSeed<'de> for Perhaps {
-    type Value = Option<Cow<'de, str>>;
+impl Value<'_> {
+    fn id(self) -> Result<MsgId, String> {
+        match self {
+            Self::Whole(id) => MsgId::new(id).map_err(|_| id.to_string()),
+            Self::Text(_) => Err("a string".to_owned()),
+            Self::Other(what) => Err(what.into_owned()),
+        }
+    }
+}
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+/// Reads any value.
+struct Any;
+
+impl<'de> DeserializeSeed<'de> for Any {
+    type Value = Value<'de>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Perhaps {
-    type Value = Option<Cow<'de, str>>;
+impl<'de> Visitor<'de> for Any {
+    type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Borrowed(text)))
+    fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
+        Ok(Value::Whole(number))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Cow::Owned(text.to_owned())))
+    fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Other(number.to_string().into()))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_f64<E>(self, number: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Other(format!("the number {number}").into()))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_bool<E>(self, is_true: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Other(if is_true { "true" } else { "false" }.into()))
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Other("null".into()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value<'de>, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+        Ok(Value::Other("an array".into()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-}
-
-/// Reads the id's value. A wrong one does not end the parse, so that broken JSON further on is reported as such.
-struct Id;
-
-#[derive(Debug)]
-enum Found {
-    Good(MsgId),
-    Bad(String),
-}
-
-impl<'de> DeserializeSeed<'de> for Id {
-    type Value = Found;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Id {
-    type Value = Found;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an unsigned integer")
-    }
-
-    fn visit_u64<E>(self, id: u64) -> Result<Found, E> {
-        Ok(MsgId::new(id).map_or_else(|_| Found::Bad(id.to_string()), Found::Good))
-    }
-
-    fn visit_i64<E>(self, id: i64) -> Result<Found, E> {
-        Ok(Found::Bad(id.to_string()))
-    }
-
-    fn visit_f64<E>(self, id: f64) -> Result<Found, E> {
-        Ok(Found::Bad(format!("the number {id}")))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Found, E> {
-        Ok(Found::Bad("a string".to_owned()))
-    }
-
-    fn visit_bool<E>(self, id: bool) -> Result<Found, E> {
-        Ok(Found::Bad(id.to_string()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Found, E> {
-        Ok(Found::Bad("null".to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::Bad("an array".to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Found::Bad("an object".to_owned()))
+        Ok(Value::Other("an object".into()))
     }
 }
 
@@ -302,6 +271,15 @@ mod tests {
         for other in ["\"x\"", "1", "-1", "1.5", "true", "null", "[[1],{}]", "{\"a\":[]}"] {
             assert_eq!(traceparent(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_field_that_is_no_context_is_there_all_the_same() {
+        let has = |body: &str| Envelope::read(body.as_bytes()).unwrap().has_traceparent();
+        for value in ["\"abc\"", "\"\"", "null", "7", "{\"a\":1}"] {
+            assert!(has(&format!(r#"{{"id":1,"traceparent":{value}}}"#)), "{value}");
+        }
+        assert!(!has(r#"{"id":1,"a":{"traceparent":"x"},"b":"traceparent"}"#));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::str::FromStr;
 const LENGTH: usize = 55;
 
 /// A `traceparent`: `00-<trace id>-<parent span id>-<flags>`, all in lower-case hex
-/// (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+/// (<https://www.w3.org/TR/trace-context/#traceparent-header>). What came in a later version is one of version 00 here, as it is passed on by who knows
+/// no other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Traceparent([u8; LENGTH]);
 
@@ -75,7 +76,13 @@ impl FromStr for Traceparent {
         if !parts_are_well || !rest_is_well {
             return Err(InvalidTraceparent);
         }
-        let parsed = Self(known);
+        let mut parsed = Self(known);
+        if known[..2] != *b"00" {
+            // Of a later version only these parts mean the same, and of its flags only the first.
+            let flags: &[u8] = if parsed.is_sampled() { b"01" } else { b"00" };
+            parsed.0[..2].copy_from_slice(b"00");
+            parsed.0[53..].copy_from_slice(flags);
+        }
         let is_somebody = parsed.trace_id() != [0; 16] && parsed.span_id() != [0; 8];
         is_somebody.then_some(parsed).ok_or(InvalidTraceparent)
     }
@@ -107,9 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_may_go_on() {
-        let later = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00-what-comes";
-        assert!(!later.parse::<Traceparent>().unwrap().is_sampled());
+    fn a_later_version_may_go_on_and_is_passed_on_as_this_one() {
+        for (flags, known) in [("00-what-comes", "00"), ("03-what-comes", "01"), ("01", "01"), ("fe", "00")] {
+            let later = format!("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+            let passed_on = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{known}");
+            assert_eq!(later.parse::<Traceparent>().unwrap().as_str(), passed_on);
+        }
     }
 
     #[test]

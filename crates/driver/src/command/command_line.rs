@@ -1,9 +1,7 @@
 //! The command line of this process, for a report that says how to run it again.
 
+use super::secret::SECRETS;
 use std::ffi::OsString;
-
-/// Options whose values may be secrets.
-const SECRET: [&str; 2] = ["-H", "--header"];
 
 /// The command line as a shell takes it, with what may be secret left out.
 pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
@@ -13,10 +11,10 @@ pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String 
     for argument in arguments.skip(1) {
         // What is no text is shown as far as it is.
         let argument = argument.to_string_lossy().into_owned();
-        let word = if std::mem::replace(&mut hides_next, SECRET.contains(&argument.as_str())) {
+        let word = if std::mem::replace(&mut hides_next, is_secret(&argument)) {
             "…".to_owned()
         } else {
-            without_header(argument)
+            without_secret(argument)
         };
         // Only a word with a NUL cannot be quoted, and no argument has one.
         let word = stamp::mask(&word).into_owned();
@@ -25,15 +23,22 @@ pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String 
     words.join(" ")
 }
 
+/// Whether the next word is a secret.
+fn is_secret(option: &str) -> bool {
+    SECRETS.iter().any(|secret| option == secret.long || Some(option) == secret.short)
+}
+
 /// `--header=…` and `-HName: value` hold the value in the same word.
-fn without_header(argument: String) -> String {
-    if argument.starts_with("--header=") {
-        "--header=…".to_owned()
-    } else if argument.starts_with("-H") && argument.len() > 2 {
-        "-H…".to_owned()
-    } else {
-        argument
+fn without_secret(argument: String) -> String {
+    for secret in &SECRETS {
+        if argument.strip_prefix(secret.long).is_some_and(|rest| rest.starts_with('=')) {
+            return format!("{}=…", secret.long);
+        }
+        if let Some(short) = secret.short.filter(|&short| argument.starts_with(short) && argument != short) {
+            return format!("{short}…");
+        }
     }
+    argument
 }
 
 #[cfg(test)]
@@ -58,9 +63,21 @@ mod tests {
             told(&["driver", "sweep", "--redis", "redis://me:s3cret@host:6379"]),
             "driver sweep --redis 'redis://***@host:6379'"
         );
-        let headers =
-            ["driver", "load", "-H", "Authorization: s3cret", "-HCookie: s3cret", "--header=X: s3cret", "--to", "2"];
-        let line = told(&headers);
-        assert!(!line.contains("s3cret") && line.ends_with("--to 2"), "{line}");
+        let headers = [
+            ["-H", "Authorization: s3cret"].as_slice(),
+            &["-HCookie: s3cret"],
+            &["--header=X: s3cret"],
+            &["--header", "X: s3cret"],
+            &["--otlp-header=X: s3cret"],
+            &["--otlp-header", "X: s3cret"],
+        ];
+        for header in headers {
+            let line = told(&[&["driver", "sweep"], header, &["--to", "2"]].concat());
+            assert!(!line.contains("s3cret") && line.ends_with("--to 2"), "{line}");
+        }
+        assert_eq!(
+            told(&["driver", "sweep", "--otlp-header", "X: s3cret", "--to", "2"]),
+            "driver sweep --otlp-header '…' --to 2"
+        );
     }
 }

@@ -269,7 +269,19 @@ pub(crate) fn shaped(mut command: Command) -> Command {
                 .after_long_help("")
         });
     }
+    command.mut_subcommand("otlp-receive", receiving)
+}
+
+/// What every service understands means something else for one that takes the spans of others.
+fn receiving(command: Command) -> Command {
     command
+        .mut_arg("listen", |arg| arg.default_value("127.0.0.1:4318"))
+        .mut_arg("redis", |arg| arg.help("The Redis server that takes the stamps"))
+        .mut_arg("log_store", |arg| {
+            arg.help("The same, by the name that it has elsewhere [default: the one of --redis]")
+        })
+        // Spans tell the time by clocks of their own.
+        .mut_arg("clock", |arg| arg.hide(true))
 }
 
 fn arranged(arg: Arg, shape: &Shape) -> Arg {
@@ -299,6 +311,15 @@ mod tests {
                 assert!(arg.get_help_heading().is_some(), "{} --{} has no heading", shape.command, arg.get_id());
             }
         }
+    }
+
+    #[test]
+    fn the_help_of_the_receiver_tells_what_it_does() {
+        let mut command = shaped(crate::Arguments::command());
+        command.build();
+        let help = command.find_subcommand_mut("otlp-receive").unwrap().render_long_help().to_string();
+        assert!(help.contains("[default: 127.0.0.1:4318]") && !help.contains("127.0.0.1:0"), "{help}");
+        assert!(!help.contains("queue") && !help.contains("--clock"), "{help}");
     }
 
     #[test]

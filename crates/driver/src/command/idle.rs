@@ -35,6 +35,7 @@ pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
             refuse_idle(matches, LOAD)?;
             refuse_idle(matches, SHAPE)
         }
+        Some(("otlp-receive", matches)) => refuse_idle(matches, RECEIVER),
         Some(("report" | "compare", matches)) => refuse_idle(matches, IDLE_IN_REPORTS),
         _ => Ok(()),
     }
@@ -64,6 +65,9 @@ const TRACES: &[Idle] = &[
     Idle { id: "otlp_within", option: "--otlp-within", why: no_collector },
     Idle { id: "otlp_topic", option: "--otlp-topic", why: no_collector },
 ];
+
+/// What every service has, and none that takes the times of others.
+const RECEIVER: &[Idle] = &[Idle { id: "clock", option: "--clock", why: times_of_others }];
 
 /// How workers are taken.
 const WORKERS: &[Idle] = &[
@@ -173,6 +177,11 @@ fn no_workers(matches: &ArgMatches) -> Option<&'static str> {
 
 fn no_collector(matches: &ArgMatches) -> Option<&'static str> {
     (!is_set(matches, "otlp")).then_some("no traces are sent (--otlp)")
+}
+
+fn times_of_others(matches: &ArgMatches) -> Option<&'static str> {
+    is_given(matches, "clock")
+        .then_some("the spans say when things happened, by the clocks of their services: leave it out")
 }
 
 fn no_work(matches: &ArgMatches) -> Option<&'static str> {

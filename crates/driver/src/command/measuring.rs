@@ -200,8 +200,6 @@ impl MeasuringArgs {
         let mut notify = if self.told == Told::AsResult { self.notify.open(plan, self.history(), stop)? } else { None };
         // Who sees a level on the screen finds it in the files.
         let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen, &mut history];
-        // Last of those who hear of a level: sending takes time.
-        listeners.extend(otlp.as_mut().map(|otlp| otlp as &mut dyn Listener));
         listeners.extend(notify.as_mut().map(|notify| notify as &mut dyn Listener));
         let control = Control::default();
         if let Some(page) = page {
@@ -210,6 +208,8 @@ impl MeasuringArgs {
             page.attach(is_ours.then_some(&control), stop);
             listeners.push(page);
         }
+        // Sending takes time: everybody else has heard of a level by then.
+        listeners.extend(otlp.as_mut().map(|otlp| otlp as &mut dyn Listener));
         let mut audience = Audience::new(listeners);
         let ran = Box::pin(experiment::run(plan, id, &mut audience, &control, stop)).await;
         drop(screen);

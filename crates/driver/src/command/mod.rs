@@ -33,6 +33,7 @@ pub(crate) mod role;
 pub(crate) mod run_plan;
 mod sampling;
 mod search_args;
+mod secret;
 pub(crate) mod services;
 pub(crate) mod stack;
 pub(crate) mod sweep;

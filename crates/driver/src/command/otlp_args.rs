@@ -4,9 +4,9 @@ use super::prometheus_args::Destination;
 use super::value::parse_duration;
 use crate::output;
 use clap::Args;
-use load::{Header, Trust};
+use load::{Header, InvalidTarget, Trust, TrustError};
 use otlp::{Exporter, InvalidCollector, Otlp, OtlpOptions};
-use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct OtlpArgs {
     /// Send sampled messages as traces, and latencies as histograms, to an OpenTelemetry collector by OTLP/HTTP, after each level: for example
     /// `http://127.0.0.1:4318`
-    #[arg(long, value_name = "URL", env = "STAMPEDE_OTLP", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = "STAMPEDE_OTLP", hide_env_values = true, value_parser = parse_collector)]
     otlp: Option<Destination>,
 
-    /// A header for the collector, for example `Authorization: Bearer TOKEN`; may be repeated
+    /// An extra header for each request to the collector, for example `Authorization: Bearer TOKEN`; may be repeated
     #[arg(
         long,
         value_name = "NAME: VALUE",
@@ -25,19 +25,47 @@ pub(crate) struct OtlpArgs {
         hide_env_values = true,
         value_delimiter = '\n'
     )]
-    otlp_header: Vec<Header>,
+    otlp_header: Vec<HeaderLine>,
 
-    /// A file of certificates of the authorities that the collector's is trusted by [default: the system's]
-    #[arg(long, value_name = "FILE")]
-    otlp_ca: Option<PathBuf>,
+    /// A file of CA certificates (PEM) used to verify the collector [default: the system's]
+    #[arg(long, value_name = "FILE", value_parser = parse_ca)]
+    otlp_ca: Option<Trust>,
 
     /// How long sending the traces of one level may take; what is left then is not sent
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_duration)]
     otlp_within: Duration,
 
-    /// The MQTT topic that traces tell
+    /// The MQTT topic named in spans
     #[arg(long, value_name = "TOPIC", default_value = "/channel")]
     otlp_topic: String,
+}
+
+/// A header, or an empty line: a variable of the environment may be empty, or end with one.
+#[derive(Debug, Clone)]
+struct HeaderLine(Option<Header>);
+
+impl FromStr for HeaderLine {
+    type Err = <Header as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.trim().is_empty() { Ok(Self(None)) } else { text.parse().map(|header| Self(Some(header))) }
+    }
+}
+
+fn parse_collector(text: &str) -> Result<Destination, String> {
+    let destination: Destination = text.parse().map_err(|error: InvalidTarget| error.to_string())?;
+    match &destination.0 {
+        Some(target) if target.beneath("/v1/traces").is_none() => {
+            Err("give the collector's base address, without a query: /v1/traces is added to it".to_owned())
+        }
+        _ => Ok(destination),
+    }
+}
+
+/// What cannot be read is known before a load, and not only when its traces are to be sent.
+fn parse_ca(text: &str) -> Result<Trust, TrustError> {
+    let trust = Trust::File(text.into());
+    trust.check().map(|()| trust)
 }
 
 impl OtlpArgs {
@@ -47,9 +75,10 @@ impl OtlpArgs {
             headers: self
                 .otlp_header
                 .iter()
+                .filter_map(|line| line.0.as_ref())
                 .map(|header| (header.name().to_owned(), header.value().to_owned()))
                 .collect(),
-            trust: self.otlp_ca.clone().map_or(Trust::System, Trust::File),
+            trust: self.otlp_ca.clone().unwrap_or(Trust::System),
             queue: queue.map(str::to_owned),
             topic: self.otlp_topic.clone(),
             within: self.otlp_within,
@@ -70,5 +99,40 @@ impl OtlpArgs {
     /// When the address is none of a collector.
     pub(super) fn exporter(&self, queue: Option<&str>) -> Result<Option<Exporter>, InvalidCollector> {
         self.options(queue).map(|options| Exporter::new(options, output::note)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: OtlpArgs,
+    }
+
+    fn parsed(args: &[&str]) -> Result<OtlpArgs, clap::Error> {
+        Line::try_parse_from([&["x", "--otlp", "http://h"], args].concat()).map(|line| line.args)
+    }
+
+    #[test]
+    fn empty_lines_are_no_headers() {
+        let headers = |text: &str| parsed(&["--otlp-header", text]).map(|args| args.options(None).unwrap().headers);
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        for empty in ["", "\n", " \r\n"] {
+            assert_eq!(headers(empty).unwrap(), []);
+        }
+        assert_eq!(headers("A: 1\n\nB: 2\r\n").unwrap(), [header("A", "1"), header("B", "2")]);
+        assert!(headers("A: 1\nB").is_err());
+    }
+
+    #[test]
+    fn certificates_are_read_at_once() {
+        let told = parsed(&["--otlp-ca", "/no/such"]).unwrap_err().to_string();
+        assert!(told.contains("--otlp-ca") && told.contains("cannot read certificates"), "{told}");
+        let told = parsed(&["--otlp-ca", "/dev/null"]).unwrap_err().to_string();
+        assert!(told.contains("holds no certificate"), "{told}");
     }
 }

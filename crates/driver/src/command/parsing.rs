@@ -1,12 +1,10 @@
 //! From the words of the command line to the arguments of a command. What is wrong with them is told without secrets.
 
+use super::secret::SECRETS;
 use crate::output;
 use clap::error::{ContextKind, ContextValue, Error};
 use clap::{ArgMatches, Command};
 use std::process::ExitCode;
-
-/// Options whose values are secret as a whole.
-const SECRET: [&str; 1] = ["--header"];
 
 /// Parses the command line of this process.
 ///
@@ -29,7 +27,7 @@ pub(crate) fn refuse(error: Error) -> ExitCode {
 
 /// What clap says, with the value that is wrong masked: it may come from the environment, and hold a password.
 fn told(mut error: Error) -> String {
-    let is_secret = |option: &ContextValue| SECRET.iter().any(|secret| option.to_string().starts_with(secret));
+    let is_secret = |option: &ContextValue| SECRETS.iter().any(|secret| option.to_string().starts_with(secret.long));
     let hidden = error.get(ContextKind::InvalidArg).is_some_and(is_secret);
     if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
         let shown = if hidden { stamp::MASKED.to_owned() } else { stamp::mask_value(value) };
@@ -53,6 +51,10 @@ mod tests {
     fn what_is_wrong_is_told_without_secrets() {
         let told = told_of(&["load", "http://h", "-H", "Authorization s3cret"]);
         assert!(!told.contains("s3cret") && told.contains("Name: value"), "{told}");
+        for words in [["--otlp-header", "s3cretWithoutColon"].as_slice(), &["--otlp-header=s3cretWithoutColon"]] {
+            let told = told_of(&[&["sweep", "--otlp", "http://h"], words].concat());
+            assert!(!told.contains("s3cret") && told.contains("Name: value"), "{told}");
+        }
         let told = told_of(&["load", "http://me:s3#cret@h/x"]);
         assert!(!told.contains("cret") && told.contains("%23"), "{told}");
     }
