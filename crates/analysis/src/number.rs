@@ -44,6 +44,11 @@ pub fn measured_ms(us: f64) -> String {
     grouped(ms, decimals)
 }
 
+/// The same with the unit, as sentences have it.
+pub(crate) fn ms(us: f64) -> String {
+    format!("{} ms", measured_ms(us))
+}
+
 /// A measured time in µs as ms, to the µs, without the unit.
 #[must_use]
 pub fn exact_ms(us: i64) -> String {

@@ -1,6 +1,6 @@
 //! What is to be said of stages that are told by clocks which nobody has compared with the log store's.
 
-use super::verdict::ms;
+use crate::number::ms;
 use crate::{CausalBound, Distribution, ForeignLatency, Level, Report};
 use std::collections::BTreeSet;
 

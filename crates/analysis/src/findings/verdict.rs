@@ -1,6 +1,7 @@
 //! The findings in plain words.
 
 use super::{Capacity, Findings, Weakest, course, foreign};
+use crate::number::ms;
 use crate::{ForeignLatency, Level, Report};
 
 /// Sentences that a reader needs, the most important one first.
@@ -316,8 +317,4 @@ fn thousands(value: f64) -> String {
 
 fn per_cent(part: f64) -> String {
     format!("{:.0} %", part * 100.0)
-}
-
-pub(super) fn ms(us: f64) -> String {
-    format!("{} ms", crate::number::measured_ms(us))
 }
