@@ -2,6 +2,7 @@
 
 mod bulk;
 mod copy;
+mod dump;
 
 use crate::clock;
 use crate::connection::ends_connection;
@@ -141,7 +142,7 @@ impl LogStore {
     /// Hands every entry of a stage's list to `take`, oldest first. What is longer than a chunk is fetched ahead, on a thread of its own.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
         let key = keys::stamps(run, stage);
-        let mut from = 0;
+        let (mut from, mut first) = (0, true);
         loop {
             // This one waits for a log store that is away, and words its failures: where the way of the others breaks off, it is taken up here.
             let chunk = self.chunk(&key, from, FIRST).await?;
@@ -152,7 +153,9 @@ impl LogStore {
             if chunk.len() < FIRST.unsigned_abs() {
                 return Ok(());
             }
-            let mut chunks = bulk::read(self.url.clone(), key.clone(), from, CHUNK, PATIENCE);
+            let bytes = chunk.iter().map(Vec::len).sum::<usize>();
+            let in_one_piece = std::mem::take(&mut first).then_some((bytes / chunk.len()) as u64);
+            let mut chunks = bulk::read(self.url.clone(), key.clone(), from, CHUNK, in_one_piece, PATIENCE);
             while let Some(taken) = chunks.next(&mut take).await {
                 from += taken.cast_signed();
                 // A turn for whoever shares the thread.

@@ -23,12 +23,32 @@ fn entries() -> Vec<Vec<u8>> {
 }
 
 async fn filled(url: &RedisUrl) -> (LogStore, RunId) {
+    filled_with(&entries(), url).await
+}
+
+async fn filled_with(entries: &[Vec<u8>], url: &RedisUrl) -> (LogStore, RunId) {
     let log = LogStore::connect(url).await.unwrap();
     let run: RunId = "long".parse().unwrap();
-    for part in entries().chunks(10_000) {
+    for part in entries.chunks(10_000) {
         log.append(&run, &Stage::SEND, part, HOUR).await.unwrap();
     }
     (log, run)
+}
+
+async fn read(log: &LogStore, run: &RunId) -> Vec<Vec<u8>> {
+    let mut read = Vec::new();
+    log.entries(run, &Stage::SEND, |entry| read.push(entry.to_vec())).await.unwrap();
+    read
+}
+
+/// How often the server has run a command, and been asked for it in vain.
+async fn asked(log: &LogStore, command: &str) -> (u64, u64) {
+    let statistics = log.info(&["commandstats"]).await.unwrap();
+    let of = |name: &str| {
+        let fields = statistics.get(&format!("cmdstat_{command}"))?.split(',');
+        fields.filter_map(|field| field.split_once('=')).find(|field| field.0 == name)?.1.parse().ok()
+    };
+    (of("calls").unwrap_or(0), of("rejected_calls").unwrap_or(0))
 }
 
 async fn connections(log: &LogStore) -> u64 {
@@ -58,8 +78,7 @@ async fn every_way_to_the_server_gives_all_entries_in_order() {
         let url = url.parse::<RedisUrl>().unwrap().with(access);
         let (log, run) = filled(&url).await;
         let before = connections(&log).await;
-        let mut read = Vec::new();
-        log.entries(&run, &Stage::SEND, |entry| read.push(entry.to_vec())).await.unwrap();
+        let read = read(&log, &run).await;
         assert!(read == entries(), "{url}: {} entries", read.len());
         // One line for all that is behind the first chunk: had it been refused, another would have been tried for each further one.
         assert_eq!(connections(&log).await - before, 1, "{url}");
@@ -68,23 +87,76 @@ async fn every_way_to_the_server_gives_all_entries_in_order() {
 }
 
 #[tokio::test]
+async fn compressed_lists_come_in_one_piece_where_that_is_better_and_allowed() {
+    let sandbox = Arc::new(Sandbox::new().unwrap());
+    let users = vec!["reader on >secret ~* +@all -dump".to_owned(), "blind on >secret ~* +@all -info".to_owned()];
+    let options = RedisOptions { acl_users: users, ..RedisOptions::default() };
+    let redis = Redis::start_as(&sandbox, options).await.unwrap();
+    let url: RedisUrl = redis.url().parse().unwrap();
+    let (log, run) = filled(&url).await;
+    assert!(read(&log, &run).await == entries());
+    assert_eq!(asked(&log, "dump").await, (1, 0));
+
+    for (user, expected) in [("reader", (1, 1)), ("blind", (1, 1))] {
+        let access = RedisAccess { user: Some(user.to_owned()), password: Some(Secret::new("secret")), trust: None };
+        let theirs = LogStore::connect(&redis.url().parse::<RedisUrl>().unwrap().with(&access)).await.unwrap();
+        assert!(read(&theirs, &run).await == entries(), "{user}");
+        assert_eq!(asked(&log, "dump").await, expected, "{user}");
+    }
+
+    // A number is held as one, and is no stamp: from its node on, the list is read in the usual way.
+    log.forget(&run, &[Stage::SEND]).await.unwrap();
+    let mut odd = entries();
+    odd[30_000] = b"-12345".to_vec();
+    odd[40_000] = [b"much ", &b"too long ".repeat(10_000)[..]].concat();
+    let (_, run) = filled_with(&odd, &url).await;
+    assert!(read(&log, &run).await == odd);
+    assert_eq!(asked(&log, "dump").await, (2, 1));
+
+    // Lists that are not compressed.
+    log.forget(&run, &[Stage::SEND]).await.unwrap();
+    let mut other = url.connect_blocking(Duration::from_secs(10)).unwrap();
+    redis::cmd("CONFIG").arg(&["SET", "list-compress-depth", "0"]).exec(&mut other).unwrap();
+    filled(&url).await;
+    assert!(read(&log, &run).await == entries());
+    assert_eq!(asked(&log, "dump").await, (2, 1));
+
+    // A server that has much else to do.
+    log.forget(&run, &[Stage::SEND]).await.unwrap();
+    redis::cmd("CONFIG").arg(&["SET", "list-compress-depth", "1"]).exec(&mut other).unwrap();
+    filled(&url).await;
+    let mut pings = redis::pipe();
+    (0..1000).for_each(|_| _ = pings.cmd("PING").ignore());
+    while log.info(&["stats"]).await.unwrap()["instantaneous_ops_per_sec"].parse::<u64>().unwrap() < 20_000 {
+        pings.exec(&mut other).unwrap();
+    }
+    assert!(read(&log, &run).await == entries());
+    assert_eq!(asked(&log, "dump").await, (2, 1));
+}
+
+#[tokio::test]
 async fn whoever_is_cut_off_in_the_middle_reads_on_where_he_was() {
     let redis = Redis::start().await.unwrap();
     let url: RedisUrl = redis.url().parse().unwrap();
-    let (log, run) = filled(&url).await;
-    let mut killer = url.connect_blocking(Duration::from_secs(10)).unwrap();
-    let mut read = Vec::new();
-    let mut killed = 0;
-    let take = |entry: &[u8]| {
-        if [999, 1_000, 25_000].contains(&read.len()) {
-            let mut kill = redis::cmd("CLIENT");
-            killed += kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query::<u64>(&mut killer).unwrap();
-        }
-        read.push(entry.to_vec());
-    };
-    log.entries(&run, &Stage::SEND, take).await.unwrap();
-    assert!(killed >= 3, "{killed} connections were ended");
-    assert!(read == entries(), "{} entries", read.len());
+    let mut other = url.connect_blocking(Duration::from_secs(10)).unwrap();
+    // Chunk by chunk, and in one piece, of which much may have come when the line is cut.
+    for (depth, ends) in [("0", 3), ("1", 2)] {
+        redis::cmd("CONFIG").arg(&["SET", "list-compress-depth", depth]).exec(&mut other).unwrap();
+        let (log, run) = filled(&url).await;
+        let mut read = Vec::new();
+        let mut killed = 0;
+        let take = |entry: &[u8]| {
+            if [999, 1_000, 25_000].contains(&read.len()) {
+                let mut kill = redis::cmd("CLIENT");
+                killed += kill.arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query::<u64>(&mut other).unwrap();
+            }
+            read.push(entry.to_vec());
+        };
+        log.entries(&run, &Stage::SEND, take).await.unwrap();
+        assert!(killed >= ends, "{killed} connections were ended");
+        assert!(read == entries(), "{} entries", read.len());
+        log.forget(&run, &[Stage::SEND]).await.unwrap();
+    }
 }
 
 #[tokio::test]
