@@ -11,7 +11,7 @@ use crate::{MsgId, RedisUrl, RunId, Stage, StoreError, Wait, keys};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisResult};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -77,6 +77,13 @@ pub struct LogStore {
     connection: Arc<Mutex<MultiplexedConnection>>,
 }
 
+/// A list whose first entries are there; where it has more, they are on their way.
+struct Begun {
+    key: String,
+    first: Vec<Vec<u8>>,
+    rest: Option<bulk::Chunks>,
+}
+
 /// How long an answer may take: a whole chunk of stamps on a busy machine.
 const WAIT: Wait = Wait::AtMost(Duration::from_secs(30));
 
@@ -139,13 +146,48 @@ impl LogStore {
         Ok(keys.iter().filter_map(run).collect())
     }
 
-    /// Hands every entry of a stage's list to `take`, oldest first. What is longer than a chunk is fetched ahead, on a thread of its own.
+    /// Hands every entry of a stage's list to `take`, oldest first.
     pub async fn entries(&self, run: &RunId, stage: &Stage, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
-        let key = keys::stamps(run, stage);
-        let (mut from, mut first) = (0, true);
+        self.lists(run, &[stage], |_, entry| take(entry), |_| ()).await
+    }
+
+    /// Hands every entry of these stages' lists to `take`, with the stage's index: one list after the other, oldest first; `read` is called behind each.
+    /// What is longer than a chunk is fetched ahead on a thread of its own, and the log store works on the next list while one is taken.
+    pub async fn lists(
+        &self,
+        run: &RunId,
+        stages: &[&Stage],
+        mut take: impl FnMut(usize, &[u8]),
+        mut read: impl FnMut(usize),
+    ) -> Result<(), StoreError> {
+        let mut begun = VecDeque::new();
+        for ahead in 0..=stages.len() {
+            if let Some(stage) = stages.get(ahead) {
+                begun.push_back(self.begin(keys::stamps(run, stage)).await?);
+            }
+            if let Some(index) = ahead.checked_sub(1)
+                && let Some(list) = begun.pop_front()
+            {
+                self.read(list, |entry| take(index, entry)).await?;
+                read(index);
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, key: String) -> Result<Begun, StoreError> {
+        let first = self.chunk(&key, 0, FIRST).await?;
+        let rest = (first.len() == FIRST.unsigned_abs()).then(|| {
+            let entry_bytes = first.iter().map(Vec::len).sum::<usize>() / first.len();
+            bulk::read(self.url.clone(), key.clone(), FIRST, CHUNK, Some(entry_bytes as u64), PATIENCE)
+        });
+        Ok(Begun { key, first, rest })
+    }
+
+    async fn read(&self, list: Begun, mut take: impl FnMut(&[u8])) -> Result<(), StoreError> {
+        let Begun { key, first: mut chunk, mut rest } = list;
+        let mut from = 0;
         loop {
-            // This one waits for a log store that is away, and words its failures: where the way of the others breaks off, it is taken up here.
-            let chunk = self.chunk(&key, from, FIRST).await?;
             for entry in &chunk {
                 take(entry);
             }
@@ -153,14 +195,15 @@ impl LogStore {
             if chunk.len() < FIRST.unsigned_abs() {
                 return Ok(());
             }
-            let bytes = chunk.iter().map(Vec::len).sum::<usize>();
-            let in_one_piece = std::mem::take(&mut first).then_some((bytes / chunk.len()) as u64);
-            let mut chunks = bulk::read(self.url.clone(), key.clone(), from, CHUNK, in_one_piece, PATIENCE);
+            let fetch = || bulk::read(self.url.clone(), key.clone(), from, CHUNK, None, PATIENCE);
+            let mut chunks = rest.take().unwrap_or_else(fetch);
             while let Some(taken) = chunks.next(&mut take).await {
                 from += taken.cast_signed();
                 // A turn for whoever shares the thread.
                 tokio::task::yield_now().await;
             }
+            // This one waits for a log store that is away, and words its failures: where the way of the others breaks off, it is taken up here.
+            chunk = self.chunk(&key, from, FIRST).await?;
         }
     }
 

@@ -90,14 +90,11 @@ pub(crate) async fn read_stamps(
     stage_read: impl Fn(usize),
 ) -> Result<u64, StampsError> {
     let mut unreadable = 0;
-    for (index, stage) in stages.iter().enumerate() {
-        let take = |entry: &[u8]| match Stamp::parse(entry) {
-            Ok(stamp) => take(index, &stamp, entry),
-            Err(_) => unreadable += 1,
-        };
-        stamps.entries(run, stage, take).await?;
-        stage_read(index);
-    }
+    let take = |index: usize, entry: &[u8]| match Stamp::parse(entry) {
+        Ok(stamp) => take(index, &stamp, entry),
+        Err(_) => unreadable += 1,
+    };
+    stamps.lists(run, stages, take, stage_read).await?;
     Ok(unreadable)
 }
 

@@ -72,13 +72,25 @@ impl Stamps {
         }
     }
 
-    /// Hands every entry of a stage's list to `take`, oldest first. A file is read fastest by whoever asks for runs and stages in the order
-    /// in which they stand there, which is that of the sweep's loads and its path.
-    pub async fn entries(&mut self, run: &RunId, stage: &Stage, take: impl FnMut(&[u8])) -> Result<(), StampsError> {
+    /// Hands every entry of these stages' lists to `take`, with the stage's index: one list after the other, oldest first; `read` is called behind each.
+    /// A file is read fastest by whoever asks for runs and stages in the order in which they stand there, which is that of the sweep's loads and its path.
+    pub async fn lists(
+        &mut self,
+        run: &RunId,
+        stages: &[&Stage],
+        mut take: impl FnMut(usize, &[u8]),
+        mut read: impl FnMut(usize),
+    ) -> Result<(), StampsError> {
         match self {
-            Self::LogStore(log) => Ok(log.entries(run, stage, take).await?),
-            Self::File(file) => Ok(file.entries(run, stage, take)?),
+            Self::LogStore(log) => log.lists(run, stages, take, read).await?,
+            Self::File(file) => {
+                for (index, stage) in stages.iter().enumerate() {
+                    file.entries(run, stage, |entry| take(index, entry))?;
+                    read(index);
+                }
+            }
         }
+        Ok(())
     }
 
     /// Reads what nobody asked for, so that a file which is cut off or damaged behind it is told.

@@ -61,9 +61,8 @@ pub async fn parquet(args: &ParquetArgs) -> anyhow::Result<PathBuf> {
         // In their order, which is that of a file.
         for stage in &stages {
             let mut rows = stamps::StampRows::new(place.stamps(run, stage)?).with_context(failed)?;
-            source.entries(run, stage, |entry| rows.take(entry)).await.with_context(failed)?;
+            source.lists(run, &[stage], |_, entry| rows.take(entry), |_| progress.step()).await.with_context(failed)?;
             unreadable += rows.finish().with_context(failed)?;
-            progress.step();
         }
         let counts = source.counts(run).await?;
         tables::counts(place.table(run, place::COUNTS)?, &sweep.path, &counts).with_context(failed)?;
