@@ -13,6 +13,9 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// How long a collector is tried that takes nothing, unless it says itself how long that is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Longer than anybody waits, and no clock ends before.
+const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// The time that is left, and how long to wait before the next attempt.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -27,7 +30,7 @@ impl Budget {
     /// So much time in all.
     pub(crate) fn of(time: Duration) -> Self {
         let now = clock::now();
-        Self { ends: now + time, patience: PATIENCE, wait: FIRST, well: now }
+        Self { ends: now + time.min(FAR), patience: PATIENCE, wait: FIRST, well: now }
     }
 
     /// The same with less patience, for a collector that took nothing the last time.
@@ -40,6 +43,11 @@ impl Budget {
         ATTEMPT.min(self.ends.saturating_duration_since(clock::now()))
     }
 
+    /// Whether the time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        clock::now() >= self.ends
+    }
+
     /// An attempt has succeeded: the next fault begins with a short wait again.
     pub(crate) fn is_well(&mut self) {
         (self.wait, self.well) = (FIRST, clock::now());
@@ -47,12 +55,14 @@ impl Budget {
 
     /// How long to wait: twice as long as the last time, or as long as the other side asks; nothing where that is too long.
     pub(crate) fn wait(&mut self, asked: Option<Duration>) -> Option<Duration> {
-        let (now, wait) = (clock::now(), asked.unwrap_or(self.wait));
+        let wait = asked.unwrap_or(self.wait);
         self.wait = (self.wait * 2).min(LONGEST);
+        // What the other side asks may be longer than any clock reaches.
+        let until = clock::now().checked_add(wait).filter(|until| *until < self.ends)?;
         if asked.is_some() {
-            self.well = now + wait;
+            self.well = until;
         }
-        (now + wait < self.ends && now + wait <= self.well + self.patience).then_some(wait)
+        (until <= self.well + self.patience).then_some(wait)
     }
 }
 
@@ -67,6 +77,8 @@ mod tests {
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 5000, 5000]);
         assert_eq!(budget.wait(Some(Duration::from_secs(7))), Some(Duration::from_secs(7)));
         assert_eq!(budget.wait(Some(Duration::from_secs(7200))), None);
+        assert_eq!(budget.wait(Some(Duration::MAX)), None);
+        assert!(Budget::of(Duration::MAX).wait(None).is_some());
         budget.is_well();
         assert_eq!(budget.wait(None), Some(FIRST));
         assert_eq!(Budget::of(Duration::ZERO).wait(None), None);

@@ -206,6 +206,7 @@ impl Exporter {
     }
 
     fn note_partial(&self, rejected: i64, what: &str, message: &str) {
+        let message = self.collector.masked(&self.traces, message);
         if rejected > 0 {
             (self.note)(&format!("--otlp: the collector has refused {rejected} {what}: {message}"));
         } else if !message.is_empty() {

@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use load::{ConnectError, Exchange, ExchangeError, Reply, Target, Trust};
+use stamp::MASKED;
 use std::io::Write;
 use std::time::Duration;
 
@@ -45,8 +46,8 @@ impl Collector {
                 Ok(reply) => match reply.status {
                     413 => return Outcome::TooLarge,
                     // These, and no others, are to be tried again (OTLP/HTTP, "Retryable Response Codes").
-                    429 | 502 | 503 | 504 => (told(target, &reply), retry_after(&reply)),
-                    _ => return Outcome::Refused(told(target, &reply)),
+                    429 | 502 | 503 | 504 => (self.told(target, &reply), retry_after(&reply)),
+                    _ => return Outcome::Refused(self.told(target, &reply)),
                 },
                 // What is not trusted, or speaks another language, does so the next time, too.
                 Err(ExchangeError::Refused { source: ConnectError::Tls(error), .. }) => {
@@ -57,6 +58,9 @@ impl Collector {
                 Err(error @ (ExchangeError::Foreign(_) | ExchangeError::Long(_) | ExchangeError::Endpoint(_))) => {
                     return Outcome::Refused(error.to_string());
                 }
+                Err(ExchangeError::Late { .. }) if budget.is_over() => {
+                    return Outcome::Away("the time of --otlp-within is over".to_owned());
+                }
                 Err(error) => (error.to_string(), None),
             };
             match budget.wait(asked) {
@@ -65,7 +69,29 @@ impl Collector {
             }
         }
     }
+
+    /// A protobuf `Status` holds its text among other bytes: only what is a text is told.
+    fn told(&self, target: &Target, reply: &Reply) -> String {
+        let text = reply.told();
+        let is_text = !text.is_empty()
+            && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t')
+            && !text.contains('\u{fffd}');
+        let detail = if is_text { format!(": {}", self.masked(target, &text)) } else { String::new() };
+        format!("{target} answers {}{detail}", reply.status)
+    }
+
+    /// What a collector says, without the values of the headers that it was sent: some repeat them.
+    pub(crate) fn masked(&self, target: &Target, text: &str) -> String {
+        let values = self.headers.iter().map(|(_, value)| value.as_str()).chain(target.authorization());
+        // A token may be repeated without its scheme, as in `Bearer TOKEN`.
+        let secrets = values.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or(value)]);
+        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST_SECRET);
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, MASKED))
+    }
 }
+
+/// The shortest value that is hidden in an answer: shorter ones are in any text, bytes.
+const SHORTEST_SECRET: usize = 4;
 
 const USER_AGENT: &str = concat!("stampede/", env!("CARGO_PKG_VERSION"));
 
@@ -73,16 +99,6 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish()
-}
-
-/// A protobuf `Status` holds its text among other bytes: only what is a text is told.
-fn told(target: &Target, reply: &Reply) -> String {
-    let text = reply.told();
-    let is_text = !text.is_empty()
-        && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t')
-        && !text.contains('\u{fffd}');
-    let detail = if is_text { format!(": {text}") } else { String::new() };
-    format!("{target} answers {}{detail}", reply.status)
 }
 
 /// How long the collector asks to be left alone: seconds; a date is not understood, and the usual wait is kept then.

@@ -94,19 +94,25 @@ async fn stamped() -> (Redis, Stamps, Sweep, Level) {
 }
 
 async fn export(behaves: Behaviour) -> (Collector, Sent) {
-    let (_redis, mut stamps, sweep, level) = stamped().await;
     let (collector, target) = Collector::start(behaves).await;
+    let minute = Duration::from_secs(60);
+    let sent = export_to(target, minute, |note| assert!(!note.contains("s3cret"), "{note}")).await;
+    (collector, sent)
+}
+
+async fn export_to(collector: Target, within: Duration, note: fn(&str)) -> Sent {
+    let (_redis, mut stamps, sweep, level) = stamped().await;
     let options = OtlpOptions {
-        collector: target,
+        collector,
         headers: vec![("X-Token".to_owned(), "s3cret".to_owned())],
         trust: Trust::System,
         queue: Some("orders".to_owned()),
         topic: "/t".to_owned(),
-        within: Duration::from_secs(60),
+        within,
     };
-    let mut exporter = Exporter::new(options, |note| assert!(!note.contains("s3cret"), "{note}")).unwrap();
+    let mut exporter = Exporter::new(options, note).unwrap();
     exporter.level(&mut stamps, &level, &sweep.path, &Services::default()).await.unwrap();
-    (collector, exporter.sent())
+    exporter.sent()
 }
 
 fn fine() -> Response {
@@ -172,6 +178,36 @@ async fn what_is_refused_is_told() {
     let (_, sent) = export(partly).await;
     // Two requests.
     assert_eq!((sent.messages, sent.rejected), (300, 260));
+}
+
+#[tokio::test]
+async fn a_collector_that_repeats_what_it_was_sent_shows_no_secret() {
+    // What is told is searched for it in `export`.
+    let (_, sent) = export(|_, _| (StatusCode::BAD_REQUEST, r#"{"X-Token":"s3cret"}"#).into_response()).await;
+    assert_eq!(sent.unsent, 300);
+    let partly = |_, _| {
+        let partial = ExportTracePartialSuccess { rejected_spans: 1, error_message: "no quota for s3cret".to_owned() };
+        ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec().into_response()
+    };
+    let (_, sent) = export(partly).await;
+    assert_eq!((sent.messages, sent.rejected), (300, 2));
+}
+
+#[tokio::test]
+async fn a_collector_that_asks_for_endless_patience_is_given_up() {
+    let (_, sent) =
+        export(|_, _| (StatusCode::TOO_MANY_REQUESTS, [("Retry-After", "18446744073709551615")]).into_response()).await;
+    assert_eq!(sent, Sent { unsent: 300, ..Sent::default() });
+}
+
+#[tokio::test]
+async fn what_the_time_was_too_short_for_is_no_fault_of_the_collector() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("http://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let told =
+        |note: &str| assert!(note.starts_with("--otlp: the time of --otlp-within is over; 300 of 300"), "{note}");
+    let sent = export_to(target, Duration::from_millis(50), told).await;
+    assert_eq!(sent, Sent { unsent: 300, ..Sent::default() });
 }
 
 #[test]

@@ -159,6 +159,20 @@ async fn a_dataset_grows_by_runs_and_replaces_one_only_when_told_to() {
 }
 
 #[tokio::test]
+async fn of_several_that_write_one_sweep_one_does_and_the_others_are_told() {
+    let fixture = Fixture::start().await;
+    let stamps = &[r#"{"id":100,"time":"1795255210.000000"}"#][..];
+    fixture.sweep("s", &[("s.c01", stamps), ("s.c02", stamps)]).await;
+    let (a, b, c) = tokio::join!(fixture.write("s", false), fixture.write("s", false), fixture.write("s", false));
+    let errors: Vec<String> = [a, b, c].into_iter().filter_map(|done| Some(done.err()?.to_string())).collect();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors.iter().all(|error| error.contains("wait until it has ended") || error.contains("--replace")));
+    let files = fixture.files();
+    fixture.write("s", true).await.unwrap();
+    assert_eq!(fixture.files(), files);
+}
+
+#[tokio::test]
 async fn a_dataset_from_a_file_is_that_from_the_log_store_and_a_damaged_file_leaves_nothing() {
     let fixture = Fixture::start().await;
     let many: Vec<String> =

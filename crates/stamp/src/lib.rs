@@ -46,7 +46,7 @@ pub use sampling::{InvalidSampleEvery, SampleEvery};
 pub use stage::{InvalidPath, InvalidStage, Path, Stage};
 pub use traceparent::{InvalidTraceparent, Traceparent};
 pub use tracer::{
-    ClockMode, CounterHandle, Figures, Observer, RunTrace, SlotFigures, StageHandle, Tracer, TracerOptions,
+    ClockMode, CounterHandle, Figures, MOST_STAGES, Observer, RunTrace, SlotFigures, StageHandle, Tracer, TracerOptions,
 };
 #[cfg(feature = "clap")]
 pub use usage::{UsageError, WRONG_USAGE, ensure_usage};

@@ -34,6 +34,7 @@ export class Tracer {
   }
 
   stamp(stage, id, run = ADHOC, at = undefined) {
+    if (!Number.isSafeInteger(id) || id < 0) throw new RangeError(idFault(id));
     const slot = this.#books.stage(stage);
     const book = this.#books.open(run);
     // The clock is read only where the reading is used.
@@ -74,9 +75,6 @@ export class Tracer {
   }
 
   #push(book, slot, id, at) {
-    if (!Number.isSafeInteger(id) || id < 0) {
-      throw new RangeError(`id ${id} is out of range: it is an integer from 0 to 2^53 - 1`);
-    }
     if (typeof at !== 'bigint') throw new TypeError('the moment of a stamp is what moment() gave');
     this.#books.push(book, slot, id, at);
     // A plain stamp tells the time at which it is written; those of this turn of the event loop go together.
@@ -87,6 +85,11 @@ export class Tracer {
       this.#flusher.wake();
     });
   }
+}
+
+function idFault(id) {
+  if (typeof id !== 'number') return `id ${id} is a ${typeof id}: it is a number, as envelope() gives it`;
+  return `id ${id} is out of range: it is an integer from 0 to 2^53 - 1`;
 }
 
 function settle(url, options = {}) {

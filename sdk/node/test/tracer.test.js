@@ -150,7 +150,10 @@ test('a key of the wrong type spoils nothing but its own run', async (t) => {
 test('wrong use is told at once', async (t) => {
   const server = await Server.start(t);
   const { tracer } = await start(t, server);
-  for (const id of [-10, 2 ** 53, NaN, 0.5]) if (id % 10 === 0) assert.throws(() => tracer.stamp('s', id), RangeError, String(id));
+  // Whether they would be sampled or not.
+  for (const id of [-10, -1, 2 ** 53, NaN, 0.5, '5', 5n, 10n, null, undefined]) {
+    assert.throws(() => tracer.stamp('s', id), RangeError, String(id));
+  }
   assert.throws(() => tracer.stamp('No Stage', 1), RangeError);
   assert.throws(() => tracer.stamp('s', 1, 'no run'), RangeError);
   assert.throws(() => tracer.stamp('s', 0, 'adhoc', 5), TypeError);

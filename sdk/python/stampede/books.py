@@ -54,6 +54,7 @@ class Books:
         self._books: dict[str, Book] = {}
         self._waiting: deque[Mark] = deque()
         self._editions = 0
+        self._dropped = 0
         self._forget_at = time.monotonic() + FORGET_AFTER
         self._lock = threading.Lock()
 
@@ -75,11 +76,13 @@ class Books:
                 self._waiting.append(Mark(book, stage, id, at_ns or 0))
                 book.held += 1
             elif sampled:
-                book.add(f"dropped.{stage}", 1)
+                self._drop(book, stage)
             book.counts[stage] = count + 1
         return queued
 
     def count(self, name: str, by: int, run: str) -> None:
+        if type(by) is not int or by < 0:
+            raise ValueError(f"{by!r:.80} cannot be added to a counter: it is no whole number from 0 up")
         with self._lock:
             book = self._books.get(run) or self._open(run)
             if name not in book.counts:
@@ -118,9 +121,9 @@ class Books:
                 mark.book.held -= 1
 
     def unwritten(self) -> int:
-        """Stamps that wait, or are on their way."""
+        """Stamps that the log store is not known to have: they were dropped, or wait, or are on their way."""
         with self._lock:
-            return sum(book.held for book in self._books.values())
+            return self._dropped + sum(book.held for book in self._books.values())
 
     def written(self, totals: Totals) -> None:
         """Notes that the log store has these totals, and forgets runs that have long been still."""
@@ -148,7 +151,11 @@ class Books:
 
     def _lose(self, mark: Mark) -> None:
         mark.book.held -= 1
-        mark.book.add(f"dropped.{mark.stage}", 1)
+        self._drop(mark.book, mark.stage)
+
+    def _drop(self, book: Book, stage: str) -> None:
+        self._dropped += 1
+        book.add(f"dropped.{stage}", 1)
 
     def _forget(self) -> None:
         now, crowded = time.monotonic(), len(self._books) - RUNS

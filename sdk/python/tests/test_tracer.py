@@ -1,4 +1,7 @@
 import json
+import os
+import threading
+import time
 import unittest
 
 from stampede import Tracer, moment
@@ -8,7 +11,7 @@ from stampede.scale import Scale
 from stampede.scripts import PLACE
 from stampede.store import Store
 
-from .server import Server, wait_until
+from .server import DEADLINE, Server, wait_until
 
 
 class OverRealRedis(unittest.TestCase):
@@ -72,7 +75,41 @@ class OverRealRedis(unittest.TestCase):
         tracer = Tracer(self.server.url, "enricher", ["enricher"], every=10, buffer=5)
         for id in range(100):
             tracer.stamp("enricher", id)
-        self.assertEqual(tracer.close(0.2), 5)
+        self.assertEqual(tracer.close(0.2), 10)  # Five wait, and five did not fit.
+
+    def test_a_forked_process_goes_on_under_a_name_of_its_own(self) -> None:
+        """Whatever the parent's threads were doing at the moment of the fork."""
+        ended = threading.Event()
+
+        def stamp_on() -> None:
+            id = 0
+            while not ended.is_set():
+                tracer.stamp("enricher", id, "parent")
+                id += 1
+
+        with Tracer(self.server.url, "enricher", ["enricher"], every=10) as tracer:
+            thread = threading.Thread(target=stamp_on)
+            thread.start()
+            children = [self.forked(tracer) for _ in range(20)]
+            codes = [exit_code(child) for child in children]
+            ended.set()
+            thread.join()
+        self.assertEqual(codes, [0] * 20)
+        self.assertEqual((len(self.stamps("child")), self.server.counts("child")), (200, {"enricher": 2000}))
+        self.assertEqual(len(self.redis.hkeys("trace:child:counts")), 20)
+        self.assertEqual(len(self.redis.hkeys("trace:parent:counts")), 1)
+
+    def forked(self, tracer: Tracer) -> int:
+        child = os.fork()
+        if child:
+            return child
+        code = 1
+        try:
+            for id in range(100):
+                tracer.stamp("enricher", id, "child")
+            code = tracer.close()
+        finally:
+            os._exit(code)
 
     def test_a_log_store_that_begins_anew_gets_all_totals_again(self) -> None:
         tracer = Tracer(self.server.url, "enricher", ["enricher"])
@@ -116,6 +153,18 @@ class OverRealRedis(unittest.TestCase):
         for _ in range(150):
             store.connect().close()
 
+    def test_wrong_options_are_told(self) -> None:
+        for options in ({"every": 1.5}, {"every": 0}, {"stages": "enricher"}, {"stages": ["Enricher"]}, {"service": "a:b"}, {"clock": "wall"}):
+            with self.assertRaises(ValueError):
+                Tracer(**{"url": self.server.url, "service": "enricher", "stages": ["enricher"]} | options)
+
+    def test_what_cannot_be_counted_is_told(self) -> None:
+        with Tracer(self.server.url, "enricher", ["enricher"]) as tracer:
+            for by in (-5, 1.5, "1"):
+                with self.assertRaises(ValueError):
+                    tracer.count("garbage", by)
+        self.assertEqual(self.server.counts(), {})
+
     def test_a_wrong_address_tells_no_password(self) -> None:
         for url in ("http://me:QQQ@x", "redis://me:QQQ/QQ@x:6379", "me:QQQ@x"):
             with self.assertRaises(ValueError) as raised:
@@ -141,3 +190,15 @@ def event(stamp: dict) -> int:
 
 if __name__ == "__main__":
     unittest.main()
+
+
+def exit_code(child: int) -> int:
+    """Ends the process where it hangs."""
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, 9)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -43,6 +43,9 @@ impl<'a> Origin<'a> {
 /// Times that a clock may tell, from 2000 to 2100, µs: what is in other units lies elsewhere.
 const TIMES_US: Range<i64> = 946_684_800_000_000..4_102_444_800_000_000;
 
+/// How much of a text is told, characters.
+const LONGEST_QUOTED: usize = 40;
+
 /// The stages that a span is: of each, the first rule that fits counts. Or why it is none although a rule fits.
 pub(super) fn find<'m>(map: &'m SpanMap, origin: &Origin<'_>, span: &Span) -> Vec<Result<Found<'m>, String>> {
     let mut fitting: Vec<&SpanRule> = Vec::new();
@@ -69,7 +72,7 @@ fn found<'m>(map: &SpanMap, rule: &'m SpanRule, origin: &Origin<'_>, span: &Span
     };
     let event_us = i64::try_from(nanos / 1000).unwrap_or(0);
     if !TIMES_US.contains(&event_us) {
-        return Err(format!("span {:?} is of no time since 2000: are its times in nanoseconds?", span.name));
+        return Err(format!("span {} is of no time since 2000: are its times in nanoseconds?", quoted(&span.name)));
     }
     Ok(Found { stage: &rule.stage, id, run, event_us })
 }
@@ -103,14 +106,36 @@ fn id_of(id: &IdOf, origin: &Origin<'_>, span: &Span) -> Result<MsgId, String> {
         IdOf::TraceId if span.trace_id.len() == 16 => Ok(hashed(&span.trace_id)),
         IdOf::TraceId => Err("the span has no trace id".to_owned()),
         IdOf::Hash(name) => {
-            let value = of_span(origin, span, name).ok_or_else(|| format!("no attribute {name}"))?;
+            let value = of_span(origin, span, name).ok_or_else(|| missing(origin, span, name))?;
             Ok(hashed(value.as_bytes()))
         }
         IdOf::Attribute(name) => {
-            let value = of_span(origin, span, name).ok_or_else(|| format!("no attribute {name}"))?;
+            let value = of_span(origin, span, name).ok_or_else(|| missing(origin, span, name))?;
             let id = value.parse().ok().and_then(|id| MsgId::new(id).ok());
-            id.ok_or_else(|| format!("attribute {name} is {value:.40?}, and no id from 0 to 2^53 - 1: `id: {{ hash: {name} }}` takes any text"))
+            id.ok_or_else(|| {
+                format!(
+                    "attribute {name} is {}, and no id from 0 to 2^53 - 1: `id: {{ hash: {name} }}` takes any text",
+                    quoted(&value)
+                )
+            })
         }
+    }
+}
+
+/// Why an attribute has no value that could be used.
+fn missing(origin: &Origin<'_>, span: &Span, name: &str) -> String {
+    if span.attributes.iter().chain(origin.attributes).any(|attribute| attribute.key == name) {
+        format!("attribute {name} is neither text nor a number")
+    } else {
+        format!("no attribute {name}")
+    }
+}
+
+/// What somebody sent, as people are told it: the beginning, where it is long.
+fn quoted(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_QUOTED) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
     }
 }
 
@@ -207,6 +232,11 @@ mod tests {
         let told = |attributes| find(&map, &origin, &span("x", attributes)).remove(0).unwrap_err();
         insta::assert_snapshot!(told(Vec::new()), @"no attribute order.id");
         insta::assert_snapshot!(told(vec![text_attribute("order.id", "7f-a")]), @r#"attribute order.id is "7f-a", and no id from 0 to 2^53 - 1: `id: { hash: order.id }` takes any text"#);
+        let long = told(vec![text_attribute("order.id", "é".repeat(100_000))]);
+        assert!(long.contains(&format!("{}\"…", "é".repeat(40))) && long.len() < 200, "{long:.300}");
+        let bytes = AnyValue { value: Some(Value::BytesValue(vec![5])) };
+        let bytes = KeyValue { key: "order.id".to_owned(), value: Some(bytes), ..KeyValue::default() };
+        insta::assert_snapshot!(told(vec![bytes]), @"attribute order.id is neither text nor a number");
         insta::assert_snapshot!(told(vec![number("order.id", -1)]), @r#"attribute order.id is "-1", and no id from 0 to 2^53 - 1: `id: { hash: order.id }` takes any text"#);
     }
 

@@ -50,15 +50,21 @@ impl Reader<'_> {
             self.fault(root.place, "`stages` is missing: say which spans each stage is".to_owned());
             return None;
         };
-        let mut rules = Vec::new();
+        let (mut rules, faults) = (Vec::new(), self.problems.len());
         for (key, node) in self.table(stages, "`stages`")?.rest() {
             match key.name.parse() {
                 Ok(stage) => rules.extend(self.rules_of(&stage, node)),
                 Err(error) => self.fault(key.place, format!("{error}")),
             }
         }
-        if rules.is_empty() {
+        if rules.is_empty() && self.problems.len() == faults {
             self.fault(stages.place, "no stage is here: write `apiserver: { span: POST /orders }`".to_owned());
+        }
+        let mut named: Vec<&stamp::Stage> = rules.iter().map(|rule: &SpanRule| &rule.stage).collect();
+        named.dedup();
+        if named.len() > stamp::MOST_STAGES {
+            let message = format!("{} stages are here: one receiver takes at most {}", named.len(), stamp::MOST_STAGES);
+            self.fault(stages.place, message);
         }
         Some(SpanMap {
             run: run.unwrap_or_else(|| RunOf::Named(stamp::RunId::adhoc())),
@@ -198,6 +204,19 @@ mod tests {
         map.yaml:4:29: `name` is no key of a stage's spans: it has span, service, where, at, id
          4 |   b: { span: x, at: middle, name: y }
            |                             ^^^^
+        "#);
+        let stages =
+            |number| (0..number).fold(String::new(), |text, stage| text + &format!("  s{stage}: {{ span: x }}\n"));
+        assert!(read(&format!("stages:\n{}", stages(32))).is_ok());
+        insta::assert_snapshot!(told(&format!("stages:\n{}", stages(33))), @r"
+        map.yaml:2:3: 33 stages are here: one receiver takes at most 32
+         2 |   s0: { span: x }
+           |   ^
+        ");
+        insta::assert_snapshot!(told("stages: { A: { span: x } }"), @r#"
+        map.yaml:1:11: stage "A" is invalid: use 1 to 32 characters of a-z 0-9 _ -, starting with a letter
+         1 | stages: { A: { span: x } }
+           |           ^
         "#);
         insta::assert_snapshot!(told("stages: {}"), @r"
         map.yaml:1:9: no stage is here: write `apiserver: { span: POST /orders }`

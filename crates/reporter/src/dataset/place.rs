@@ -2,9 +2,12 @@
 //! are whole.
 
 use analysis::Sweep;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use stamp::{RunId, Stage};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The tables. Whoever looks for runs begins with the levels, so that these come last and go first.
@@ -21,6 +24,8 @@ pub(super) struct Place<'a> {
     out: &'a Path,
     partial: PathBuf,
     sweep: &'a Sweep,
+    /// The hidden folder, locked: nobody else writes this sweep meanwhile.
+    _lock: File,
 }
 
 /// A dataset cannot be added to.
@@ -30,6 +35,8 @@ pub(super) enum PlaceError {
     Present { run: RunId, out: PathBuf },
     #[error("sweep {0} has no load that is finished: there is nothing to write")]
     Empty(RunId),
+    #[error("another process is writing sweep {sweep} to {}: wait until it has ended", out.display())]
+    Busy { sweep: RunId, out: PathBuf },
     #[error("cannot write {}: {source}; choose another folder with --out, or make room there", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -45,15 +52,17 @@ impl<'a> Place<'a> {
         if sweep.loads.is_empty() {
             return Err(PlaceError::Empty(sweep.id.clone()));
         }
+        let partial = out.join(format!(".{}.partial", sweep.id));
+        let locked = locked(&partial).map_err(unwritten(&partial))?;
+        let lock = locked.ok_or_else(|| PlaceError::Busy { sweep: sweep.id.clone(), out: out.to_owned() })?;
+        let place = Self { out, partial, sweep, _lock: lock };
         let mut runs = sweep.loads.iter().map(|load| &load.run);
         if let Some(run) = runs.find(|run| !replace && out.join(LEVELS).join(of_run(run)).exists()) {
             return Err(PlaceError::Present { run: run.clone(), out: out.to_owned() });
         }
-        let partial = out.join(format!(".{}.partial", sweep.id));
         // Whoever was killed has left his there.
-        absent_is_fine(fs::remove_dir_all(&partial)).map_err(unwritten(&partial))?;
-        fs::create_dir_all(&partial).map_err(unwritten(&partial))?;
-        Ok(Self { out, partial, sweep })
+        empty(&place.partial).map_err(unwritten(&place.partial))?;
+        Ok(place)
     }
 
     /// A new file for the stamps of one stage.
@@ -91,6 +100,29 @@ impl Drop for Place<'_> {
         // What is left of it is removed by the next one.
         let _ = fs::remove_dir_all(&self.partial);
     }
+}
+
+/// Makes a folder and locks it; nothing where another process has it. Where folders cannot be locked, as on some networks, it goes on without.
+fn locked(folder: &Path) -> io::Result<Option<File>> {
+    loop {
+        fs::create_dir_all(folder)?;
+        let file = File::open(folder)?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
+            return Ok(None);
+        }
+        // Who had it may have removed it in between: then this is the lock of a folder that is gone.
+        if fs::metadata(folder).is_ok_and(|now| file.metadata().is_ok_and(|locked| locked.ino() == now.ino())) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+/// Removes all that is in a folder, and keeps the folder, which is locked.
+fn empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        fs::remove_dir_all(entry?.path())?;
+    }
+    Ok(())
 }
 
 fn create(folder: &Path) -> Result<File, PlaceError> {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Stages and counters that one process can tell apart.
+pub const MOST_STAGES: usize = SLOTS;
+
 const SLOTS: usize = 32;
 
 /// A run that nothing has touched for so long is forgotten. Should it come back, it is counted under a new field.

@@ -13,6 +13,7 @@ mod script;
 
 use crate::clock::RedisClock;
 use crate::{LogStore, MsgId, RedisUrl, RunId, SampleEvery, Stage, StoreError, Traceparent, clock, keys};
+pub use books::MOST_STAGES;
 use books::{Book, Books, Mark, Remark};
 pub use figures::{Figures, Observer, SlotFigures};
 use std::sync::Arc;
