@@ -122,7 +122,7 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
     Sweep {
         id: run.clone(),
         started_unix_s: START_US.unsigned_abs() / 1_000_000,
-        every: 1,
+        every: Some(1),
         path: path.to_vec(),
         settings: BTreeMap::new(),
         environment: BTreeMap::new(),

@@ -20,7 +20,7 @@ pub fn report_of(levels: &[u32]) -> Report {
         schema_version: Report::SCHEMA_VERSION,
         sweep: "20261121-101500-k3f".to_owned(),
         started_unix_s: 1_795_255_200,
-        every: 100,
+        every: Some(100),
         settings: BTreeMap::from([("duration".to_owned(), "10s".to_owned())]),
         environment: BTreeMap::from([("kernel".to_owned(), "Linux 6.1".to_owned())]),
         p99_limit_us: Report::P99_LIMIT_US,

@@ -16,8 +16,8 @@ pub struct Report {
     pub sweep: String,
     /// When it began, seconds since 1970-01-01 UTC.
     pub started_unix_s: u64,
-    /// 1 message in N was sampled.
-    pub every: u64,
+    /// 1 message in N was sampled; absent where nobody knows.
+    pub every: Option<u64>,
     /// The stages in path order.
     pub path: Vec<Stage>,
     /// Every setting that matters.

@@ -1,5 +1,7 @@
 //! What the load generator did: kept in the log store beside the stamps.
 
+mod sampling;
+
 use crate::Found;
 use crate::WorkerLoad;
 use crate::scenario::{Scenario, Times};
@@ -15,8 +17,8 @@ pub struct Sweep {
     pub id: RunId,
     /// When it began, seconds since 1970-01-01 UTC.
     pub started_unix_s: u64,
-    /// 1 message in N is sampled.
-    pub every: u64,
+    /// 1 message in N is sampled; absent where nobody knows.
+    pub every: Option<u64>,
     /// The stages that its messages pass, in order.
     pub path: Vec<Stage>,
     /// Every setting that matters, by its name on the command line.
@@ -347,25 +349,9 @@ impl Sweep {
         if counts.iter().next().is_none() {
             return Err(unknown());
         }
-        let mut sweep = Self::of_run(id);
-        // Nobody has written down how it was sampled: the stamps tell.
-        for stage in &sweep.path {
-            let stamps = log.length(&keys::stamps(&sweep.id, stage)).await?;
-            if let Some(every) = (counts.get(stage.as_str()) + stamps / 2).checked_div(stamps) {
-                sweep.every = every.max(1);
-                break;
-            }
-        }
-        Ok(sweep)
-    }
-
-    fn of_run(run: RunId) -> Self {
-        let load = Load::foreign(run.clone());
-        Self {
-            loads: vec![load],
-            search: None,
-            ..Self::of_load(run, stamp::SampleEvery::default().get(), &stamp::Path::default().without_send())
-        }
+        let every = sampling::find(log, &id, &counts).await?;
+        let loads = vec![Load::foreign(id.clone())];
+        Ok(Self { every, loads, ..Self::of_load(id, 1, &stamp::Path::default().without_send()) })
     }
 
     /// A load that is no sweep, for those who show it as one: it begins now, and nothing is known of its settings.
@@ -374,7 +360,7 @@ impl Sweep {
         Self {
             id: run,
             started_unix_s: stamp::clock::unix_now().as_secs(),
-            every,
+            every: Some(every),
             path: path.stages().to_vec(),
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),

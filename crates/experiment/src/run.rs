@@ -145,7 +145,7 @@ impl<'a> Running<'a> {
         let sweep = Sweep {
             id: id.clone(),
             started_unix_s: clock::unix_now().as_secs(),
-            every: plan.every.get(),
+            every: Some(plan.every.get()),
             path: plan.path.stages().to_vec(),
             settings: description::settings(plan, pipeline),
             environment: environment(pipeline).await,

@@ -433,7 +433,7 @@ impl Inner {
             "setting": setting,
             "sweep": session.sweep.as_ref().map(|sweep| sweep.id.to_string()),
             "plan": session.plan,
-            "every": session.sweep.as_ref().map(|sweep| sweep.every),
+            "every": session.sweep.as_ref().and_then(|sweep| sweep.every),
             "traced": is_traced,
             "folder": session.folder,
             "thresholds": self.verdicts.iter().map(|verdict| json!({

@@ -46,7 +46,7 @@ impl Fixture {
         let sweep = Sweep {
             id: id.parse().unwrap(),
             started_unix_s: 1_795_255_200,
-            every: 1,
+            every: Some(1),
             path: path.stages().to_vec(),
             settings: BTreeMap::new(),
             environment: BTreeMap::new(),

@@ -46,7 +46,7 @@ impl Fixture {
         let sweep = Sweep {
             id: "s".parse().unwrap(),
             started_unix_s: 1_795_255_200,
-            every: 1,
+            every: Some(1),
             path: path.stages().to_vec(),
             settings: BTreeMap::from([("duration".to_owned(), "1s".to_owned())]),
             environment: BTreeMap::new(),
@@ -207,4 +207,35 @@ async fn a_path_that_cannot_be_written_fails_and_leaves_nothing() {
     let output = Some(fixture.folder.path().join("s.lz4"));
     export(&ExportArgs { sweep: "s".to_owned(), output, store: fixture.store() }).await.unwrap_err();
     assert_eq!(std::fs::read_dir(fixture.folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_described_is_reported_as_it_was_sampled() {
+    let fixture = Fixture::start().await;
+    let options = TracerOptions { every: SampleEvery::new(10).unwrap(), ..TracerOptions::default() };
+    let tracer = Tracer::start(&fixture.url, options);
+    let path: stamp::Path = "api,worker".parse().unwrap();
+    for stage in path.stages() {
+        let (handle, run, rare) = (tracer.stage(stage), tracer.run("orders"), tracer.run("rare"));
+        (0..2000).for_each(|id| run.stamp(handle, MsgId::new(id).unwrap()));
+        (1..4).for_each(|id| rare.stamp(handle, MsgId::new(id).unwrap()));
+    }
+    tracer.flush().await;
+    let report_of = async |run: &str| {
+        let args = ReportArgs {
+            sweep: run.to_owned(),
+            path: Some(path.clone()),
+            p99_limit: None,
+            store: fixture.store(),
+            out: fixture.folder.path().join("reports"),
+            thresholds: ThresholdArgs::default(),
+        };
+        serde_json::to_value(report(&args).await.unwrap().report).unwrap()["every"].clone()
+    };
+    assert_eq!(report_of("orders").await, 10);
+    // None of its messages was sampled: the services say how they would have been.
+    assert_eq!(report_of("rare").await, 10);
+    tracer.close().await;
+    assert_eq!(report_of("orders").await, 10);
+    assert_eq!(report_of("rare").await, serde_json::Value::Null);
 }

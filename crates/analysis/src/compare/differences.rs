@@ -51,7 +51,7 @@ fn settings(report: &Report) -> BTreeMap<String, String> {
             .filter(|(name, _)| !of_services(name))
             .map(|(name, value)| (name.clone(), mask(value).into_owned())),
     );
-    settings.insert("every".to_owned(), report.every.to_string());
+    settings.extend(report.every.map(|every| ("every".to_owned(), every.to_string())));
     let path: Vec<String> = report.path.iter().map(ToString::to_string).collect();
     settings.insert("path".to_owned(), path.join(","));
     settings
@@ -76,7 +76,7 @@ mod tests {
             report.settings.extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
         reports[0].1.settings.remove("duration");
-        reports[0].1.every = 10;
+        reports[0].1.every = Some(10);
         for ((_, report), kernel) in reports.iter_mut().zip(["Linux 6.1", "Linux 6.9", "Linux 6.9"]) {
             report.environment.insert("kernel".to_owned(), kernel.to_owned());
             report.environment.insert(format!("service_apiserver_{}", report.sweep), "0.1.0".to_owned());

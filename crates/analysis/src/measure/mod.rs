@@ -103,7 +103,7 @@ pub(crate) async fn read_stamps(
 pub(crate) struct Evidence<'a> {
     pub load: &'a Load,
     pub path: &'a [Stage],
-    /// 1 message in so many is sampled.
+    /// 1 message in so many is sampled. Where nobody knows, a message stands for itself.
     pub every: u64,
     pub join: &'a Join,
     pub books: &'a Accounting,
@@ -166,7 +166,16 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
     let all_arrived = books.lost <= 0 && books.in_flight == 0 && books.late == 0;
     let last_seen = || (0..path.len()).flat_map(|stage| join.times(stage)).max();
     let cutoff_us = load.cutoff.as_ref().map(|cutoff| cutoff.at_us).or_else(last_seen).filter(|_| !all_arrived);
-    let evidence = Evidence { load, path, every: sweep.every, join, books: &books, order: &order, span_us, cutoff_us };
+    let evidence = Evidence {
+        load,
+        path,
+        every: sweep.every.unwrap_or(1),
+        join,
+        books: &books,
+        order: &order,
+        span_us,
+        cutoff_us,
+    };
     let (first, last) = (evidence.first(), evidence.last());
 
     let mut negative = latency::Negative::default();

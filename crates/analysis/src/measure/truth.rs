@@ -114,7 +114,7 @@ fn reported(messages: &[Message]) -> Level {
     let sweep = Sweep {
         id: "s".parse().unwrap(),
         started_unix_s: 0,
-        every: 1,
+        every: Some(1),
         path,
         settings: BTreeMap::new(),
         environment: BTreeMap::new(),

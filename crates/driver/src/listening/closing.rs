@@ -21,7 +21,8 @@ fn missing_p99(report: &Report) -> Option<String> {
     let fewest = lacking.iter().map(|level| level.traces.sampled).min()?.max(1);
     // With some to spare.
     let factor = (P99_NEEDS as f64 * 1.3 / fewest as f64).ceil();
-    let every = [50.0, 20.0, 10.0, 5.0, 2.0, 1.0].into_iter().find(|every| every * factor <= report.every as f64);
+    let sampled = report.every.map_or(0.0, |every| every as f64);
+    let every = [50.0, 20.0, 10.0, 5.0, 2.0, 1.0].into_iter().find(|every| every * factor <= sampled);
     let seconds = lacking.iter().filter_map(|level| level.load.http.as_ref()).map(|http| http.duration_us).max();
     let longer = seconds.map(|us| format!("-d {}s", (us as f64 / 1e6 * factor).ceil()));
     let ways: Vec<String> = every.map(|every| format!("--every {every}")).into_iter().chain(longer).collect();

@@ -9,7 +9,8 @@ const SEPARATOR: &str = " · ";
 
 /// The sweep and as many settings as `fits` lets pass.
 pub(super) fn caption(report: &Report, fits: impl Fn(&str) -> bool) -> String {
-    let mut caption = format!("{}{SEPARATOR}1 in {} sampled", report.sweep, report.every);
+    let sampled = report.every.map_or_else(String::new, |every| format!("{SEPARATOR}1 in {every} sampled"));
+    let mut caption = format!("{}{sampled}", report.sweep);
     for part in settings(report) {
         let longer = format!("{caption}{SEPARATOR}{part}");
         if !fits(&format!("{longer}{SEPARATOR}…")) {

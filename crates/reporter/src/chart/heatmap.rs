@@ -48,7 +48,10 @@ impl Picture for Heatmap {
         let headings = selected.iter().map(|level| level.heading.clone());
         let panels: Vec<Panel> = headings.chain(selected.is_empty().then(String::new)).map(panel).collect();
         let sentences = [
-            format!("Colours: sampled messages in a cell, each of which stands for {}.", report.every),
+            report.every.map_or_else(
+                || "Colours: sampled messages in a cell.".to_owned(),
+                |every| format!("Colours: sampled messages in a cell, each of which stands for {every}."),
+            ),
             "A slice of time holds what was taken in during it.".to_owned(),
         ];
         let captions = frame::captions(report, &sentences);

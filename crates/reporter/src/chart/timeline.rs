@@ -60,7 +60,10 @@ impl Picture for TimelinePicture {
         let panels = panels_of(&selected, &left, rights);
         let sentences = [
             "A slice holds what was taken in during it: a gap stands where nothing of that arrived.".to_owned(),
-            format!("In flight: by the sample, 1 in {}.", report.every),
+            report.every.map_or_else(
+                || "In flight: of the sample alone.".to_owned(),
+                |every| format!("In flight: by the sample, 1 in {every}."),
+            ),
         ];
         let captions = frame::captions(report, &sentences);
         let head = Head { title: Self::title(report), captions: &captions, legend: &legend() };

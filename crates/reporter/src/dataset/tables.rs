@@ -39,7 +39,7 @@ pub(super) fn level(
         Column::required("sweep", text(sweep.id.to_string())),
         Column::required("level", integer(level as u64)),
         Column::required("started", time(Some(number(sweep.started_unix_s) * 1_000_000))),
-        Column::required("every", integer(sweep.every)),
+        Column::optional("every", perhaps(sweep.every)),
         Column::required("path", text(stages.join(","))),
         Column::required("arrival_from", integer(arrival_begins(&sweep.path) as u64)),
         Column::optional("concurrency", perhaps(load.concurrency.map(u64::from))),

@@ -130,7 +130,8 @@ fn accounting(text: &mut String, report: &Report) {
     if let Some(workers) = report.levels.iter().map(|level| level.load.workers.len()).max().filter(|count| *count > 0) {
         let _ = write!(text, "The load was made by {workers} workers. ");
     }
-    let _ = writeln!(text, "Sampled: {}, 1 in {}.", sum(|level| level.traces.sampled), report.every);
+    let every = report.every.map_or_else(String::new, |every| format!(", 1 in {every}"));
+    let _ = writeln!(text, "Sampled: {}{every}.", sum(|level| level.traces.sampled));
 }
 
 #[cfg(test)]

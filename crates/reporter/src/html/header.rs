@@ -33,7 +33,7 @@ pub(super) fn facts(report: &Report) -> Vec<Fact> {
         ("pipeline", target),
         ("path", Some(stages.join(" → "))),
         ("load", Some(load(report))),
-        ("sampled", Some(format!("1 message in {}", grouped(report.every as f64, 0)))),
+        ("sampled", report.every.map(|every| format!("1 message in {}", grouped(every as f64, 0)))),
     ];
     facts.into_iter().filter_map(|(name, value)| Some(Fact::new(name, value?))).collect()
 }

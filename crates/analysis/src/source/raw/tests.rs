@@ -30,7 +30,7 @@ fn header(runs: &[Run]) -> RawHeader {
     let sweep = Sweep {
         id: "s".parse().unwrap(),
         started_unix_s: 1,
-        every: 1,
+        every: Some(1),
         path: stamp::Path::default().stages().to_vec(),
         settings: BTreeMap::new(),
         environment: BTreeMap::new(),
