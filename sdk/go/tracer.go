@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -238,8 +239,8 @@ func settle(url string, options Options) (*settings, error) {
 		options.OnWarning = func(warning string) { log.Print("stampede: ", warning) }
 	}
 	switch {
-	case options.Service == "":
-		return nil, errors.New("Options.Service: give the name of the service")
+	case options.Service == "" || strings.Contains(options.Service, ":"):
+		return nil, errors.New("Options.Service: give the name of the service, without a colon")
 	case options.Clock != Disciplined && options.Clock != Plain:
 		return nil, fmt.Errorf("Options.Clock: %q is neither %q nor %q", options.Clock, Disciplined, Plain)
 	case options.Expire < time.Second:

@@ -256,7 +256,7 @@ func TestAMessageThatIsNoneIsCountedAsGarbage(t *testing.T) {
 
 func TestWrongUse(t *testing.T) {
 	for _, options := range []Options{
-		{}, {Service: "svc", Stages: []string{"S"}}, {Service: "svc", Clock: "sundial"}, {Service: "svc", Expire: 1}, {Service: "svc", Buffer: -1},
+		{}, {Service: "a:b"}, {Service: "svc", Stages: []string{"S"}}, {Service: "svc", Clock: "sundial"}, {Service: "svc", Expire: 1}, {Service: "svc", Buffer: -1},
 	} {
 		if _, err := Start("redis://127.0.0.1", options); err == nil {
 			t.Errorf("%+v is taken", options)

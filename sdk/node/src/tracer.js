@@ -95,7 +95,9 @@ function idFault(id) {
 function settle(url, options = {}) {
   const { service, stages, every = 100, version = '', clock = 'disciplined', expireSeconds = DAY_SECONDS } = options;
   const { buffer = 131_072, caFile, onWarning = (warning) => console.warn(`stampede: ${warning}`) } = options;
-  if (typeof service !== 'string' || service === '') throw new TypeError('service: give the name of the service');
+  if (typeof service !== 'string' || !/^[^:]+$/.test(service)) {
+    throw new TypeError('service: give the name of the service, without a colon');
+  }
   if (!Array.isArray(stages)) throw new TypeError('stages: give the list of the stages that this process stamps');
   if (clock !== 'disciplined' && clock !== 'plain') throw new TypeError(`clock: ${clock} is neither disciplined nor plain`);
   for (const [name, value] of Object.entries({ every, expireSeconds, buffer })) {

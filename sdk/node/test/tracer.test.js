@@ -159,6 +159,9 @@ test('wrong use is told at once', async (t) => {
   assert.throws(() => tracer.stamp('s', 0, 'adhoc', 5), TypeError);
   assert.throws(() => tracer.count('garbage', -1), RangeError);
   assert.throws(() => new Tracer(server.url, { service: 'svc', stages: ['s'], every: 0 }), /every: 0/);
+  for (const service of ['', 'a:b', undefined]) {
+    assert.throws(() => new Tracer(server.url, { service, stages: ['s'] }), /service: /);
+  }
   assert.throws(() => new Tracer(server.url, { service: 'svc', stages: ['S'] }), /stage "S" is invalid/);
 });
 

@@ -60,25 +60,27 @@ class Books:
 
     def stamp(self, stage: str, id: int, run: str, at_ns: int | None) -> bool:
         """Counts a message, and queues its stamp when it is sampled; where the buffer is full, the stamp is dropped and counted. True when a stamp is queued."""
-        sampled = id % self._every == 0
-        if sampled:
+        # As check_id has it, whose call would cost every message more.
+        if type(id) is not int or id >> 53:
             check_id(id)
-            if at_ns is None:
-                at_ns = time.monotonic_ns()
+        sampled = id % self._every == 0
+        if sampled and at_ns is None:
+            at_ns = time.monotonic_ns()
         with self._lock:
             book = self._books.get(run) or self._open(run)
             count = book.counts.get(stage)
             if count is None:
                 self._begin(stage)
                 count = 0
-            queued = sampled and len(self._waiting) < self._buffer
-            if queued:
-                self._waiting.append(Mark(book, stage, id, at_ns or 0))
-                book.held += 1
-            elif sampled:
-                self._drop(book, stage)
             book.counts[stage] = count + 1
-        return queued
+            if not sampled:
+                return False
+            if len(self._waiting) >= self._buffer:
+                self._drop(book, stage)
+                return False
+            self._waiting.append(Mark(book, stage, id, at_ns or 0))
+            book.held += 1
+        return True
 
     def count(self, name: str, by: int, run: str) -> None:
         if type(by) is not int or by < 0:

@@ -78,7 +78,7 @@ class RedisClock:
             except Exception as error:
                 if not away:
                     # Whatever else goes wrong must not end this thread: nobody would hear of it.
-                    log.warning("the clock runs on unwatched: %s", error, exc_info=not isinstance(error, StoreAway))
+                    log.warning("the clock runs on unwatched: %s", self._store.told(error), exc_info=not isinstance(error, StoreAway))
                 if link:
                     link.close()
                 link, away = None, True

@@ -1,9 +1,11 @@
 """The connections to the log store, and what becomes of commands when one breaks."""
 
+import re
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -48,16 +50,25 @@ class Store:
         if url.startswith("rediss://"):
             options["ssl_check_hostname"] = True  # Earlier versions of redis-py leave it out.
         try:
+            place = urlsplit(url)
+            # redis-py takes any other path for that of database 0.
+            if place.scheme in ("redis", "rediss") and not re.fullmatch("/?[0-9]*", unquote(place.path)):
+                raise ValueError
             self._pool = redis.ConnectionPool.from_url(url, **options)
         except ValueError:
             # What redis-py says may hold a part of the password.
-            wrong = "this is no address of a Redis server: write redis://[user:password@]host:port[/db], with / ? # % in a password as %2F %3F %23 %25"
+            wrong = "this is no address of a Redis server: write redis://[user:password@]host:port[/db], where db is a number, with / ? # % in a password as %2F %3F %23 %25"
             raise ValueError(wrong) from None
+        self.shown = f"{place.scheme}://{place.netloc.rpartition('@')[2]}{place.path}"  # without its secrets, for logs
 
     def connect(self) -> "Link":
         """A new connection. Raises StoreAway where there is none to be had."""
         # Not by the pool, which counts the connections that it has made, and stops at some number.
         return Link(self._pool.connection_class(**self._pool.connection_kwargs))
+
+    def told(self, error: Exception) -> str:
+        """A fault of this server, for logs."""
+        return f"redis at {self.shown}: {error}"
 
 
 class Link:
@@ -109,10 +120,18 @@ class Link:
             yield
         except (redis.RedisError, OSError) as error:
             self._connection.disconnect()
-            raise StoreAway(str(error)) from None
+            raise StoreAway(f"{error}; {remedy(error)}") from None
 
     def close(self) -> None:
         self._connection.disconnect()
+
+
+def remedy(error: Exception) -> str:
+    if isinstance(error, AuthenticationError):
+        return "are user and password right?"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "ca_file takes the certificate of the authority to trust"
+    return "is it running, and is the address right?"
 
 
 def refused(answer: Any) -> Exception | None:

@@ -110,12 +110,12 @@ class Writer:
             self._link = None
             if not self._away:
                 # Whatever else goes wrong must not end this thread: nobody would hear of it.
-                log.warning("stamps and counts wait: %s", error, exc_info=not isinstance(error, StoreAway))
+                log.warning("stamps and counts wait: %s", self._store.told(error), exc_info=not isinstance(error, StoreAway))
             self._away = True
             return False
         self._books.written(totals)
         if self._away:
-            log.info("the log store is back")
+            log.info("the log store at %s is back", self._store.shown)
         self._away = False
         return True
 
@@ -181,7 +181,7 @@ class Writer:
         """Tells of a refusal now and then: most of them last."""
         if time.monotonic() >= self._warn_at:
             self._warn_at = time.monotonic() + QUIET
-            log.warning("not all stamps and counts could be written: %s", error)
+            log.warning("not all stamps and counts could be written: %s", self._store.told(error))
 
     def _stamps(self, batch: list[Mark], clock: ClockState | None, scale: int) -> Command:
         """The call of the script that writes these stamps. Event times are told by the clock, in its time scale; without it the stamps are plain."""

@@ -160,6 +160,10 @@ class OverRealRedis(unittest.TestCase):
 
     def test_what_cannot_be_counted_is_told(self) -> None:
         with Tracer(self.server.url, "enricher", ["enricher"]) as tracer:
+            # Whether they would be sampled or not.
+            for id in (-100, -1, 2**53, 2**53 + 1, 1.5, 100.0, float("nan"), "5", None, True):
+                with self.assertRaises(ValueError, msg=repr(id)):
+                    tracer.stamp("enricher", id)
             for by in (-5, 1.5, "1"):
                 with self.assertRaises(ValueError):
                     tracer.count("garbage", by)
@@ -170,6 +174,34 @@ class OverRealRedis(unittest.TestCase):
             with self.assertRaises(ValueError) as raised:
                 Tracer(url, "enricher", [])
             self.assertNotIn("QQ", str(raised.exception))
+
+    def test_a_database_is_a_number(self) -> None:
+        for path in ("/x", "/1/2", "/-1", "?db=x"):
+            with self.assertRaisesRegex(ValueError, "no address of a Redis server", msg=path):
+                Tracer("redis://h" + path, "enricher", [])
+        with Tracer(self.server.url + "?db=3", "enricher", [], every=1) as tracer:
+            tracer.stamp("enricher", 7)
+        self.assertEqual((self.redis.dbsize(), self.redis.info("keyspace").keys()), (0, {"db3"}))
+        for path in ("", "/", "/3", "?db=3"):
+            Store("redis://h" + path)
+
+    def test_warnings_name_the_server_and_the_remedy(self) -> None:
+        self.server.stop()
+        url = self.server.url.replace("//", "//me:QQQ@")
+        with self.assertLogs("stampede", "WARNING") as logs:
+            tracer = Tracer(url, "enricher", ["enricher"])
+            tracer.stamp("enricher", 100)
+            wait_until(lambda: len(logs.output) == 2)
+            tracer.close(0.1)
+        for warning in logs.output:
+            self.assertIn(f"redis at {self.server.url}: ", warning)
+            self.assertIn("is it running, and is the address right?", warning)
+            self.assertNotIn("QQQ", warning)
+        self.server.start()
+        with self.assertLogs("stampede", "WARNING") as logs:
+            Tracer(url, "enricher", ["enricher"], clock="plain").close(0.1)
+        self.assertIn(f"redis at {self.server.url}: ", logs.output[0])
+        self.assertIn("are user and password right?", logs.output[0])
 
     def microseconds(self) -> int:
         seconds, micros = self.redis.time()
