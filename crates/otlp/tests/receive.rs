@@ -2,13 +2,23 @@
 #![allow(clippy::unwrap_used)]
 
 use load::{Exchange, Reply, Target};
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Attribute;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use otlp::receive::{ReceiveArgs, run};
+use prost::Message;
 use serde_json::{Value, json};
 use service::Shell;
 use stack::Redis;
-use stamp::{LogStore, Remarks, RunId, Stage, Stamp};
+use stamp::{LogStore, Remarks, RunId, Stage, Stamp, clock};
 use std::time::Duration;
+use tempfile::NamedTempFile;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+const JSON: &str = "application/json";
+const PROTOBUF: &str = "application/x-protobuf";
 
 const MAP: &str = "run: { attribute: run }\nid: n\nstages:\n  taken: { span: work }\n  done: { span: work, at: end }\n";
 
@@ -26,23 +36,47 @@ fn attributes(id: i64, run: &str) -> Value {
     json!([{"key": "n", "value": {"intValue": id.to_string()}}, {"key": "run", "value": {"stringValue": run}}])
 }
 
-async fn post(target: &Target, body: &[u8]) -> Reply {
-    let exchange = Exchange { method: "POST", headers: &[("Content-Type", "application/json")], body };
-    exchange.with(target, Duration::from_secs(10)).await.unwrap()
+/// A receiver with a log store of its own.
+struct Receiver {
+    redis: Redis,
+    _map: NamedTempFile,
+    target: Target,
+    shutdown: CancellationToken,
+    running: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Receiver {
+    async fn start(redis: Redis, every: u64) -> Self {
+        let map = NamedTempFile::new().unwrap();
+        std::fs::write(map.path(), MAP).unwrap();
+        let every = every.to_string();
+        let args =
+            ["--map", map.path().to_str().unwrap(), "--redis", &redis.url(), "--every", &every, "--clock", "redis"];
+        let args: ReceiveArgs = service::parse(args).unwrap();
+        let shutdown = CancellationToken::new();
+        let shell = Shell::open_with("otlp-receive", &args.service, shutdown.clone()).await.unwrap();
+        let target = format!("http://{}/v1/traces", shell.address().unwrap()).parse().unwrap();
+        let running = tokio::spawn(run(args.read_map().unwrap(), shell));
+        Self { redis, _map: map, target, shutdown, running }
+    }
+
+    /// What the log store has, once everything has been written.
+    async fn end(self) -> (Redis, LogStore) {
+        self.shutdown.cancel();
+        self.running.await.unwrap().unwrap();
+        let log = LogStore::connect(&self.redis.url().parse().unwrap()).await.unwrap();
+        (self.redis, log)
+    }
+
+    async fn post(&self, encoding: &str, body: &[u8]) -> Reply {
+        let exchange = Exchange { method: "POST", headers: &[("Content-Type", encoding)], body };
+        exchange.with(&self.target, Duration::from_secs(120)).await.unwrap()
+    }
 }
 
 #[tokio::test]
 async fn spans_become_stamps() {
-    let redis = Redis::start().await.unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), MAP).unwrap();
-    let args = ["--map", file.path().to_str().unwrap(), "--redis", &redis.url(), "--every", "10", "--clock", "redis"];
-    let args: ReceiveArgs = service::parse(args).unwrap();
-    let shutdown = CancellationToken::new();
-    let shell = Shell::open_with("otlp-receive", &args.service, shutdown.clone()).await.unwrap();
-    let target: Target = format!("http://{}/v1/traces", shell.address().unwrap()).parse().unwrap();
-    let running = tokio::spawn(run(args.read_map().unwrap(), shell));
-
+    let receiver = Receiver::start(Redis::start().await.unwrap(), 10).await;
     let first = request(&[
         span("eee19b7ec3c1b171", "work", &attributes(20, "a")),
         span("eee19b7ec3c1b172", "work", &attributes(21, "a")),
@@ -50,16 +84,14 @@ async fn spans_become_stamps() {
         span("eee19b7ec3c1b174", "work", &attributes(40, "no run")),
         span("eee19b7ec3c1b175", "work", &json!([])),
     ]);
-    let reply = post(&target, &first).await;
+    let reply = receiver.post(JSON, &first).await;
     let told: Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!((reply.status, &told["partialSuccess"]["rejectedSpans"]), (200, &json!(2)));
     // An exporter that got no answer sends its spans again.
-    post(&target, &first).await;
-    assert_eq!(post(&target, b"{").await.status, 400);
+    receiver.post(JSON, &first).await;
+    assert_eq!(receiver.post(JSON, b"{").await.status, 400);
 
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
-    let log = LogStore::connect(&redis.url().parse().unwrap()).await.unwrap();
+    let (_redis, log) = receiver.end().await;
     let run: RunId = "a".parse().unwrap();
     let counts = log.counts(&run).await.unwrap();
     assert_eq!((counts.get("taken"), counts.get("done")), (2, 2));
@@ -71,5 +103,82 @@ async fn spans_become_stamps() {
         let stamp = Stamp::parse(&entries[0]).unwrap();
         assert_eq!((stamp.id, stamp.event_us(), stamp.foreign, stamp.err_us), (20, us, true, None));
         assert_eq!(Remarks::parse(&entries[0]).clock.as_deref(), Some("web-1"));
+    }
+}
+
+/// A request of so many spans, each of which is two sampled stages.
+fn many(spans: u64) -> Vec<u8> {
+    let attribute = |key: &str, value| KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        ..KeyValue::default()
+    };
+    let span = |id: u64| Span {
+        trace_id: u128::from(id + 1).to_be_bytes().to_vec(),
+        span_id: (id + 1).to_be_bytes().to_vec(),
+        name: "work".to_owned(),
+        start_time_unix_nano: 1_763_000_000_000_000_000 + id * 1000,
+        end_time_unix_nano: 1_763_000_001_000_000_000 + id * 1000,
+        attributes: vec![
+            attribute("n", Attribute::IntValue(id.cast_signed())),
+            attribute("run", Attribute::StringValue("a".to_owned())),
+        ],
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: (0..spans).map(span).collect(), ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+}
+
+/// More stamps than may wait.
+const MANY: u64 = 70_000;
+
+/// Whether the log store has each message at each stage, once.
+async fn assert_all_stamped(receiver: Receiver) {
+    let run: RunId = "a".parse().unwrap();
+    let log = LogStore::connect(&receiver.redis.url().parse().unwrap()).await.unwrap();
+    until(async || log.counts(&run).await.unwrap().get("done") == MANY).await;
+    let (_redis, log) = receiver.end().await;
+    let counts = log.counts(&run).await.unwrap();
+    let told: Vec<(&str, u64)> = counts.iter().collect();
+    assert_eq!(told, [("done", MANY), ("taken", MANY)]);
+    for stage in ["taken", "done"] {
+        assert_eq!(log.length(&format!("trace:a:{stage}")).await.unwrap(), MANY);
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_more_stamps_than_may_wait_is_taken_whole() {
+    let receiver = Receiver::start(Redis::start().await.unwrap(), 1).await;
+    let reply = receiver.post(PROTOBUF, &many(MANY)).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(ExportTraceServiceResponse::decode(&reply.body[..]).unwrap().partial_success, None);
+    assert_all_stamped(receiver).await;
+}
+
+#[tokio::test]
+async fn more_spans_than_are_remembered_are_refused_at_once() {
+    let receiver = Receiver::start(Redis::start().await.unwrap(), 1).await;
+    assert_eq!(receiver.post(PROTOBUF, &many(263_000)).await.status, 413);
+    let (_redis, log) = receiver.end().await;
+    assert_eq!(log.counts(&"a".parse().unwrap()).await.unwrap().iter().count(), 0);
+}
+
+#[tokio::test]
+async fn spans_without_ids_count_once_too() {
+    let receiver = Receiver::start(Redis::start().await.unwrap(), 1).await;
+    let body = request(&[span("", "work", &attributes(1, "a")), span("", "work", &attributes(2, "a"))]);
+    for _ in 0..2 {
+        assert_eq!(receiver.post(JSON, &body).await.status, 200);
+    }
+    let (_redis, log) = receiver.end().await;
+    assert_eq!(log.counts(&"a".parse().unwrap()).await.unwrap().get("done"), 2);
+}
+
+async fn until(holds: impl AsyncFn() -> bool) {
+    let end = clock::now() + Duration::from_secs(60);
+    while !holds().await {
+        assert!(clock::now() < end, "it does not come about");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -2,7 +2,8 @@
 
 use super::SERVICE;
 use super::body::{Encoding, Refusal, decompressed, received};
-use super::stamps::Stamper;
+use super::seen::Seen;
+use super::stamps::{Stamper, Untaken};
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
@@ -15,7 +16,7 @@ use plan::{Input, RunOf, SpanMap};
 use service::{ListenAddress, ServiceArgs, Shell};
 use stamp::RunId;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -67,7 +68,7 @@ pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Re
 pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let stamper = Stamper::new(map, &tracer, &shell.metrics);
-    let receiver = Receiver { stamper: Arc::new(Mutex::new(stamper)), turns: Arc::new(Semaphore::new(AT_A_TIME)) };
+    let receiver = Receiver { stamper: Arc::new(stamper), turns: Arc::new(Semaphore::new(AT_A_TIME)) };
     let body_within = shell.limits.body;
     let take = move |state, request| take(state, request, body_within);
     shell.serve(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
@@ -93,7 +94,7 @@ impl ReceiveArgs {
 
 #[derive(Clone)]
 struct Receiver {
-    stamper: Arc<Mutex<Stamper>>,
+    stamper: Arc<Stamper>,
     turns: Arc<Semaphore>,
 }
 
@@ -121,11 +122,21 @@ impl Receiver {
         let late = |_| (StatusCode::SERVICE_UNAVAILABLE, "the body did not arrive whole: send it again".to_owned());
         let body = timeout(within, received(body)).await.map_err(late)??;
         let request = encoding.read(&decompressed(&head.headers, body)?)?;
-        let mut stamper = self.stamper.lock().unwrap_or_else(PoisonError::into_inner);
-        if !stamper.has_room() {
-            let why = "too many stamps wait for the log store: send it again";
-            return Err((StatusCode::SERVICE_UNAVAILABLE, why.to_owned()));
+        let response = self.stamper.take(&request).await.map_err(refusal)?;
+        Ok((encoding, encoding.write(&response)))
+    }
+}
+
+fn refusal(untaken: Untaken) -> Refusal {
+    match untaken {
+        Untaken::NoRoom => {
+            let why =
+                "the log store is away, and too many stamps wait for it: send it again, what was taken counts once";
+            (StatusCode::SERVICE_UNAVAILABLE, why.to_owned())
         }
-        Ok((encoding, encoding.write(&stamper.take(&request))))
+        Untaken::TooMany => {
+            let why = format!("a request has at most {} spans: send them in several", Seen::MOST_OF_ONE);
+            (StatusCode::PAYLOAD_TOO_LARGE, why)
+        }
     }
 }

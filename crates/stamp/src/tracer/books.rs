@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Stages and counters that one process can tell apart.
 pub const MOST_STAGES: usize = SLOTS;
@@ -288,7 +288,7 @@ impl Books {
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     written: AtomicU64,
-    connected: AtomicBool,
+    connected: watch::Sender<bool>,
     clock: Mutex<Option<ClockState>>,
 }
 
@@ -304,11 +304,15 @@ impl Progress {
     }
 
     pub(super) fn set_connected(&self, connected: bool) {
-        self.connected.store(connected, Ordering::Relaxed);
+        self.connected.send_if_modified(|known| std::mem::replace(known, connected) != connected);
     }
 
     pub(super) fn is_connected(&self) -> bool {
-        self.connected.load(Ordering::Relaxed)
+        *self.connected.borrow()
+    }
+
+    pub(super) fn connections(&self) -> watch::Receiver<bool> {
+        self.connected.subscribe()
     }
 
     pub(super) fn set_clock(&self, clock: Option<ClockState>) {

@@ -4,6 +4,7 @@ use super::books::Books;
 use crate::clock;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Tells how a [`super::Tracer`] fares. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -45,6 +46,24 @@ pub struct SlotFigures {
 impl Observer {
     pub(super) fn new(books: Arc<Books>) -> Self {
         Self { books }
+    }
+
+    /// Stamps that wait for the log store.
+    #[must_use]
+    pub fn stamps_waiting(&self) -> usize {
+        self.books.waiting()
+    }
+
+    /// Stamps that the log store has taken.
+    #[must_use]
+    pub fn stamps_written(&self) -> u64 {
+        self.books.progress.written()
+    }
+
+    /// Whether the log store took the newest write, each time that this changes; false before the first.
+    #[must_use]
+    pub fn connections(&self) -> watch::Receiver<bool> {
+        self.books.progress.connections()
     }
 
     /// The present figures. This reads the books of every run, which is nothing to do for each message.
