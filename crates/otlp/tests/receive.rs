@@ -14,6 +14,8 @@ use stack::Redis;
 use stamp::{LogStore, Remarks, RunId, Stage, Stamp, clock};
 use std::time::Duration;
 use tempfile::NamedTempFile;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -173,6 +175,24 @@ async fn spans_without_ids_count_once_too() {
     }
     let (_redis, log) = receiver.end().await;
     assert_eq!(log.counts(&"a".parse().unwrap()).await.unwrap().get("done"), 2);
+}
+
+#[tokio::test]
+async fn who_sends_slowly_keeps_nobody_out() {
+    let receiver = Receiver::start(Redis::start().await.unwrap(), 1).await;
+    let mut slow = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(receiver.target.authority().to_string()).await.unwrap();
+        let head =
+            "POST /v1/traces HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // The slow ones have their turn, where they get one.
+    assert_eq!(receiver.post(JSON, &request(&[])).await.status, 200);
+    assert_eq!(receiver.post(JSON, &request(&[])).await.status, 200);
+    drop(slow);
+    receiver.end().await;
 }
 
 async fn until(holds: impl AsyncFn() -> bool) {

@@ -1,7 +1,7 @@
 //! The server: OTLP/HTTP at `/v1/traces`, in the shell that all services share.
 
 use super::SERVICE;
-use super::body::{Encoding, Refusal, decompressed, received};
+use super::body::{Encoding, LARGEST, Refusal, busy, decompressed, received};
 use super::seen::Seen;
 use super::stamps::{Stamper, Untaken};
 use anyhow::Context;
@@ -21,11 +21,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Requests that may be read at a time: their bodies take memory.
+/// Requests that may be decompressed and stamped at a time, as that takes memory. As many of the largest bodies may be held.
 const AT_A_TIME: usize = 4;
 
-/// How long one may wait for its turn, and its body take.
-const TURN_WITHIN: Duration = Duration::from_secs(2);
+/// How long one may wait for its turn, and a part of its body for room.
+pub(super) const TURN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `driver otlp-receive`.
 #[derive(Debug, Clone, Args)]
@@ -68,7 +68,11 @@ pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Re
 pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let stamper = Stamper::new(map, &tracer, &shell.metrics);
-    let receiver = Receiver { stamper: Arc::new(stamper), turns: Arc::new(Semaphore::new(AT_A_TIME)) };
+    let receiver = Receiver {
+        stamper: Arc::new(stamper),
+        turns: Arc::new(Semaphore::new(AT_A_TIME)),
+        room: Arc::new(Semaphore::new(AT_A_TIME * LARGEST)),
+    };
     let body_within = shell.limits.body;
     let take = move |state, request| take(state, request, body_within);
     shell.serve(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
@@ -96,6 +100,8 @@ impl ReceiveArgs {
 struct Receiver {
     stamper: Arc<Stamper>,
     turns: Arc<Semaphore>,
+    /// Bytes of bodies that may still come.
+    room: Arc<Semaphore>,
 }
 
 async fn take(State(receiver): State<Receiver>, request: Request<Body>, within: Duration) -> Response {
@@ -114,14 +120,13 @@ async fn take(State(receiver): State<Receiver>, request: Request<Body>, within: 
 impl Receiver {
     async fn take(&self, request: Request<Body>, within: Duration) -> Result<(Encoding, Vec<u8>), Refusal> {
         let encoding = Encoding::of(request.headers())?;
-        let busy = || (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time: send it again".to_owned());
-        // Closed is what nobody does.
-        let Ok(Ok(_turn)) = timeout(TURN_WITHIN, self.turns.acquire()).await else { return Err(busy()) };
         let (head, body) = request.into_parts();
         // 408 is none that exporters try again.
         let late = |_| (StatusCode::SERVICE_UNAVAILABLE, "the body did not arrive whole: send it again".to_owned());
-        let body = timeout(within, received(body)).await.map_err(late)??;
-        let request = encoding.read(&decompressed(&head.headers, body)?)?;
+        let body = timeout(within, received(body, &self.room)).await.map_err(late)??;
+        // A turn is for what is there: nobody has it who still sends. Closed is what nobody does.
+        let Ok(Ok(_turn)) = timeout(TURN_WITHIN, self.turns.acquire()).await else { return Err(busy()) };
+        let request = encoding.read(&decompressed(&head.headers, &body)?)?;
         let response = self.stamper.take(&request).await.map_err(refusal)?;
         Ok((encoding, encoding.write(&response)))
     }
