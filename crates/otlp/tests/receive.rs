@@ -74,6 +74,11 @@ impl Receiver {
         let exchange = Exchange { method: "POST", headers: &[("Content-Type", encoding)], body };
         exchange.with(&self.target, Duration::from_secs(120)).await.unwrap()
     }
+
+    async fn is_ready(&self) -> bool {
+        let target = self.target.to_string().replace("/v1/traces", "/readyz").parse().unwrap();
+        Exchange::GET.with(&target, Duration::from_secs(10)).await.unwrap().status == 200
+    }
 }
 
 #[tokio::test]
@@ -155,6 +160,22 @@ async fn a_request_of_more_stamps_than_may_wait_is_taken_whole() {
     let reply = receiver.post(PROTOBUF, &many(MANY)).await;
     assert_eq!(reply.status, 200);
     assert_eq!(ExportTraceServiceResponse::decode(&reply.body[..]).unwrap().partial_success, None);
+    assert_all_stamped(receiver).await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_while_the_log_store_is_away_is_sent_again_and_counted_once() {
+    let mut receiver = Receiver::start(Redis::start().await.unwrap(), 1).await;
+    until(async || receiver.is_ready().await).await;
+    receiver.redis.process.kill();
+    until(async || !receiver.is_ready().await).await;
+    let request = many(MANY);
+    let reply = receiver.post(PROTOBUF, &request).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("retry-after")));
+    receiver.redis.restart().await.unwrap();
+    until(async || receiver.is_ready().await).await;
+    until(async || receiver.post(PROTOBUF, &request).await.status == 200).await;
     assert_all_stamped(receiver).await;
 }
 

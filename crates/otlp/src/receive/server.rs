@@ -68,6 +68,13 @@ pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Re
 pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let stamper = Stamper::new(map, &tracer, &shell.metrics);
+    let redis = shell.readiness.part("redis");
+    let mut connections = tracer.observer().connections();
+    let watching = tokio::spawn(async move {
+        while connections.changed().await.is_ok() {
+            redis.set(*connections.borrow_and_update());
+        }
+    });
     let receiver = Receiver {
         stamper: Arc::new(stamper),
         turns: Arc::new(Semaphore::new(AT_A_TIME)),
@@ -76,6 +83,7 @@ pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
     let body_within = shell.limits.body;
     let take = move |state, request| take(state, request, body_within);
     shell.serve(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
+    watching.abort();
     service::close(&tracer).await;
     Ok(())
 }
