@@ -1,5 +1,6 @@
 //! Sends one level after the other: its messages as traces, in batches, and its latencies as histograms.
 
+use crate::answer::{Foreign, partial_success};
 use crate::budget::Budget;
 use crate::hop::Destinations;
 use crate::metrics;
@@ -7,9 +8,8 @@ use crate::sender::{Collector, Outcome};
 use crate::services::Services;
 use crate::spans::{Batch, Pattern};
 use analysis::{Level, Stamps, StampsError, TracedMessages};
-use load::{Target, Trust};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use load::{Reply, Target, Trust};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 use prost::Message;
 use stamp::Stage;
 use std::fmt;
@@ -80,6 +80,8 @@ pub struct Exporter {
     note: Note,
     /// The collector did not answer the last time.
     tired: bool,
+    /// It has been told that its answers are none of OTLP.
+    foreign: bool,
     /// Messages in one request: fewer where it has found them too large.
     batch: usize,
     sent: Sent,
@@ -108,6 +110,7 @@ impl Exporter {
             within,
             note,
             tired: false,
+            foreign: false,
             batch: BATCH,
             sent: Sent::default(),
             left: 0,
@@ -177,7 +180,10 @@ impl Exporter {
                     self.left -= count;
                     self.sent.messages += count as u64;
                     self.sent.spans += spans as u64;
-                    self.note_rejected(&answer);
+                    if let Some(partial) = self.partial_success(&answer) {
+                        self.sent.rejected += u64::try_from(partial.rejected_spans).unwrap_or(0);
+                        self.note_partial(&partial, "spans");
+                    }
                 }
                 Outcome::TooLarge if count > 1 => {
                     self.batch = count.div_ceil(2);
@@ -195,18 +201,20 @@ impl Exporter {
         if too_large { Err(format!("{} answers 413: even one message is too large", self.traces)) } else { Ok(()) }
     }
 
-    /// What the collector says that it has not taken of a request.
-    fn note_rejected(&mut self, answer: &[u8]) {
-        // An answer that is none says nothing.
-        let Ok(answer) = ExportTraceServiceResponse::decode(answer) else { return };
-        if let Some(partial) = answer.partial_success {
-            self.sent.rejected += u64::try_from(partial.rejected_spans).unwrap_or(0);
-            self.note_partial(partial.rejected_spans, "spans", &partial.error_message);
-        }
+    /// What the collector says that it has not taken of a request. An answer that is none is told once.
+    fn partial_success(&mut self, answer: &Reply) -> Option<ExportTracePartialSuccess> {
+        partial_success(answer).unwrap_or_else(|Foreign| {
+            if !std::mem::replace(&mut self.foreign, true) {
+                let told = "is no answer of OTLP: what was sent counts as taken; is this the address of a collector?";
+                (self.note)(&format!("--otlp: what {} says with its {} {told}", self.traces, answer.status));
+            }
+            None
+        })
     }
 
-    fn note_partial(&self, rejected: i64, what: &str, message: &str) {
-        let message = self.collector.masked(&self.traces, message);
+    fn note_partial(&self, partial: &ExportTracePartialSuccess, what: &str) {
+        let ExportTracePartialSuccess { rejected_spans: rejected, error_message } = partial;
+        let (rejected, message) = (*rejected, self.collector.masked(&self.traces, error_message));
         if rejected > 0 {
             (self.note)(&format!("--otlp: the collector has refused {rejected} {what}: {message}"));
         } else if !message.is_empty() {
@@ -218,10 +226,8 @@ impl Exporter {
         let request = metrics::request(level, position, stamped).encode_to_vec();
         match self.collector.send(&self.metrics, &request, budget).await {
             Outcome::Taken(answer) => {
-                if let Some(partial) =
-                    ExportMetricsServiceResponse::decode(&answer[..]).ok().and_then(|answer| answer.partial_success)
-                {
-                    self.note_partial(partial.rejected_data_points, "histograms", &partial.error_message);
+                if let Some(partial) = self.partial_success(&answer) {
+                    self.note_partial(&partial, "histograms");
                 }
             }
             Outcome::TooLarge => (self.note)("--otlp: the histograms of a level are larger than the collector takes"),

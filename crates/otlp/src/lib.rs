@@ -4,6 +4,7 @@
 //! Out of there, it listens to an experiment, and sends when a level has been measured: never while a load is under way. Nothing of a report comes from here, and a
 //! collector that is down, slow or full is a note, no more.
 
+mod answer;
 mod attribute;
 mod budget;
 mod export;

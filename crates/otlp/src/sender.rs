@@ -19,7 +19,7 @@ pub(crate) struct Collector {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It was taken; the answer may say that parts were not.
-    Taken(Vec<u8>),
+    Taken(Reply),
     /// It is larger than the collector takes.
     TooLarge,
     /// It was refused, and would be again.
@@ -41,7 +41,7 @@ impl Collector {
             let (why, asked) = match exchange.trusting(&self.trust, target, within).await {
                 Ok(reply) if reply.is_fine() => {
                     budget.is_well();
-                    return Outcome::Taken(reply.body);
+                    return Outcome::Taken(reply);
                 }
                 Ok(reply) => match reply.status {
                     413 => return Outcome::TooLarge,

@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use flate2::Compression;
 use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
 use load::{Target, Trust};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -17,13 +19,22 @@ use otlp::{Exporter, OtlpOptions, Sent, Services};
 use prost::Message;
 use stack::Redis;
 use stamp::{LogStore, MsgId, Path, SampleEvery, Stage, Traceparent, Tracer, TracerOptions, clock};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
 const CONTEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const MESSAGES: u64 = 600;
+
+/// An answer of 130 refused spans, `too old`.
+const PARTLY: &[u8] = b"\x0a\x0c\x08\x82\x01\x12\x07too old";
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).unwrap();
+    encoder.finish().unwrap()
+}
 
 /// How a request is answered: by its number, and its size.
 type Behaviour = fn(usize, usize) -> Response;
@@ -178,6 +189,39 @@ async fn what_is_refused_is_told() {
     let (_, sent) = export(partly).await;
     // Two requests.
     assert_eq!((sent.messages, sent.rejected), (300, 260));
+}
+
+#[tokio::test]
+async fn what_is_refused_is_told_however_it_is_written() {
+    let partial = || ExportTracePartialSuccess { rejected_spans: 130, error_message: "too old".to_owned() };
+    let partly = || ExportTraceServiceResponse { partial_success: Some(partial()) };
+    assert_eq!(partly().encode_to_vec(), PARTLY);
+    let (_, sent) = export(|_, _| ([("Content-Encoding", "gzip")], gzip(PARTLY)).into_response()).await;
+    assert_eq!((sent.messages, sent.rejected), (300, 260));
+    let json = |_, _| {
+        let body = r#"{"partialSuccess":{"rejectedSpans":"130","errorMessage":"too old"}}"#;
+        ([("Content-Type", "application/json; charset=utf-8")], body).into_response()
+    };
+    let (_, sent) = export(json).await;
+    assert_eq!((sent.messages, sent.rejected), (300, 260));
+    let both = |_, _| {
+        let body = gzip(br#"{"partialSuccess":{"rejectedSpans":130}}"#);
+        ([("Content-Type", "application/json"), ("Content-Encoding", "gzip")], body).into_response()
+    };
+    let (_, sent) = export(both).await;
+    assert_eq!((sent.messages, sent.rejected), (300, 260));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_told_once() {
+    static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let (_, target) =
+        Collector::start(|_, _| ([("Content-Type", "text/html")], "<html>hello</html>").into_response()).await;
+    let minute = Duration::from_secs(60);
+    let sent = export_to(target, minute, |note| NOTES.lock().unwrap().push(note.to_owned())).await;
+    assert_eq!(sent, Sent { messages: 300, spans: 899, unsent: 0, rejected: 0 });
+    let notes = NOTES.lock().unwrap();
+    assert!(notes.len() == 1 && notes[0].contains("is no answer of OTLP"), "{notes:?}");
 }
 
 #[tokio::test]
