@@ -198,3 +198,12 @@ async fn a_dataset_from_a_file_is_that_from_the_log_store_and_a_damaged_file_lea
     assert!(error.contains("is cut off after line"), "{error}");
     assert!(fixture.files().is_empty());
 }
+
+#[tokio::test]
+async fn a_run_whose_name_readers_take_for_none_is_refused() {
+    let fixture = Fixture::start().await;
+    fixture.sweep("s", &[("s.c01", &[FULL]), ("__HIVE_DEFAULT_PARTITION__", &[FULL])]).await;
+    let error = fixture.write("s", false).await.unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"a run named __HIVE_DEFAULT_PARTITION__ is no run to those who read a dataset: the name means that there is none; load under another one (`export` keeps these stamps)");
+    assert!(!fixture.out().exists());
+}

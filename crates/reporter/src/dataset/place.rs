@@ -19,6 +19,9 @@ const TABLES: [&str; 3] = [STAMPS, COUNTS, LEVELS];
 /// The only file of a partition: a run is written once.
 const FILE: &str = "part-0.parquet";
 
+/// What partitions are called whose key is null (Hive): whoever reads a dataset takes a run of that name for none.
+const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
 /// A dataset that runs are added to.
 pub(super) struct Place<'a> {
     out: &'a Path,
@@ -35,6 +38,10 @@ pub(super) enum PlaceError {
     Present { run: RunId, out: PathBuf },
     #[error("sweep {0} has no load that is finished: there is nothing to write")]
     Empty(RunId),
+    #[error(
+        "a run named {NULL} is no run to those who read a dataset: the name means that there is none; load under another one (`export` keeps these stamps)"
+    )]
+    Null,
     #[error("another process is writing sweep {sweep} to {}: wait until it has ended", out.display())]
     Busy { sweep: RunId, out: PathBuf },
     #[error("cannot write {}: {source}; choose another folder with --out, or make room there", path.display())]
@@ -51,6 +58,9 @@ impl<'a> Place<'a> {
     pub(super) fn open(out: &'a Path, sweep: &'a Sweep, replace: bool) -> Result<Self, PlaceError> {
         if sweep.loads.is_empty() {
             return Err(PlaceError::Empty(sweep.id.clone()));
+        }
+        if sweep.loads.iter().any(|load| load.run.as_str() == NULL) {
+            return Err(PlaceError::Null);
         }
         let partial = out.join(format!(".{}.partial", sweep.id));
         let locked = locked(&partial).map_err(unwritten(&partial))?;
