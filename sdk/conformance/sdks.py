@@ -59,6 +59,13 @@ def prepare(name: str, folder: Path, short: bool = False, tests: bool = True) ->
     return {"python": python, "node": node, "go": go, "rust": rust}[name](folder, short, tests)
 
 
+def example(home: Path, language: str, file: Path) -> Path:
+    """The first example of a README, in a file."""
+    _, text = (home / "README.md").read_text().split(f"```{language}\n", 1)
+    file.write_text(text.split("```", 1)[0])
+    return file
+
+
 def python(folder: Path, _: bool, tests: bool) -> Sdk:
     found = packages(folder / "python", {"redis": "redis"} | ({"mypy": "mypy"} if tests else {}))
     if found is None:
@@ -68,6 +75,7 @@ def python(folder: Path, _: bool, tests: bool) -> Sdk:
     commands = [
         [sys.executable, "-m", "unittest", "discover", "-q", "-t", ".", "-s", "tests"],
         [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "stampede", "conformance.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", str(example(home, "python", folder / "readme.py"))],
         [sys.executable, "-m", "mypy", "--strict", "--no-incremental", *map(str, (ROOT / "examples/python").glob("*.py"))],
     ]
     return Sdk("python", [sys.executable, str(home / "conformance.py")], commands, home, environment)
@@ -83,7 +91,7 @@ def node(folder: Path, _: bool, tests: bool) -> Sdk:
     if subprocess.run([*install, *(["typescript", "@types/node"] if tests else [])], cwd=folder, stdout=sys.stderr).returncode:
         raise Absent("npm cannot install its packages")
     home = folder / "sdk/node"
-    types = ["npx", "tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "index.d.ts"]
+    types = ["npx", "tsc", "--noEmit", "--strict", "--target", "es2022", "--module", "nodenext", "index.d.ts", str(example(home, "js", folder / "readme.mts"))]
     return Sdk("node", ["node", str(home / "conformance.mjs")], [["npm", "test", "--silent"], types], home)
 
 
