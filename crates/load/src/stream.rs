@@ -74,6 +74,15 @@ pub enum ConnectError {
     Tls(io::Error),
 }
 
+impl ConnectError {
+    /// Whether the server's certificate is what is wrong.
+    #[must_use]
+    pub fn is_of_certificate(&self) -> bool {
+        let Self::Tls(error) = self else { return false };
+        matches!(tls_fault(error), Some(rustls::Error::InvalidCertificate(_)))
+    }
+}
+
 /// The target cannot be loaded at all.
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
@@ -101,10 +110,13 @@ pub enum EndpointError {
 
 /// What to do about a certificate that is not trusted; empty where that is not what was wrong.
 fn remedy(error: &io::Error) -> String {
-    let fault = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-    fault
+    tls_fault(error)
         .and_then(stamp::certificate_remedy)
         .map_or_else(String::new, |remedy| format!(" ({remedy}; options: --cacert FILE, or --insecure for tests)"))
+}
+
+fn tls_fault(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 impl Endpoint {

@@ -4,7 +4,7 @@ use crate::answer::{Foreign, partial_success};
 use crate::budget::Budget;
 use crate::hop::Destinations;
 use crate::metrics;
-use crate::sender::{Collector, Outcome};
+use crate::sender::{Collector, METRICS, Outcome, TRACES};
 use crate::services::Services;
 use crate::spans::{Batch, Pattern};
 use analysis::{Level, Stamps, StampsError, TracedMessages};
@@ -103,8 +103,8 @@ impl Exporter {
         let OtlpOptions { collector, headers, trust, queue, topic, within } = options;
         let signal = |path: &str| collector.beneath(path).ok_or_else(|| InvalidCollector(collector.clone()));
         Ok(Self {
-            traces: signal("/v1/traces")?,
-            metrics: signal("/v1/metrics")?,
+            traces: signal(TRACES)?,
+            metrics: signal(METRICS)?,
             collector: Collector { trust, headers },
             destinations: Destinations { queue, topic },
             within,

@@ -4,7 +4,7 @@ use crate::budget::Budget;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use load::{ConnectError, Exchange, ExchangeError, Reply, Target, Trust};
-use stamp::MASKED;
+use stamp::{MASKED, mask};
 use std::io::Write;
 use std::time::Duration;
 
@@ -47,13 +47,18 @@ impl Collector {
                     413 => return Outcome::TooLarge,
                     // These, and no others, are to be tried again (OTLP/HTTP, "Retryable Response Codes").
                     429 | 502 | 503 | 504 => (self.told(target, &reply), retry_after(&reply)),
+                    300..400 => return Outcome::Refused(self.moved(target, &reply)),
                     _ => return Outcome::Refused(self.told(target, &reply)),
                 },
                 // What is not trusted, or speaks another language, does so the next time, too.
-                Err(ExchangeError::Refused { source: ConnectError::Tls(error), .. }) => {
-                    return Outcome::Refused(format!(
-                        "no TLS with {target}: {error}; --otlp-ca FILE has the certificate of the authority to trust"
-                    ));
+                Err(ExchangeError::Refused { source: source @ ConnectError::Tls(_), .. }) => {
+                    let remedy = if source.is_of_certificate() {
+                        "--otlp-ca FILE has the certificate of the authority to trust"
+                    } else {
+                        "where this port speaks no TLS, its address begins with http://"
+                    };
+                    let (ConnectError::Io(error) | ConnectError::Tls(error)) = source;
+                    return Outcome::Refused(format!("no TLS with {target}: {error}; {remedy}"));
                 }
                 Err(error @ (ExchangeError::Foreign(_) | ExchangeError::Long(_) | ExchangeError::Endpoint(_))) => {
                     return Outcome::Refused(error.to_string());
@@ -67,6 +72,21 @@ impl Collector {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return Outcome::Away(why),
             }
+        }
+    }
+
+    /// Where a collector says that it is: whoever is sent elsewhere does not follow, as its headers are not for everybody.
+    fn moved(&self, target: &Target, reply: &Reply) -> String {
+        let Some(location) = header(reply, "location") else { return self.told(target, reply) };
+        let begin = if location.starts_with('/') { target.origin() } else { String::new() };
+        let location = mask(&self.masked(target, &[&begin, location].concat())).into_owned();
+        let signal = SIGNALS.into_iter().find(|signal| target.path().is_some_and(|path| path.ends_with(signal)));
+        match signal.and_then(|signal| location.strip_suffix(signal)) {
+            Some(base) => format!("{target} answers {}: it has moved: give --otlp {base} instead", reply.status),
+            None => format!(
+                "{target} answers {} and leads to {location}: give --otlp the address that takes OTLP itself",
+                reply.status
+            ),
         }
     }
 
@@ -93,6 +113,11 @@ impl Collector {
 /// The shortest value that is hidden in an answer: shorter ones are in any text, bytes.
 const SHORTEST_SECRET: usize = 4;
 
+/// What is added to the address that is given.
+pub(crate) const TRACES: &str = "/v1/traces";
+pub(crate) const METRICS: &str = "/v1/metrics";
+const SIGNALS: [&str; 2] = [TRACES, METRICS];
+
 const USER_AGENT: &str = concat!("stampede/", env!("CARGO_PKG_VERSION"));
 
 fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -103,6 +128,10 @@ fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
 
 /// How long the collector asks to be left alone: seconds; a date is not understood, and the usual wait is kept then.
 fn retry_after(reply: &Reply) -> Option<Duration> {
-    let header = reply.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    header.and_then(|(_, value)| value.trim().parse().ok()).map(Duration::from_secs)
+    header(reply, "retry-after")?.parse().ok().map(Duration::from_secs)
+}
+
+fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+    let found = reply.headers.iter().find(|(header, _)| header.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.trim())
 }

@@ -225,6 +225,29 @@ async fn an_answer_that_is_none_is_told_once() {
 }
 
 #[tokio::test]
+async fn where_a_collector_has_moved_is_told() {
+    static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let moved =
+        |_, _| (StatusCode::PERMANENT_REDIRECT, [("Location", "https://other.example/otlp/v1/traces")]).into_response();
+    let (_, target) = Collector::start(moved).await;
+    let sent = export_to(target, Duration::from_secs(60), |note| NOTES.lock().unwrap().push(note.to_owned())).await;
+    assert_eq!(sent, Sent { unsent: 300, ..Sent::default() });
+    let notes = NOTES.lock().unwrap();
+    assert!(notes[0].contains("308: it has moved: give --otlp https://other.example/otlp instead"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn tls_to_a_plain_port_is_told_with_its_remedy() {
+    static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let (_, target) = Collector::start(|_, _| fine()).await;
+    let secure = target.to_string().replace("http://", "https://").parse().unwrap();
+    let sent = export_to(secure, Duration::from_secs(60), |note| NOTES.lock().unwrap().push(note.to_owned())).await;
+    assert_eq!(sent, Sent { unsent: 300, ..Sent::default() });
+    let notes = NOTES.lock().unwrap();
+    assert!(notes[0].contains("http://") && !notes[0].contains("--otlp-ca"), "{notes:?}");
+}
+
+#[tokio::test]
 async fn a_collector_that_repeats_what_it_was_sent_shows_no_secret() {
     // What is told is searched for it in `export`.
     let (_, sent) = export(|_, _| (StatusCode::BAD_REQUEST, r#"{"X-Token":"s3cret"}"#).into_response()).await;

@@ -30,6 +30,9 @@ pub enum StampsError {
     /// The file failed.
     #[error(transparent)]
     Raw(#[from] RawError),
+    /// A file is meant, and there is none.
+    #[error("there is no file {0}: is its path right?")]
+    NoFile(String),
     /// One run cannot be read.
     #[error("cannot read the stamps of run {run}: {source}")]
     Run {
@@ -39,6 +42,9 @@ pub enum StampsError {
         source: Box<StampsError>,
     },
 }
+
+/// What files of raw stamps are called: no run is.
+const FILES: [&str; 2] = [".stamps", ".stamps.lz4"];
 
 impl From<LogStore> for Stamps {
     fn from(log: LogStore) -> Self {
@@ -58,6 +64,9 @@ impl Stamps {
             let file = RawFile::open(path)?;
             let sweep = file.header().sweep.clone();
             return Ok((Self::File(file), sweep));
+        }
+        if name.contains('/') || FILES.iter().any(|end| name.ends_with(end)) {
+            return Err(StampsError::NoFile(name.to_owned()));
         }
         let log = LogStore::connect(store).await?;
         let sweep = Sweep::find(&log, name).await?;
@@ -99,5 +108,20 @@ impl Stamps {
             Self::LogStore(_) => Ok(()),
             Self::File(file) => Ok(file.finish()?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_not_looked_for_in_the_log_store() {
+        let nobody: RedisUrl = "redis://127.0.0.1:1".parse().unwrap();
+        for name in ["no-such.stamps.lz4", "no-such.stamps", "/no/such"] {
+            let error = Stamps::open(name, &nobody).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("there is no file {name}: is its path right?"));
+        }
+        assert!(matches!(Stamps::open("no-such", &nobody).await, Err(StampsError::Store(_))));
     }
 }

@@ -40,15 +40,26 @@ pub(crate) struct OtlpArgs {
     otlp_topic: String,
 }
 
+/// Headers that tell what a request is, and where it goes.
+const OWN: [&str; 6] =
+    ["Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", "Connection", "Host"];
+
 /// A header, or an empty line: a variable of the environment may be empty, or end with one.
 #[derive(Debug, Clone)]
 struct HeaderLine(Option<Header>);
 
 impl FromStr for HeaderLine {
-    type Err = <Header as FromStr>::Err;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.trim().is_empty() { Ok(Self(None)) } else { text.parse().map(|header| Self(Some(header))) }
+        if text.trim().is_empty() {
+            return Ok(Self(None));
+        }
+        let name = text.split(':').next().unwrap_or_default().trim();
+        match OWN.into_iter().find(|own| name.eq_ignore_ascii_case(own)) {
+            Some(own) => Err(format!("{own} is the exporter's own: leave it out")),
+            None => text.parse().map(|header| Self(Some(header))),
+        }
     }
 }
 
@@ -126,6 +137,17 @@ mod tests {
         }
         assert_eq!(headers("A: 1\n\nB: 2\r\n").unwrap(), [header("A", "1"), header("B", "2")]);
         assert!(headers("A: 1\nB").is_err());
+    }
+
+    #[test]
+    fn headers_of_the_exporter_are_its_own() {
+        for header in
+            ["Content-Type: text/plain", "content-encoding: br", "Content-Length: 1", "host: h", "A: 1\nHost: h"]
+        {
+            let told = parsed(&["--otlp-header", header]).unwrap_err().to_string();
+            assert!(told.contains("is the exporter's own: leave it out"), "{told}");
+        }
+        assert!(parsed(&["--otlp-header", "Content-Language: en"]).is_ok());
     }
 
     #[test]

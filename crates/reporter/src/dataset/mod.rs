@@ -51,6 +51,7 @@ pub async fn parquet(args: &ParquetArgs) -> anyhow::Result<PathBuf> {
     if let Some(path) = &args.path {
         sweep.path = path.stages().to_vec();
     }
+    let fault = place::fault(&args.out);
     let place = place::Place::open(&args.out, &sweep, args.replace)?;
     let stages = sweep.stages();
     let progress = Progress::lists("writing", (sweep.loads.len() * stages.len()) as u64);
@@ -60,13 +61,15 @@ pub async fn parquet(args: &ParquetArgs) -> anyhow::Result<PathBuf> {
         let mut unreadable = 0;
         // In their order, which is that of a file.
         for stage in &stages {
-            let mut rows = stamps::StampRows::new(place.stamps(run, stage)?).with_context(failed)?;
+            let mut rows = stamps::StampRows::new(place.stamps(run, stage)?).map_err(&fault).with_context(failed)?;
             source.lists(run, &[stage], |_, entry| rows.take(entry), |_| progress.step()).await.with_context(failed)?;
-            unreadable += rows.finish().with_context(failed)?;
+            unreadable += rows.finish().map_err(&fault).with_context(failed)?;
         }
         let counts = source.counts(run).await?;
-        tables::counts(place.table(run, place::COUNTS)?, &sweep.path, &counts).with_context(failed)?;
-        tables::level(place.table(run, place::LEVELS)?, &sweep, level, &counts, unreadable).with_context(failed)?;
+        tables::counts(place.table(run, place::COUNTS)?, &sweep.path, &counts).map_err(&fault).with_context(failed)?;
+        tables::level(place.table(run, place::LEVELS)?, &sweep, level, &counts, unreadable)
+            .map_err(&fault)
+            .with_context(failed)?;
     }
     source.finish()?;
     place.publish()?;

@@ -2,6 +2,7 @@
 //! are whole.
 
 use analysis::Sweep;
+use parquet::errors::ParquetError;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use stamp::{RunId, Stage};
@@ -46,6 +47,19 @@ pub(super) enum PlaceError {
     Busy { sweep: RunId, out: PathBuf },
     #[error("cannot write {}: {source}; choose another folder with --out, or make room there", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Parquet(ParquetError),
+}
+
+/// Why a file of the dataset could not be written. The writer of Parquet wraps what the system says.
+pub(super) fn fault(out: &Path) -> impl Fn(ParquetError) -> PlaceError {
+    |error| match error {
+        ParquetError::External(source) => match source.downcast() {
+            Ok(source) => PlaceError::Write { path: out.to_owned(), source: *source },
+            Err(source) => PlaceError::Parquet(ParquetError::External(source)),
+        },
+        error => PlaceError::Parquet(error),
+    }
 }
 
 fn unwritten(path: &Path) -> impl FnOnce(io::Error) -> PlaceError {
@@ -146,4 +160,19 @@ fn of_run(run: &RunId) -> String {
 
 fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::tables;
+    use stamp::Counts;
+
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let error =
+            tables::counts(full, &[Stage::SEND], &Counts::default()).map_err(fault(Path::new("months"))).unwrap_err();
+        insta::assert_snapshot!(error, @"cannot write months: No space left on device (os error 28); choose another folder with --out, or make room there");
+    }
 }
