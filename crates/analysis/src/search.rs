@@ -146,6 +146,9 @@ impl Found {
             (Some(low), _, Ended::GeneratorLimited) => {
                 format!("It holds up to at least {} ({minutes}). More was not tried{why}.", number(low))
             }
+            (None, _, Ended::GeneratorLimited) => {
+                format!("No answer: the generator did not make even the lowest load ({minutes}){why}.")
+            }
             (_, _, Ended::LowestFails) => {
                 let lowest = self.trials.first().map_or(0.0, |trial| trial.load);
                 format!("Not even the lowest load, {}, holds ({minutes}){why}. Give a lower --from.", number(lowest))
@@ -201,5 +204,12 @@ mod tests {
         insta::assert_snapshot!(found.sentence(), @"It holds up to at least 38,200/s (0 trials, 6 min 12 s): that is the highest load of the search (raise --to).");
         let found = Found { over: Over::Users, ended: Ended::Interrupted, low: Some(2.5), ..found };
         insta::assert_snapshot!(found.sentence(), @"Ended early: it holds up to at least 2.5 users (0 trials, 6 min 12 s).");
+        let found = Found {
+            ended: Ended::GeneratorLimited,
+            low: None,
+            limited_by: Some("at 10 requests were late".to_owned()),
+            ..found
+        };
+        insta::assert_snapshot!(found.sentence(), @"No answer: the generator did not make even the lowest load (0 trials, 6 min 12 s): at 10 requests were late.");
     }
 }

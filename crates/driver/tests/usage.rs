@@ -177,6 +177,16 @@ fn results_that_cannot_be_printed_are_an_error() {
 }
 
 #[test]
+fn a_plan_in_another_encoding_is_a_wrong_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.yaml");
+    std::fs::write(&file, b"stampede: 1\nname: caf\xe9\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_driver")).arg("check").arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("p.yaml:2: this is no UTF-8"), "{}", told(&output));
+}
+
+#[test]
 fn a_plan_is_checked_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.yaml");

@@ -436,3 +436,22 @@ load: { users: 900000, duration: 1s }
     let told = told(&output);
     assert!(told.contains("raise `ulimit -n`") || told.contains("widen net.ipv4.ip_local_port_range"), "{told}");
 }
+
+#[test]
+fn verdicts_on_the_thresholds_of_a_plan_go_into_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let (target, _) = asked(|_| ok("", "{}"));
+    let plan = "stampede: 1
+target: TARGET
+users: { u: { tasks: { t: { steps: [ { GET: / } ] } } } }
+load: { users: 1, duration: 200ms }
+";
+    let args = ["--junit", junit.to_str().unwrap()];
+    let without = run(folder.path(), plan, target, &args);
+    assert_eq!(without.status.code(), Some(2), "{}", told(&without));
+    assert!(told(&without).contains("--junit would have no verdicts to write"), "{}", told(&without));
+    let output = run(folder.path(), &format!("{plan}thresholds: [ \"errors==0\" ]\n"), target, &args);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(fs::read_to_string(&junit).unwrap().contains("name=\"errors==0\""));
+}

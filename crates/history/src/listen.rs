@@ -98,6 +98,13 @@ mod tests {
         assert_eq!(prepared("run").row(&report, "x", false).verdict, Verdict::NoneDemanded);
         assert_eq!(prepared("run").row(&report, "x", true).verdict, Verdict::Interrupted);
         assert_eq!(prepared("watch").row(&report, "x", true).verdict, Verdict::NoneDemanded);
+        // A threshold that ended it was missed, and is what people are told of.
+        let mut ended = report.clone();
+        (ended.levels[1].load.interrupted_us, ended.levels[1].load.aborted) = (Some(1), Some("lost==0".to_owned()));
+        ended.thresholds = vec!["rps<1".parse::<analysis::Threshold>().unwrap().judge(&ended)];
+        assert_eq!(prepared("run").row(&ended, "x", false).verdict, Verdict::Missed);
+        ended.levels[1].load.aborted = None;
+        assert_eq!(prepared("run").row(&ended, "x", false).verdict, Verdict::Interrupted);
         let mut history = History::new(folder.path(), &folder.path().join("x"), &CancellationToken::new(), |_| ());
         history.prepared = Some(prepared("run"));
         history.hear(&Event::Verdict(&report)).await;

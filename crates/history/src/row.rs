@@ -67,7 +67,7 @@ pub enum Verdict {
     /// No threshold was set.
     #[serde(rename = "none demanded")]
     NoneDemanded,
-    /// It was ended early.
+    /// It was ended early, and not by a threshold.
     #[serde(rename = "interrupted")]
     Interrupted,
     /// It measured nothing of use.
@@ -157,7 +157,8 @@ impl Verdict {
     fn of(report: &Report) -> Self {
         if report.levels.is_empty() || report.accepted_nothing() {
             Self::Failed
-        } else if report.levels.iter().any(|level| level.load.interrupted_us.is_some()) {
+        } else if report.levels.iter().any(|level| level.load.interrupted_us.is_some() && level.load.aborted.is_none())
+        {
             Self::Interrupted
         } else if report.misses_a_threshold() {
             Self::Missed

@@ -122,6 +122,7 @@ pub(crate) async fn conduct(
         switching = Some(spawn_local(measure_from(from, shared.clone(), measured.clone(), begin.clone())));
     } else {
         shared.pace.begin(first, plan.duration);
+        shared.pace.count();
         begin_users(&plan, &users, first);
     }
     let short = |short: usize| (0..short).for_each(|_| users.begin(clock::now(), Duration::ZERO));
@@ -213,6 +214,7 @@ async fn measure_from(from: Instant, shared: Rc<Shared>, measured: Rc<Lane>, beg
     if shared.pause(from).await || from <= clock::now() {
         begin.set(Begin { at: from, ..Begin::now() });
         shared.switch(measured);
+        shared.pace.count();
     }
 }
 

@@ -25,7 +25,9 @@ pub(crate) struct Pace {
     begin: Cell<Instant>,
     /// No round begins from here on.
     end: Cell<Instant>,
-    /// Rounds, or requests, that may still be begun.
+    /// Rounds, or requests, that end the load.
+    limit: Option<u64>,
+    /// Those of them that may still be begun.
     left: Cell<u64>,
     fence: Option<Fence>,
     open: Option<Open>,
@@ -43,7 +45,8 @@ struct Open {
 }
 
 impl Pace {
-    /// With a schedule it is an open loop. It begins now, and lasts until it is told when to [`begin`](Self::begin).
+    /// With a schedule it is an open loop. It begins now, and lasts until it is told when to [`begin`](Self::begin); the limit is that of what
+    /// follows [`count`](Self::count).
     pub(crate) fn new(limit: Option<u64>, schedule: Option<Schedule>, fence: Option<Fence>) -> Self {
         let open = schedule.map(|schedule| Open {
             schedule: RefCell::new(schedule),
@@ -54,7 +57,12 @@ impl Pace {
         });
         let now = clock::now();
         let (begin, end) = (Cell::new(now), Cell::new(now + FOREVER));
-        Self { begin, end, left: Cell::new(limit.unwrap_or(u64::MAX)), fence, open }
+        Self { begin, end, limit, left: Cell::new(u64::MAX), fence, open }
+    }
+
+    /// Rounds, or requests, count from now on.
+    pub(crate) fn count(&self) {
+        self.left.set(self.limit.unwrap_or(u64::MAX));
     }
 
     /// The load begins at this moment: its schedule counts from here, and no round begins after `lasts`.

@@ -302,10 +302,12 @@ impl Tally {
         }
         // Twice the time that a request takes, and no less than what a timer may be late on a busy machine.
         if delay_us > (2 * service_us).max(5_000) {
-            return Some(format!(
-                "1 in 100 requests was sent {:.1} ms late or more: raise {remedy}",
-                delay_us as f64 / 1e3
-            ));
+            let remedy = if self.steps.is_empty() {
+                "raise --max-connections"
+            } else {
+                "give the generator a machine that is less busy, or, where rounds have a rate, raise max_users"
+            };
+            return Some(format!("1 in 100 requests was sent {:.1} ms late or more: {remedy}", delay_us as f64 / 1e3));
         }
         None
     }

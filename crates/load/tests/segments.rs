@@ -3,8 +3,8 @@
 
 use hdrhistogram::Histogram;
 use load::{
-    Arrivals, Endpoint, Escape, Expected, Fence, Gate, Kind, Limit, LoadPlan, Pacing, Part, Program, Segment, Share,
-    Shown, Source, Step, Table, Take, Tally, Task, Template, Together, Trust, Value, generate, histogram,
+    Around, Arrivals, Endpoint, Escape, Expected, Fence, Gate, Kind, Limit, LoadPlan, Pacing, Part, Program, Segment,
+    Share, Shown, Source, Step, Table, Take, Tally, Task, Template, Together, Trust, Value, generate, histogram,
 };
 use stamp::clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -221,4 +221,23 @@ async fn a_fence_ends_what_nobody_counts_on_any_more() {
     // It would go on for a minute.
     let tally = generate(plan, None, watch::Sender::default()).await.unwrap();
     assert!((1..=301).contains(&tally.requests), "{}", tally.requests);
+}
+
+#[tokio::test]
+async fn a_number_of_rounds_counts_from_where_measuring_begins() {
+    for pacing in [Pacing::Closed, Pacing::Open { rate: 500.0, arrivals: Arrivals::Constant, max_users: 4 }] {
+        let endpoint = Endpoint::open(&server().await.parse().unwrap(), &Trust::System).await.unwrap();
+        let warmup = Duration::from_millis(200);
+        let plan = LoadPlan {
+            limit: Some(Limit::Rounds(50)),
+            around: Some(Around { run: "r.around".to_owned(), tracing: None, spawn: None, warmup }),
+            stop_within: Some(Duration::from_secs(30)),
+            ..plan(program(endpoint, 4), pacing, 4)
+        };
+        let tally = generate(plan, None, watch::Sender::default()).await.unwrap();
+        let around = tally.around.unwrap();
+        assert!(around.requests > 0);
+        // A round may be due before that, and begin after it.
+        assert!((50..=54).contains(&tally.requests), "{}", tally.requests);
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 /// A secret of so many bytes hardly stands in a file by chance.
 const LONG: usize = 8;
 
-/// Values that came from the environment.
+/// Values that came from the environment, and parameters that go by the name of a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     /// The longest first: one may be a part of another.
@@ -17,6 +17,13 @@ impl Secrets {
         if !value.is_empty() && !self.values.iter().any(|known| known == value) {
             self.values.push(value.to_owned());
             self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        }
+    }
+
+    /// The same for what only its name makes a secret: `true`, or a number, is none, and stands in many a text.
+    pub(crate) fn add_long(&mut self, value: &str) {
+        if value.len() >= LONG {
+            self.add(value);
         }
     }
 

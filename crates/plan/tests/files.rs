@@ -75,3 +75,12 @@ fn addresses_of_messages_stay_in_the_environment() {
     let problems = Plan::read(&Input { environment, ..Input::new("p.yaml", text) }).unwrap_err().to_string();
     assert!(problems.contains("what SLACK holds is no address") && !problems.contains("hush"), "{problems}");
 }
+
+#[test]
+fn parameters_with_the_name_of_a_secret_are_shown_nowhere() {
+    let text = "stampede: 1\ntarget: http://a\nparams: { password: hush-hush, api_key: hushed-up, auth: true }\n";
+    let set = vec![("api_key".to_owned(), "from outside".to_owned())];
+    let plan = Plan::read(&Input { set, ..Input::new("p.yaml", text) }).unwrap();
+    assert_eq!(plan.secrets.mask("hush-hush, from outside: true"), "***, ***: true");
+    assert!(!format!("{plan:?}").contains("hush"), "{plan:?}");
+}

@@ -70,6 +70,7 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<Made> {
     if let Some(limit) = args.p99_limit {
         sweep.p99_limit_us = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
     }
+    args.thresholds.check(&args.thresholds.thresholds)?;
     let judge = args.thresholds.open(&sweep.path)?;
     let output = Output::open(&args.out, &sweep.id)?;
     let progress = Progress::lists("measuring", (sweep.loads.len() * sweep.path.len()) as u64);

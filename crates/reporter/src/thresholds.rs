@@ -3,7 +3,7 @@
 use crate::{Destination, Output, OutputError, export};
 use analysis::{NoHop, Report, Threshold, check_hops};
 use clap::Args;
-use stamp::Stage;
+use stamp::{Stage, UsageError, ensure_usage};
 use std::path::PathBuf;
 
 /// The exit code of a command that missed a threshold.
@@ -17,7 +17,7 @@ pub struct ThresholdArgs {
     pub thresholds: Vec<Threshold>,
 
     /// Write the verdicts on the thresholds as JUnit XML
-    #[arg(long, value_name = "FILE", requires = "thresholds")]
+    #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 }
 
@@ -48,6 +48,16 @@ pub struct Judge {
 }
 
 impl ThresholdArgs {
+    /// Checks that there is something to write, where these are all thresholds.
+    ///
+    /// # Errors
+    /// When there is not.
+    pub fn check(&self, all: &[Threshold]) -> Result<(), UsageError> {
+        ensure_usage(self.junit.is_none() || !all.is_empty(), || {
+            "--junit would have no verdicts to write: give a --threshold, or `thresholds` in the plan".to_owned()
+        })
+    }
+
     /// Sees whether the file for the verdicts can be written, and checks that the path has what the thresholds are on: what cannot work fails here, before the
     /// load and not after it.
     ///
@@ -115,10 +125,14 @@ mod tests {
     fn bad_arguments_end_with_2() {
         let folder = tempfile::tempdir().unwrap();
         let junit = folder.path().join("junit.xml");
-        for args in [["--threshold", "arrival.p99<50"], ["--threshold", "lost"], ["--junit", junit.to_str().unwrap()]] {
+        for args in [["--threshold", "arrival.p99<50"], ["--threshold", "lost"]] {
             let error = thresholds(&args).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{error}");
         }
+        let alone = thresholds(&["--junit", junit.to_str().unwrap()]).unwrap();
+        alone.check(&[]).unwrap_err();
+        // Those of a plan file do.
+        alone.check(&["lost==0".parse().unwrap()]).unwrap();
         assert!(!junit.exists());
     }
 

@@ -19,6 +19,22 @@ pub(crate) fn some_not_accepted(report: &Report) -> Option<String> {
         .then(|| format!("At {count} of {} levels no request was accepted{}.", report.levels.len(), answers(none())))
 }
 
+/// What failed while users began and stopped, and before measuring began. It is in no figure of the load, and those whose start fails are not there.
+pub(crate) fn failed_around(report: &Report) -> Option<String> {
+    let scenarios = report.levels.iter().filter_map(|level| level.load.scenario.as_ref());
+    let mut kinds = BTreeMap::<String, u64>::new();
+    for step in scenarios.flat_map(|scenario| &scenario.around.steps) {
+        for (kind, count) in &step.errors {
+            *kinds.entry(format!("{}: {kind}", step.name)).or_default() += count;
+        }
+    }
+    let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
+    (!kinds.is_empty()).then(|| {
+        let kinds = kinds.join(", ");
+        format!("Beside the load, at the start or stop of users or before measuring began, failed: {kinds}. A user whose start fails takes no part in the load.")
+    })
+}
+
 /// Which levels a signal ended.
 pub(crate) fn interrupted(report: &Report) -> Option<String> {
     // A trial of a search that was cut short has told what it was to tell.
@@ -32,7 +48,7 @@ pub(crate) fn interrupted(report: &Report) -> Option<String> {
 }
 
 /// `: 1200 × status 405`.
-fn answers<'a>(levels: impl Iterator<Item = &'a Level>) -> String {
+pub(crate) fn answers<'a>(levels: impl Iterator<Item = &'a Level>) -> String {
     let mut kinds = BTreeMap::<&str, u64>::new();
     for (kind, count) in levels.filter_map(|level| level.load.http.as_ref()).flat_map(|http| &http.errors) {
         *kinds.entry(kind).or_default() += count;
@@ -43,7 +59,7 @@ fn answers<'a>(levels: impl Iterator<Item = &'a Level>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::report_of;
+    use crate::fixture::{report_of, with_steps};
 
     #[test]
     fn what_was_not_accepted_is_no_zero_anywhere() {
@@ -61,6 +77,26 @@ mod tests {
         No request was accepted, so that nothing was measured: 213333 × status 405.
         The sweep did not come to its end: 20261121-101500-k3f.c02 was interrupted after 3.0 s. Its figures are of that time.
         ");
+    }
+
+    #[test]
+    fn starts_that_fail_are_told() {
+        let mut report = with_steps(report_of(&[1, 2]));
+        let told = |report: &mut crate::Report| {
+            report.conclude(Vec::new());
+            report.findings.verdict.iter().filter(|one| one.contains("Beside the load")).cloned().collect::<Vec<_>>()
+        };
+        assert!(told(&mut report).is_empty());
+        for level in &mut report.levels {
+            let around = &mut level.load.scenario.as_mut().unwrap().around;
+            around.steps[0].errors.insert("status 503".to_owned(), 2);
+        }
+        assert_eq!(told(&mut report).len(), 1);
+        for level in &mut report.levels {
+            level.load.http.as_mut().unwrap().accepted = 0;
+            (level.books.accepted, level.books.arrived) = (0, 0);
+        }
+        insta::assert_snapshot!(told(&mut report).join("\n"), @"Beside the load, at the start or stop of users or before measuring began, failed: 4 × log in: status 503. A user whose start fails takes no part in the load.");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub use usl::{Estimate, Fit, Usl};
 pub use weakest::{Rival, Weakest};
 pub use withheld::Withheld;
 
+pub(crate) use course::answers;
 pub(crate) use service::divide_service_and_wait;
 
 use crate::Report;

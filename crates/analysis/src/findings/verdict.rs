@@ -10,7 +10,8 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
         return vec!["No level has been measured yet.".to_owned()];
     }
     if let Some(why) = course::nothing_accepted(report) {
-        return std::iter::once(why).chain(course::interrupted(report)).collect();
+        let around = course::failed_around(report);
+        return std::iter::once(why).chain(around).chain(course::interrupted(report)).collect();
     }
     // A search says itself how much is sustained, and what the generator did not make.
     let found = report.search.as_ref().map(crate::Found::sentence);
@@ -18,6 +19,7 @@ pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
     sentences.extend(foreign::between_clocks(report));
     sentences.extend(course::interrupted(report));
     sentences.extend(course::some_not_accepted(report));
+    sentences.extend(course::failed_around(report));
     sentences.extend(withheld(findings));
     sentences.extend(loops(report));
     sentences.extend(stages(report));
@@ -43,9 +45,13 @@ fn withheld(findings: &Findings) -> Option<String> {
     let told = findings.withheld.iter().flatten();
     let told = told.filter(|withheld| withheld.withheld_per_sec > TOLD_WITHHELD * withheld.asked_per_sec);
     let most = told.max_by(|one, other| one.withheld_per_sec.total_cmp(&other.withheld_per_sec))?;
+    let (users, their, they) = if most.users == 1 {
+        ("1 user, the user".to_owned(), "its", "it")
+    } else {
+        (format!("{} users, the users", thousands(most.users.into())), "their", "they")
+    };
     Some(format!(
-        "At {} users, the users waited {} of their time: that asked for {} rounds/s less than the {} they would have begun.",
-        thousands(most.users.into()),
+        "At {users} waited {} of {their} time: that asked for {} rounds/s less than the {} {they} would have begun.",
         per_cent(most.waited_share),
         rate(most.withheld_per_sec),
         rate(most.asked_per_sec)

@@ -2,7 +2,9 @@
 
 use super::grammar::{Operator, Threshold};
 use super::measure::{Metric, OfPart, Span};
+use crate::findings::answers;
 use crate::{Level, TrialVerdict};
+use std::iter;
 
 /// What a level says of its load.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +42,10 @@ impl Level {
                 |one| matches!(one.metric, Metric::Number(number) | Metric::Share(number) if number.name == "lost"),
             );
         let aborted = self.load.aborted.as_ref();
+        let refused = self.load.http.as_ref().is_some_and(|http| http.requests > 0) && self.accepted_nothing();
         let kept_up = [
             aborted.and_then(|why| sure(0.0, why)),
+            if refused { sure(0.0, &format!("no request was accepted{}", answers(iter::once(self)))) } else { None },
             unstable.as_ref().and_then(|why| sure(0.0, &format!("it did not keep up: {why}"))),
             if lost { sure(0.0, &format!("{} messages were lost", books.lost)) } else { None },
             (books.in_flight + books.late > 0)
@@ -139,6 +143,7 @@ mod tests {
     use super::*;
     use crate::Interval;
     use crate::fixture::report_of;
+    use std::collections::BTreeMap;
 
     fn carried(level: &Level, hold: &[&str]) -> String {
         let hold: Vec<Threshold> = hold.iter().map(|text| text.parse().unwrap()).collect();
@@ -173,6 +178,16 @@ mod tests {
         insta::assert_snapshot!(carried(&level, &["lost==0"]), @"not carried 0.00 lost was 3 (lost==0)");
         level.stability.unstable = Some("its queue grew".to_owned());
         insta::assert_snapshot!(carried(&level, &["lost<5"]), @"not carried 0.00 it did not keep up: its queue grew");
+    }
+
+    #[test]
+    fn what_accepts_nothing_is_not_carried_whoever_is_late() {
+        let mut level = report_of(&[1]).levels.remove(0);
+        (level.load.generator_limited, level.load.rate) = (Some("requests were late".to_owned()), Some(1e9));
+        (level.books.accepted, level.books.arrived) = (0, 0);
+        let http = level.load.http.as_mut().unwrap();
+        (http.requests, http.accepted, http.errors) = (100, 0, BTreeMap::from([("status 500".to_owned(), 100)]));
+        insta::assert_snapshot!(carried(&level, &["errors<1%"]), @"not carried 0.00 no request was accepted: 100 × status 500");
     }
 
     #[test]

@@ -3,16 +3,22 @@
 use super::secret::SECRETS;
 use std::ffi::OsString;
 
+/// Sets a parameter of a plan.
+const SET: &str = "--set";
+
 /// The command line as a shell takes it, with what may be secret left out.
 pub(super) fn command_line(arguments: impl Iterator<Item = OsString>) -> String {
     let mut words: Vec<String> = vec!["driver".to_owned()];
-    let mut hides_next = false;
+    let (mut hides_next, mut sets_next) = (false, false);
     // The first is where the executable lies.
     for argument in arguments.skip(1) {
         // What is no text is shown as far as it is.
         let argument = argument.to_string_lossy().into_owned();
+        let is_set = std::mem::replace(&mut sets_next, argument == SET);
         let word = if std::mem::replace(&mut hides_next, is_secret(&argument)) {
             "…".to_owned()
+        } else if is_set {
+            without_secret_parameter(&argument)
         } else {
             without_secret(argument)
         };
@@ -38,7 +44,18 @@ fn without_secret(argument: String) -> String {
             return format!("{short}…");
         }
     }
-    argument
+    match argument.strip_prefix(SET).and_then(|rest| rest.strip_prefix('=')) {
+        Some(parameter) => format!("{SET}={}", without_secret_parameter(parameter)),
+        None => argument,
+    }
+}
+
+/// `NAME=VALUE` without the value, where the name is that of a secret.
+fn without_secret_parameter(parameter: &str) -> String {
+    match parameter.split_once('=') {
+        Some((name, _)) if stamp::is_secret_name(name) => format!("{name}=…"),
+        _ => parameter.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +92,10 @@ mod tests {
             let line = told(&[&["driver", "sweep"], header, &["--to", "2"]].concat());
             assert!(!line.contains("s3cret") && line.ends_with("--to 2"), "{line}");
         }
+        assert_eq!(
+            told(&["driver", "run", "a.yaml", "--set", "password=s3cret", "--set=api_key=s3cret", "--set", "users=5"]),
+            "driver run a.yaml --set 'password=…' '--set=api_key=…' --set 'users=5'"
+        );
         assert_eq!(
             told(&["driver", "sweep", "--otlp-header", "X: s3cret", "--to", "2"]),
             "driver sweep --otlp-header '…' --to 2"

@@ -190,6 +190,7 @@ impl MeasuringArgs {
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<Report>> {
         // What cannot be written or listened on is known before the load.
+        self.thresholds.check(&plan.thresholds)?;
         let judge = self.thresholds.open(plan.path.stages())?;
         let mut files = Files::new(Output::open(&self.out, id)?, judge, plan.text.clone());
         let mut screen = Screen::new(plan, self.json, self.verbose, self.told);

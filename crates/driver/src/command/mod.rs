@@ -57,9 +57,11 @@ pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;
 /// The exit code of a command that has made a report.
 fn reported(report: &Report) -> ExitCode {
     let is_lowest_failing = report.search.as_ref().is_some_and(|search| search.ended == Ended::LowestFails);
+    let has_no_answer =
+        report.search.as_ref().is_some_and(|search| search.ended == Ended::GeneratorLimited && search.low.is_none());
     if report.misses_a_threshold() || is_lowest_failing {
         ExitCode::from(THRESHOLD_MISSED)
-    } else if report.accepted_nothing() {
+    } else if report.accepted_nothing() || has_no_answer {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

@@ -54,10 +54,15 @@ impl PlanFile<'_> {
     /// Its text.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When it cannot be read; a [`UsageError`] where it is no UTF-8.
     pub(super) fn text(&self) -> anyhow::Result<String> {
         let name = self.file.display();
-        std::fs::read_to_string(self.file).with_context(|| format!("cannot read the plan {name}"))
+        let bytes = std::fs::read(self.file).with_context(|| format!("cannot read the plan {name}"))?;
+        Ok(String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            UsageError(format!("{name}:{line}: this is no UTF-8: save the file in that encoding"))
+        })?)
     }
 
     /// The folder that its files are looked for in.

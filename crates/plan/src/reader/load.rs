@@ -89,6 +89,10 @@ impl Reader<'_> {
                 }
                 Some(Amount::Stages(self.stages(amount)))
             }
+            "levels" | "rates" if list(amount).is_empty() => {
+                self.fault(amount.place, format!("here are no {}: write one at least", key.name));
+                None
+            }
             "levels" => Some(Amount::Users(self.levels(amount))),
             _ => Some(Amount::Rates(list(amount).iter().filter_map(|node| self.rate(node)).collect())),
         };

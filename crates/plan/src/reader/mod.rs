@@ -197,6 +197,11 @@ impl Reader<'_> {
             let message = format!("the plan has no parameter `{name}` that could be set to {value:?}: {remedy}");
             self.fault(Place::default(), message);
         }
+        for (name, value) in &self.params {
+            if stamp::is_secret_name(name) {
+                self.secrets.add_long(value);
+            }
+        }
     }
 
     /// Everything that was found.

@@ -33,6 +33,12 @@ impl Reader<'_> {
         let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
         match host {
             Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+                if port_of(host).is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+                    let address = stamp::mask(&address);
+                    let message = format!("{address:?} is no address of an API: the port is no number from 1 to 65535");
+                    self.fault(node.place, message);
+                    return None;
+                }
                 Some(address.trim_end_matches('/').to_owned())
             }
             _ => {
@@ -127,4 +133,10 @@ impl Reader<'_> {
         self.finish(table, parts);
         values
     }
+}
+
+/// The port of `user@host:port`, where one is given.
+fn port_of(authority: &str) -> Option<&str> {
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    host.rsplit_once(':').map(|(_, port)| port).filter(|_| !host.ends_with(']'))
 }

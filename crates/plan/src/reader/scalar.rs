@@ -9,6 +9,9 @@ use crate::yaml::{Node, Value};
 use std::str::FromStr;
 use std::time::Duration;
 
+/// The highest rate that may be asked for, a second; options have the same bound.
+const HIGHEST_RATE: f64 = 10_000_000.0;
+
 impl Reader<'_> {
     /// The text of a scalar.
     pub(super) fn text_of<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
@@ -96,7 +99,7 @@ impl Reader<'_> {
 
     /// `50/s`, `3000/min`.
     pub(super) fn rate(&mut self, node: &Node) -> Option<f64> {
-        self.parsed(node, "a rate such as 200/s or 30/min", |text| {
+        let rate = self.parsed(node, "a rate such as 200/s or 30/min", |text| {
             let (number, unit) = text.split_once('/')?;
             let seconds = match unit.trim() {
                 "s" => 1.0,
@@ -106,7 +109,12 @@ impl Reader<'_> {
             };
             let rate = number.trim().parse::<f64>().ok()? / seconds;
             (rate.is_finite() && rate > 0.0).then_some(rate)
-        })
+        })?;
+        if rate > HIGHEST_RATE {
+            self.fault(node.place, format!("no rate is above {HIGHEST_RATE}/s: give a lower one"));
+            return None;
+        }
+        Some(rate)
     }
 
     /// `10s`, `1.5s`, `200ms`, `2m`.

@@ -3,8 +3,10 @@
 
 use analysis::VariedRun;
 use anyhow::Context;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use stamp::UsageError;
+use stamp::{UsageError, ensure_usage};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,7 +28,7 @@ pub(super) struct Begun {
     pub(super) seed: u64,
 }
 
-/// The file, open for further runs.
+/// The file, open for further runs, and locked: two that go on with one would make each run twice.
 #[derive(Debug)]
 pub(super) struct Record {
     file: File,
@@ -43,6 +45,7 @@ impl Record {
         let unwritable = || format!("cannot write {}: choose another folder with --out", path.display());
         std::fs::create_dir_all(folder).with_context(unwritable)?;
         let file = OpenOptions::new().create_new(true).append(true).open(&path).with_context(unwritable)?;
+        lock(&file);
         let mut record = Self { file, path };
         record.line(&serde_json::to_string(begun)?)?;
         Ok(record)
@@ -67,10 +70,15 @@ impl Record {
     }
 }
 
+/// Locks a file; false where another driver has done so. A file system without locks has nobody who waits for one.
+fn lock(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+}
+
 /// Finds the newest in `out` that is the same and not finished, and what it has run.
 ///
 /// # Errors
-/// A [`UsageError`] where there is none.
+/// A [`UsageError`] where there is none, or another driver is at it.
 pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Record, Vec<VariedRun>)> {
     let mut folders: Vec<PathBuf> = std::fs::read_dir(out)
         .into_iter()
@@ -99,10 +107,18 @@ pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Reco
             others.push(folder.display().to_string());
             continue;
         }
+        let unwritable = || format!("cannot write {}", path.display());
+        let file = OpenOptions::new().append(true).open(&path).with_context(unwritable)?;
+        ensure_usage(lock(&file), || {
+            format!("--resume: another driver is running what {} has: wait until it has ended", folder.display())
+        })?;
+        if file.metadata().with_context(unwritable)?.len() != text.len() as u64 {
+            // Another one has written to it until now.
+            drop(file);
+            return resume(out, begun);
+        }
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let file =
-            OpenOptions::new().append(true).open(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        file.set_len(whole as u64).with_context(|| format!("cannot write {}", path.display()))?;
+        file.set_len(whole as u64).with_context(unwritable)?;
         return Ok((folder, Record { file, path }, runs));
     }
     let near = match &others[..] {
@@ -146,6 +162,9 @@ mod tests {
         let mut record = Record::begin(&folder, &begun()).unwrap();
         record.add(&run(1)).unwrap();
         record.file.write_all(b"{\"number\":2,\"comb").unwrap();
+        let error = resume(out.path(), &begun()).unwrap_err().to_string();
+        assert!(error.contains("another driver is running"), "{error}");
+        drop(record);
         let (found, mut record, runs) = resume(out.path(), &begun()).unwrap();
         assert_eq!((found, runs), (folder, vec![run(1)]));
         record.add(&run(2)).unwrap();
