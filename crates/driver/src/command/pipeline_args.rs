@@ -84,8 +84,8 @@ pub(crate) struct RemoteArgs {
     pub(crate) redis_args: RedisArgs,
 
     /// The Redis list or stream that is the queue
-    #[arg(long = "queue-key", alias = "queue", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
-    pub(crate) queue: String,
+    #[arg(long, alias = "queue", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
+    pub(crate) queue_key: String,
 }
 
 impl LocalArgs {

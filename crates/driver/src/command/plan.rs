@@ -18,7 +18,7 @@ impl SweepArgs {
         let is_wrk = self.generator == Generator::Wrk;
         Ok(Plan {
             site: self.remote.site(&self.local, every)?,
-            queue: self.remote.queue.clone(),
+            queue: self.remote.queue_key.clone(),
             generator: if is_wrk { experiment::Generator::Wrk } else { experiment::Generator::Driver },
             workers: self.measuring.workers.workers()?,
             work: Work::Requests(self.shape.request_options(self.http_path.as_deref())?),

@@ -53,7 +53,7 @@ impl WatchArgs {
         };
         Ok(Plan {
             site,
-            queue: remote.queue.clone(),
+            queue: remote.queue_key.clone(),
             generator: Generator::Other { quiet: self.quiet },
             workers: None,
             work: Work::Requests(RequestOptions {
