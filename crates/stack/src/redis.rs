@@ -3,6 +3,8 @@
 use crate::process::{start_on_free_port, start_when_free};
 use crate::program::Program;
 use crate::{Certificates, Process, Sandbox, StackError};
+use ::redis::FromRedisValue;
+use stamp::{RedisUrl, StoreError, Wait};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -71,6 +73,18 @@ impl Redis {
         let command = |port| options.command(&executable, port, sandbox);
         let (process, port) = start_on_free_port(REDIS.name, sandbox, command, READY).await?;
         Ok(Self { process, port, executable, options })
+    }
+
+    /// Runs a command whose words stand in one text, with spaces between.
+    ///
+    /// # Errors
+    /// When it cannot be reached, refuses the command, or answers something else.
+    pub async fn query<T: FromRedisValue>(&self, command: &str) -> Result<T, StoreError> {
+        let url: RedisUrl = self.url().parse()?;
+        let mut words = command.split(' ');
+        let mut query = ::redis::cmd(words.next().unwrap_or_default());
+        words.for_each(|word| _ = query.arg(word));
+        query.query_async(&mut url.connect(Wait::BRIEFLY).await?).await.map_err(|error| url.failed(error))
     }
 
     /// Kills it, where it still runs, and starts it again on its old port: with all it had acknowledged where it is

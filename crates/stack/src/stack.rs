@@ -35,6 +35,23 @@ pub struct StackOptions {
     pub cpus: Cpus,
 }
 
+impl StackOptions {
+    /// One process of each service, without limits and further arguments, and nothing on disk.
+    #[must_use]
+    pub fn new(executable: PathBuf, every: SampleEvery) -> Self {
+        Self {
+            executable,
+            every,
+            persistent: false,
+            apiserver_args: Vec::new(),
+            pushserver_args: Vec::new(),
+            mqttclient_args: Vec::new(),
+            replicas: Replicas::default(),
+            cpus: Cpus::default(),
+        }
+    }
+}
+
 /// How many processes of each service a stack has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
