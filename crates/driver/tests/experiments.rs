@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "it is a test")]
 
+mod driving;
+
 use experiment::{
     Audience, Change, Control, Event, Generator, Hooks, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who,
     Work,
 };
 use load::{Arrivals, RequestOptions, Trust};
-use stack::{Cpus, Replicas, StackOptions};
 use stamp::{ClockMode, Path, SampleEvery};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,16 +47,7 @@ fn plan(levels: &[u32]) -> Plan {
     let levels: Vec<_> = levels.iter().map(|&connections| (connections, None)).collect();
     let every = SampleEvery::new(10).unwrap();
     Plan {
-        site: Site::Local(StackOptions {
-            executable: env!("CARGO_BIN_EXE_driver").into(),
-            every,
-            persistent: false,
-            apiserver_args: Vec::new(),
-            pushserver_args: Vec::new(),
-            mqttclient_args: Vec::new(),
-            replicas: Replicas::default(),
-            cpus: Cpus::default(),
-        }),
+        site: Site::Local(driving::options("10")),
         queue: stamp::keys::DEFAULT_QUEUE.to_owned(),
         generator: Generator::Driver,
         workers: None,
