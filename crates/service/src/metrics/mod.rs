@@ -4,9 +4,11 @@
 //! the tracer, the process's memory) is read when somebody asks. docs/metrics.md lists what is served.
 
 mod latency;
+mod page;
 mod vitals;
 
 pub use latency::{BOUNDS_NS, Latency};
+pub use page::Page;
 pub use prometheus_client::collector::Collector;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
