@@ -120,25 +120,12 @@ fn lost_by_hop(passed: &[(Stage, u64)], taken_in: u64, arrived: u64, in_flight: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cutoff, Http};
+    use crate::{Cutoff, fixture};
     use proptest::prelude::*;
     use stamp::Path;
-    use std::collections::BTreeMap;
 
     fn load(accepted: u64, cutoff: Option<Cutoff>) -> Load {
-        let http = Http {
-            duration_us: 1_000_000,
-            requests: accepted,
-            accepted,
-            errors: BTreeMap::new(),
-            mean_us: Some(100.0),
-            p50_us: Some(100),
-            p99_us: Some(200),
-            max_us: Some(300),
-            service_p50_us: None,
-            generator_cpu_share: None,
-        };
-        Load { http: Some(http), cutoff, ..Load::foreign("r".parse().unwrap()) }
+        Load { http: Some(fixture::http(accepted, 100)), cutoff, ..Load::foreign("r".parse().unwrap()) }
     }
 
     fn books(accepted: u64, cutoff: Option<Cutoff>, counted: &[(&str, u64)]) -> Accounting {

@@ -155,7 +155,7 @@ impl Usage {
 }
 
 /// The HTTP side of one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Http {
     /// The time in which requests were sent, µs: what was waited for after that is no part of it.
     pub duration_us: u64,

@@ -87,8 +87,7 @@ fn so_far(totals: &Totals, lasted: Duration) -> Http {
         p50_us: at(0.5),
         p99_us: at(0.99),
         max_us: response.as_ref().map(Histogram::max),
-        service_p50_us: None,
-        generator_cpu_share: None,
+        ..Http::default()
     }
 }
 

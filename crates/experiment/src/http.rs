@@ -38,8 +38,7 @@ pub(crate) fn of_wrk(result: WrkResult) -> Http {
         p50_us: Some(whole(p50)),
         p99_us: Some(whole(p99)),
         max_us: Some(whole(max)),
-        service_p50_us: None,
-        generator_cpu_share: None,
+        ..Http::default()
     }
 }
 

@@ -30,6 +30,15 @@ pub struct RequestOptions {
     pub payload_bytes: usize,
 }
 
+impl RequestOptions {
+    /// Envelopes with so many bytes of user data.
+    #[must_use]
+    pub fn envelope(payload_bytes: usize) -> Self {
+        let method = Method("POST".to_owned());
+        Self { method, path: None, headers: Vec::new(), body: None, payload_bytes }
+    }
+}
+
 /// An HTTP method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Method(String);
@@ -149,13 +158,7 @@ mod tests {
     use stamp::clock;
 
     fn options() -> RequestOptions {
-        RequestOptions {
-            method: "POST".parse().unwrap(),
-            path: None,
-            headers: Vec::new(),
-            body: None,
-            payload_bytes: 4,
-        }
+        RequestOptions::envelope(4)
     }
 
     fn written(target: &str, options: &RequestOptions) -> String {

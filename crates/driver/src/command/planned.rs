@@ -213,7 +213,7 @@ impl With<'_> {
         }
         let staged = stages.iter().map(|(_, over)| *over).sum();
         let work = if plan.users.is_empty() {
-            Work::Requests(envelopes(&plan)?)
+            Work::Requests(envelopes(&plan))
         } else {
             Work::Users(Users {
                 max_users: load.max_users,
@@ -319,15 +319,9 @@ fn asks_for_paths(plan: &plan::Plan) -> bool {
 }
 
 /// A plan without users sends envelopes.
-fn envelopes(plan: &plan::Plan) -> anyhow::Result<RequestOptions> {
+fn envelopes(plan: &plan::Plan) -> RequestOptions {
     if plan.pipeline.is_none() && plan.target.is_some() && plan.users.is_empty() {
         output::note("the plan has no `users`: it sends envelopes to its target");
     }
-    Ok(RequestOptions {
-        method: "POST".parse().map_err(anyhow::Error::msg)?,
-        path: None,
-        headers: Vec::new(),
-        body: None,
-        payload_bytes: 64,
-    })
+    RequestOptions::envelope(64)
 }

@@ -83,9 +83,8 @@ mod tests {
             clock: Some(stamp::BeatClock { error_us: 17, host_offset_us: -3, drift_ppm: 0.4, steps: 0 }),
             cpu_us: Some(1_230_000),
             memory_bytes: Some(7 << 20),
-            cores: None,
-            loads: Vec::new(),
             age_ms: 240,
+            ..Beat::default()
         };
         let foreign =
             Beat { service: "enricher".to_owned(), clock: None, cpu_us: None, memory_bytes: None, ..beat.clone() };
