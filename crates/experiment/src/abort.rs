@@ -27,9 +27,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Why the level is to be ended, where it is: the threshold that does not hold, and what was measured.
-    ///
-    /// # Errors
-    /// When the log store fails.
+    /// Fails when the log store fails.
     pub(crate) async fn look(
         &mut self,
         totals: &Totals,

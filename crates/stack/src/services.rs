@@ -97,9 +97,7 @@ impl Service {
     }
 
     /// Starts several with the same arguments, each on a port of its own.
-    ///
-    /// # Errors
-    /// Where the arguments name a port for several, or one does not become ready.
+    /// Fails where the arguments name a port for several, or one does not become ready.
     pub(crate) async fn start_several(
         launch: Launch,
         count: u16,

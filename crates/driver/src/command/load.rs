@@ -166,9 +166,7 @@ pub(crate) struct ThinkTime(Duration, Duration);
 
 impl ShapeArgs {
     /// Checks what clap cannot.
-    ///
-    /// # Errors
-    /// When there would be nothing to measure, or the body's file cannot be read.
+    /// Fails when there would be nothing to measure, or the body's file cannot be read.
     pub(crate) fn request_options(&self, path: Option<&str>) -> anyhow::Result<RequestOptions> {
         ensure_usage(!self.duration.is_zero(), || {
             "--duration 0s leaves no time to load anything: give a longer one".to_owned()

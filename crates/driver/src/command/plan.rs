@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl SweepArgs {
     /// The plan.
-    ///
-    /// # Errors
-    /// When the arguments contradict each other, or a file that they name cannot be read.
+    /// Fails when the arguments contradict each other, or a file that they name cannot be read.
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         self.check()?;
         let levels = Setting::all(&self.levels(), Who::Connections, self.repeat, self.shape.seed, None);

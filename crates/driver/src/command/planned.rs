@@ -108,9 +108,7 @@ pub(super) struct With<'a> {
 
 impl With<'_> {
     /// The plan as the file and what is set over it have it.
-    ///
-    /// # Errors
-    /// A [`UsageError`] with all that is wrong.
+    /// Fails with a [`UsageError`] with all that is wrong.
     pub(super) fn plan(&self) -> anyhow::Result<plan::Plan> {
         let amount = match (&self.args.users[..], &self.over.rates[..]) {
             ([], []) => None,
@@ -155,9 +153,7 @@ impl With<'_> {
     }
 
     /// The text that repeats it.
-    ///
-    /// # Errors
-    /// When the file is there no more.
+    /// Fails when the file is there no more.
     pub(super) fn kept(&self, plan: &plan::Plan) -> anyhow::Result<String> {
         let file = self.file(None);
         let of_options = self.measuring.thresholds.thresholds.iter().map(ToString::to_string);
@@ -174,9 +170,7 @@ impl With<'_> {
     }
 
     /// The experiment that it means.
-    ///
-    /// # Errors
-    /// When an address or an argument of a service is none.
+    /// Fails when an address or an argument of a service is none.
     pub(super) fn experiment(&self, plan: plan::Plan) -> anyhow::Result<Plan> {
         let load = plan.load.clone();
         let stages: Vec<(u32, Duration)> = match &load.amount {

@@ -102,9 +102,7 @@ impl UiArgs {
     }
 
     /// What somebody asks for on the page.
-    ///
-    /// # Errors
-    /// A [`UsageError`] that says what is wrong with it.
+    /// Fails with a [`UsageError`] that says what is wrong with it.
     fn plan(&self, asked: &Asked) -> anyhow::Result<Plan> {
         let named = asked.plan.as_deref();
         let file = self.plans.iter().find(|file| named.is_none_or(|named| named == name(file)));
