@@ -32,7 +32,6 @@ pub struct Accounting {
 
 impl Accounting {
     /// The books of a load, from its counters as they are now.
-    #[must_use]
     pub fn new(load: &Load, path: &[Stage], counts: &Counts) -> Self {
         let passed: Vec<(Stage, u64)> = path.iter().map(|stage| (stage.clone(), counts.get(stage.as_str()))).collect();
         let duplicates = counts.get("duplicates");
@@ -66,7 +65,6 @@ impl Accounting {
     }
 
     /// Whether the figures add up to what was taken in.
-    #[must_use]
     pub fn is_balanced(&self) -> bool {
         let found = (self.arrived + self.late + self.in_flight).cast_signed() + self.lost;
         let by_hop: i64 = self.lost_by_hop.iter().map(|(_, lost)| lost).sum();

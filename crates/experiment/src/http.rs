@@ -5,7 +5,6 @@ use load::{Tally, WrkResult};
 use std::time::Duration;
 
 /// What a load of this program measured.
-#[must_use]
 pub fn of_tally(tally: &Tally) -> Http {
     // An empty histogram tells zeros.
     let measured = |us: u64| (!tally.response.is_empty()).then_some(us);

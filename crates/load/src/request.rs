@@ -32,7 +32,6 @@ pub struct RequestOptions {
 
 impl RequestOptions {
     /// Envelopes with so many bytes of user data.
-    #[must_use]
     pub fn envelope(payload_bytes: usize) -> Self {
         let method = Method("POST".to_owned());
         Self { method, path: None, headers: Vec::new(), body: None, payload_bytes }
@@ -52,13 +51,11 @@ pub struct Header {
 
 impl Header {
     /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its value, which may be secret.
-    #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
@@ -66,7 +63,6 @@ impl Header {
 
 impl Template {
     /// Requests to `target` of the given run.
-    #[must_use]
     pub fn single(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
         let method = &options.method.0;
         let bodyless = matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");

@@ -8,7 +8,6 @@ use stamp::{UsageError, WRONG_USAGE};
 use std::path::Path;
 
 /// The exit code that an error ends a program with: 2 where it is of usage, however it has been wrapped, else 1.
-#[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<UsageError>()
@@ -42,13 +41,11 @@ pub fn refuse_idle(matches: &ArgMatches, table: &[Idle]) -> Result<(), UsageErro
 }
 
 /// Whether an argument stands on the command line.
-#[must_use]
 pub fn is_given(matches: &ArgMatches, id: &str) -> bool {
     source(matches, id) == Some(ValueSource::CommandLine)
 }
 
 /// Whether an argument has a value other than its default.
-#[must_use]
 pub fn is_set(matches: &ArgMatches, id: &str) -> bool {
     matches!(source(matches, id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }

@@ -99,20 +99,17 @@ impl Redis {
     }
 
     /// Where it listens, on 127.0.0.1.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// `redis://127.0.0.1:<port>`, with TLS `rediss://`; without any password.
-    #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// `redis+unix://<sandbox>/redis.sock`, where [`RedisOptions::unix_socket`] was asked for.
-    #[must_use]
     pub fn unix_url(&self) -> String {
         format!("redis+unix://{}", socket(self.process.sandbox()).display())
     }

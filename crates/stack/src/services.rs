@@ -20,7 +20,6 @@ pub enum Role {
 
 impl Role {
     /// The role's name on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Role::Apiserver => "apiserver",

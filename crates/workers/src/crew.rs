@@ -132,7 +132,6 @@ impl Crew {
     }
 
     /// How many of them are there.
-    #[must_use]
     pub fn there(&self) -> usize {
         self.keeper.seats().iter().filter(|seat| seat.is_there()).count()
     }
