@@ -5,8 +5,7 @@
 
 use analysis::{Http, Load, RawHeader, RawRun, RawWriter, Sweep};
 use clap::Parser;
-use stamp::{MsgId, RunId, Stage};
-use std::collections::BTreeMap;
+use stamp::{MsgId, RunId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -98,19 +97,17 @@ fn entries(messages: u64, stage: usize, mut take: impl FnMut(&[u8]) -> io::Resul
     Ok(())
 }
 
-fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
+fn sweep(run: &RunId, path: &stamp::Path, messages: u64) -> Sweep {
     let duration_us = messages * APART_US.unsigned_abs();
     let http = Http {
         duration_us,
         requests: messages,
         accepted: messages,
-        errors: BTreeMap::new(),
         mean_us: Some(150.0),
         p50_us: Some(140),
         p99_us: Some(400),
         max_us: Some(900),
-        service_p50_us: None,
-        generator_cpu_share: None,
+        ..Http::default()
     };
     let load = Load {
         concurrency: Some(20),
@@ -119,17 +116,8 @@ fn sweep(run: &RunId, path: &[Stage], messages: u64) -> Sweep {
         http: Some(http),
         ..Load::foreign(run.clone())
     };
-    Sweep {
-        id: run.clone(),
-        started_unix_s: START_US.unsigned_abs() / 1_000_000,
-        every: Some(1),
-        path: path.to_vec(),
-        settings: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        p99_limit_us: analysis::Report::P99_LIMIT_US,
-        loads: vec![load],
-        search: None,
-    }
+    let started_unix_s = START_US.unsigned_abs() / 1_000_000;
+    Sweep { started_unix_s, loads: vec![load], ..Sweep::of_load(run.clone(), 1, path) }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -140,7 +128,7 @@ fn main() -> anyhow::Result<()> {
     // Each stage's counter has one writer: who wrote which stamp is not told.
     let counts = stages.iter().map(|stage| (format!("{stage}@1-synthetic.0"), messages)).collect();
     let run: RunId = "synthetic".parse()?;
-    let sweep_of_all = Sweep { id: "synthetic-sweep".parse()?, ..sweep(&run, stages, messages) };
+    let sweep_of_all = Sweep { id: "synthetic-sweep".parse()?, ..sweep(&run, &path, messages) };
     let runs = vec![RawRun { run: run.clone(), stages: stages.to_vec() }];
     let out = BufWriter::new(File::create(&args.raw)?);
     let mut writer = RawWriter::new(out, &RawHeader::new(sweep_of_all, Vec::new(), runs))?;

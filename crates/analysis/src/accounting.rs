@@ -32,7 +32,6 @@ pub struct Accounting {
 
 impl Accounting {
     /// The books of a load, from its counters as they are now.
-    #[must_use]
     pub fn new(load: &Load, path: &[Stage], counts: &Counts) -> Self {
         let passed: Vec<(Stage, u64)> = path.iter().map(|stage| (stage.clone(), counts.get(stage.as_str()))).collect();
         let duplicates = counts.get("duplicates");
@@ -66,7 +65,6 @@ impl Accounting {
     }
 
     /// Whether the figures add up to what was taken in.
-    #[must_use]
     pub fn is_balanced(&self) -> bool {
         let found = (self.arrived + self.late + self.in_flight).cast_signed() + self.lost;
         let by_hop: i64 = self.lost_by_hop.iter().map(|(_, lost)| lost).sum();
@@ -120,25 +118,12 @@ fn lost_by_hop(passed: &[(Stage, u64)], taken_in: u64, arrived: u64, in_flight: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cutoff, Http};
+    use crate::{Cutoff, fixture};
     use proptest::prelude::*;
     use stamp::Path;
-    use std::collections::BTreeMap;
 
     fn load(accepted: u64, cutoff: Option<Cutoff>) -> Load {
-        let http = Http {
-            duration_us: 1_000_000,
-            requests: accepted,
-            accepted,
-            errors: BTreeMap::new(),
-            mean_us: Some(100.0),
-            p50_us: Some(100),
-            p99_us: Some(200),
-            max_us: Some(300),
-            service_p50_us: None,
-            generator_cpu_share: None,
-        };
-        Load { http: Some(http), cutoff, ..Load::foreign("r".parse().unwrap()) }
+        Load { http: Some(fixture::http(accepted, 100)), cutoff, ..Load::foreign("r".parse().unwrap()) }
     }
 
     fn books(accepted: u64, cutoff: Option<Cutoff>, counted: &[(&str, u64)]) -> Accounting {

@@ -215,13 +215,12 @@ pub fn http(requests: u64, p50_us: i64) -> Http {
         duration_us: 10_000_000,
         requests,
         accepted: requests,
-        errors: BTreeMap::new(),
         mean_us: Some(p50_us as f64 * 1.2),
         p50_us: Some(p50_us),
         p99_us: Some(p50_us * 4),
         max_us: Some(p50_us * 20),
         service_p50_us: Some(p50_us),
-        generator_cpu_share: None,
+        ..Http::default()
     }
 }
 

@@ -44,13 +44,11 @@ impl KeyFigureKind {
     ];
 
     /// The one of this name.
-    #[must_use]
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name == name)
     }
 
     /// A value with its unit, for people: times in ms.
-    #[must_use]
     pub fn shown(&self, value: f64) -> String {
         match self.unit {
             "µs" => format!("{:.3} ms", value / 1e3),
@@ -61,7 +59,6 @@ impl KeyFigureKind {
 
 impl Report {
     /// The figures by which the whole run is set beside others: those of a level are of the highest one, or of the highest that a search found to hold.
-    #[must_use]
     pub fn key_figures(&self) -> Vec<KeyFigure> {
         let one = |name: &str, value: Option<f64>, ends: Option<(f64, Option<f64>)>| {
             let (low, high) = (ends.map(|ends| ends.0), ends.and_then(|ends| ends.1));
@@ -94,7 +91,6 @@ impl Report {
     }
 
     /// The level whose figures stand for the run.
-    #[must_use]
     pub fn key_level(&self) -> Option<&Level> {
         let most = self.search.as_ref().map(|search| search.low.unwrap_or(0.0));
         let below = |level: &&Level| most.is_none_or(|most| level.load.position().is_none_or(|at| at <= most));

@@ -294,13 +294,11 @@ impl Timeline {
     pub const BINS_PER_DECADE: u32 = 8;
 
     /// The shortest latency that falls into this bin, µs; the first one also holds what is shorter than 10 µs, negative latencies included.
-    #[must_use]
     pub fn bin_from_us(bin: usize) -> f64 {
         10f64.powf(1.0 + bin as f64 / f64::from(Self::BINS_PER_DECADE))
     }
 
     /// The bin of a latency.
-    #[must_use]
     pub fn bin_of(us: i64) -> usize {
         let place = ((us.max(10) as f64).log10() - 1.0) * f64::from(Self::BINS_PER_DECADE);
         // Of an i64, that is below 200.
@@ -312,14 +310,12 @@ impl Timeline {
 
 impl Level {
     /// Whether requests were sent and none was accepted: such a level tells nothing of the pipeline.
-    #[must_use]
     pub fn accepted_nothing(&self) -> bool {
         self.books.accepted + self.books.arrived == 0 && self.load.http.as_ref().is_some_and(|http| http.accepted == 0)
     }
 
     /// Messages that arrived a second, from the beginning of the load until the last one had arrived: what the pipeline carried, however
     /// much it took in. Absent where none did.
-    #[must_use]
     pub fn delivered_per_sec(&self) -> Option<f64> {
         (self.books.arrived > 0 && self.carried_us > 0)
             .then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
@@ -327,7 +323,6 @@ impl Level {
 
     /// What the pipeline's parts spent for each accepted message, µs: neither the load generator, nor the host that they are parts of. Absent where
     /// nobody tells.
-    #[must_use]
     pub fn cpu_us_per_message(&self) -> Option<f64> {
         let spent: Vec<u64> =
             self.load.usage.iter().filter(|usage| usage.is_pipeline()).map(|usage| usage.cpu_us).collect();
@@ -337,7 +332,6 @@ impl Level {
 
     /// Whether the pipeline carried this load: it kept up, lost and refused nothing, and its p99 of arrival latency is within the limit. Nobody
     /// knows where the sample is too small for a p99, or where a part of the load was not sent, as workers were lost.
-    #[must_use]
     pub fn is_within(&self, p99_limit_us: u64) -> Option<bool> {
         let kept_up =
             self.stability.unstable.is_none() && self.books.lost <= 0 && self.books.in_flight + self.books.late == 0;
@@ -359,20 +353,17 @@ impl Level {
     }
 
     /// The most that an arrival latency can be which was measured as this, µs: more than that where foreign clocks tell it, and causality bounds it.
-    #[must_use]
     pub fn at_most_us(&self, measured_us: i64) -> i64 {
         let bound = self.bound_of(&ForeignLatency::Arrival);
         bound.and_then(|bound| bound.range_us(measured_us).1).unwrap_or(measured_us)
     }
 
     /// What is known of a latency whose ends different clocks tell; nothing where one does.
-    #[must_use]
     pub fn bound_of(&self, latency: &ForeignLatency) -> Option<&CausalBound> {
         self.causality.iter().find(|bound| &bound.latency == latency)
     }
 
     /// Whether different clocks tell the ends of some hop: then nobody knows where the time goes.
-    #[must_use]
     pub fn has_foreign_hops(&self) -> bool {
         self.causality.iter().any(|bound| matches!(bound.latency, ForeignLatency::Hop(_)))
     }
@@ -380,7 +371,6 @@ impl Level {
 
 impl CausalBound {
     /// Between what and what a latency lies that was measured as this, µs: none is below zero.
-    #[must_use]
     pub fn range_us(&self, measured_us: i64) -> (Option<i64>, Option<i64>) {
         (self.low_us.map(|low| (measured_us + low).max(0)), self.high_us.map(|high| (measured_us + high).max(0)))
     }
@@ -399,7 +389,6 @@ impl Report {
     pub const P99_LIMIT_US: u64 = 50_000;
 
     /// A report on a sweep, still without levels.
-    #[must_use]
     pub fn new(sweep: &Sweep) -> Self {
         Self {
             schema_version: Self::SCHEMA_VERSION,
@@ -432,19 +421,16 @@ impl Report {
     }
 
     /// Whether that is so at every level.
-    #[must_use]
     pub fn accepted_nothing(&self) -> bool {
         !self.levels.is_empty() && self.levels.iter().all(Level::accepted_nothing)
     }
 
     /// Whether loads were made by users who go through steps.
-    #[must_use]
     pub fn has_users(&self) -> bool {
         self.levels.iter().any(|level| level.load.scenario.is_some())
     }
 
     /// Whether an API was loaded alone: there are no traced messages.
-    #[must_use]
     pub fn is_untraced(&self) -> bool {
         let is_traced = |level: &Level| {
             !level.load.untraced
@@ -454,7 +440,6 @@ impl Report {
     }
 
     /// Whether the levels are rates, in requests a second, and not numbers of connections.
-    #[must_use]
     pub fn is_by_rate(&self) -> bool {
         self.levels.iter().any(|level| level.load.rate.is_some())
     }

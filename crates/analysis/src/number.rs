@@ -4,7 +4,6 @@
 pub const NOT_AVAILABLE: &str = "n/a";
 
 /// A number with commas between thousands.
-#[must_use]
 pub fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_once('.').map_or((text.as_str(), None), |(whole, rest)| (whole, Some(rest)));
@@ -26,14 +25,12 @@ pub fn grouped(value: f64, decimals: usize) -> String {
 }
 
 /// A round number of µs, such as a tick's, as ms: no digit more than it takes.
-#[must_use]
 pub fn round_ms(us: f64) -> String {
     let label = grouped(us / 1e3, 4);
     format!("{} ms", label.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A measured time in µs as ms, without the unit, in about three digits.
-#[must_use]
 pub fn measured_ms(us: f64) -> String {
     let ms = us / 1e3;
     let decimals = match ms.abs() {
@@ -50,13 +47,11 @@ pub(crate) fn ms(us: f64) -> String {
 }
 
 /// A measured time in µs as ms, to the µs, without the unit.
-#[must_use]
 pub fn exact_ms(us: i64) -> String {
     grouped(us as f64 / 1e3, 3)
 }
 
 /// A part of 1 as percent, with its digits: `99.9 %`.
-#[must_use]
 pub fn percent(share: f64) -> String {
     let label = format!("{:.6}", share * 100.0);
     format!("{} %", label.trim_end_matches('0').trim_end_matches('.'))

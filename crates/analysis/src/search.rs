@@ -90,7 +90,6 @@ pub enum TrialVerdict {
 
 impl TrialVerdict {
     /// As people read it.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Carried => "carried",
@@ -103,7 +102,6 @@ impl TrialVerdict {
 
 impl Over {
     /// What it is counted in.
-    #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
             Self::Rate => "/s",
@@ -114,14 +112,12 @@ impl Over {
 
 impl Found {
     /// The middle of the interval, or the load that holds at least. Absent where none does.
-    #[must_use]
     pub fn middle(&self) -> Option<f64> {
         let low = self.low?;
         Some(self.high.map_or(low, |high| (low * high).sqrt()))
     }
 
     /// The answer in a sentence, with its reason.
-    #[must_use]
     pub fn sentence(&self) -> String {
         let unit = self.over.unit();
         let number = |load: f64| format!("{}{unit}", thousands(load));
@@ -163,7 +159,6 @@ impl Found {
 }
 
 /// `38,200`, and below ten `2.5`.
-#[must_use]
 pub fn thousands(number: f64) -> String {
     if number < 10.0 {
         return format!("{}", (number * 100.0).round() / 100.0);

@@ -24,7 +24,6 @@ pub struct PartCapacity {
 
 impl PartCapacity {
     /// From what was measured, each time in messages a second and µs of processor time a message. None where nothing was.
-    #[must_use]
     pub fn new(part: &str, cores: f64, measured: &[(f64, Option<f64>)]) -> Option<Self> {
         let rates: Vec<f64> = measured.iter().map(|(rate, _)| *rate).filter(|rate| *rate > 0.0).collect();
         if rates.is_empty() {
@@ -83,7 +82,6 @@ pub struct Confirmed {
 
 impl Sizing {
     /// How many of these parts a target takes.
-    #[must_use]
     pub fn new(target_per_sec: f64, headroom: f64, parts: Vec<PartCapacity>) -> Self {
         let needed = |part: &PartCapacity| replicas(target_per_sec, part.per_sec, headroom);
         let replicas: Vec<u32> = parts.iter().map(needed).collect();
@@ -92,14 +90,12 @@ impl Sizing {
     }
 
     /// How many of a part.
-    #[must_use]
     pub fn of(&self, part: &str) -> Option<u32> {
         let at = self.parts.iter().position(|one| one.part == part)?;
         self.replicas.get(at).copied()
     }
 
     /// The processors that all these processes can keep busy together.
-    #[must_use]
     pub fn cores(&self) -> f64 {
         self.parts.iter().zip(&self.replicas).map(|(part, count)| part.cores * f64::from(*count)).sum()
     }

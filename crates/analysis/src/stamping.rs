@@ -56,7 +56,6 @@ struct Gathered {
 
 impl StampQuality {
     /// Over these stages.
-    #[must_use]
     pub fn new(path: &[Stage]) -> Self {
         let gathered = |stage: &Stage| Gathered {
             stage: stage.clone(),
@@ -92,7 +91,6 @@ impl StampQuality {
     }
 
     /// What has been gathered so far.
-    #[must_use]
     pub fn summary(&self) -> Vec<Stamping> {
         let summary = |gathered: &Gathered| Stamping {
             stage: gathered.stage.clone(),

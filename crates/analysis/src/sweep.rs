@@ -138,26 +138,23 @@ impl Usage {
     pub const DRIVER: &str = "driver";
 
     /// Whether it is a part of the pipeline.
-    #[must_use]
     pub fn is_pipeline(&self) -> bool {
         self.component != Self::HOST && self.component != Self::DRIVER
     }
 
     /// Processors that it kept busy, on average.
-    #[must_use]
     pub fn busy(&self) -> f64 {
         if self.wall_us == 0 { 0.0 } else { self.cpu_us as f64 / self.wall_us as f64 }
     }
 
     /// The same as a part of what it can keep busy, 0 to 1.
-    #[must_use]
     pub fn utilization(&self) -> f64 {
         self.busy() / self.cores.max(f64::MIN_POSITIVE)
     }
 }
 
 /// The HTTP side of one load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Http {
     /// The time in which requests were sent, µs: what was waited for after that is no part of it.
     pub duration_us: u64,
@@ -185,25 +182,21 @@ pub struct Http {
 
 impl Http {
     /// Accepted requests a second; 0 where none was.
-    #[must_use]
     pub fn requests_per_sec(&self) -> f64 {
         if self.duration_us == 0 { 0.0 } else { self.accepted as f64 * 1e6 / self.duration_us as f64 }
     }
 
     /// The same; absent where none was accepted.
-    #[must_use]
     pub fn accepted_per_sec(&self) -> Option<f64> {
         (self.accepted > 0).then(|| self.requests_per_sec())
     }
 
     /// Its response times.
-    #[must_use]
     pub fn times(&self) -> Times {
         Times { mean_us: self.mean_us, p50_us: self.p50_us, p99_us: self.p99_us, max_us: self.max_us }
     }
 
     /// Requests that were not accepted.
-    #[must_use]
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
@@ -241,7 +234,6 @@ fn usual_limit() -> u64 {
 
 impl Load {
     /// A load of another program, of which only the run is known.
-    #[must_use]
     pub fn foreign(run: RunId) -> Self {
         Self {
             run,
@@ -266,13 +258,11 @@ impl Load {
     }
 
     /// Whether some of the generators that made it were lost: it is not the load that was asked for.
-    #[must_use]
     pub fn has_lost_workers(&self) -> bool {
         self.workers.iter().any(|worker| worker.lost_us.is_some())
     }
 
     /// Messages that were accepted; unknown where another program made the load.
-    #[must_use]
     pub fn accepted_messages(&self) -> Option<u64> {
         if self.untraced {
             return Some(0);
@@ -283,7 +273,6 @@ impl Load {
     }
 
     /// The part of the asked rate at which requests were sent, or rounds were begun; absent in a closed loop.
-    #[must_use]
     pub fn sent_share(&self) -> Option<f64> {
         let (rate, http) = (self.rate?, self.http.as_ref()?);
         let rounds = |scenario: &Scenario| scenario.rounds.iter().map(|rounds| rounds.begun).sum();
@@ -292,7 +281,6 @@ impl Load {
     }
 
     /// `interrupted after 3.0 s`, where it was, or `cut short after 3.0 s` with the threshold that did.
-    #[must_use]
     pub fn interruption(&self) -> Option<String> {
         let after = self.interrupted_us.map(|us| format!("after {:.1} s", us as f64 / 1e6))?;
         Some(match &self.aborted {
@@ -302,14 +290,12 @@ impl Load {
     }
 
     /// By setting, then by repetition: the order of a report.
-    #[must_use]
     pub fn cmp_setting(&self, other: &Self) -> std::cmp::Ordering {
         let position = |load: &Self| load.position().unwrap_or(f64::MAX);
         position(self).total_cmp(&position(other)).then(self.repeat.cmp(&other.repeat))
     }
 
     /// Where the load stands on the axis of its sweep: at its rate, or else at its concurrency.
-    #[must_use]
     pub fn position(&self) -> Option<f64> {
         self.rate.or(self.concurrency.map(f64::from))
     }
@@ -317,7 +303,6 @@ impl Load {
 
 impl Sweep {
     /// The stages whose stamps a report reads: those of the path, and the answers to them, in the order of a file of raw stamps.
-    #[must_use]
     pub fn stages(&self) -> Vec<Stage> {
         let answers = crate::measure::answers(&self.path).into_iter().map(|(_, answer)| answer);
         self.path.iter().cloned().chain(answers).collect()
@@ -355,7 +340,6 @@ impl Sweep {
     }
 
     /// A load that is no sweep, for those who show it as one: it begins now, and nothing is known of its settings.
-    #[must_use]
     pub fn of_load(run: RunId, every: u64, path: &stamp::Path) -> Self {
         Self {
             id: run,

@@ -61,25 +61,21 @@ impl TracedMessages {
     }
 
     /// How many there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.join.messages()
     }
 
     /// Whether there are none.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Some of them, by their numbers in the order in which they were read.
-    #[must_use]
     pub fn range(&self, rows: Range<usize>) -> impl ExactSizeIterator<Item = TracedMessage<'_>> {
         rows.map(|row| TracedMessage { of: self, row, id: self.join.raw_id(row) })
     }
 
     /// From the first stamp on the path to the last one, µs; zero where there is none.
-    #[must_use]
     pub fn span_us(&self) -> (i64, i64) {
         let times = || (0..self.stages).flat_map(|stage| self.join.times(stage));
         (times().min().unwrap_or(0), times().max().unwrap_or(0))
@@ -108,13 +104,11 @@ impl<'a> TracedMessage<'a> {
     }
 
     /// Whether it was under way while the log store's clock was set: its times are of different scales.
-    #[must_use]
     pub fn is_torn(self) -> bool {
         self.of.join.is_torn(self.row)
     }
 
     /// The trace that it came with.
-    #[must_use]
     pub fn traceparent(self) -> Option<Traceparent> {
         self.of.contexts.get(&self.id).copied()
     }

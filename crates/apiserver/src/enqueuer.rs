@@ -27,9 +27,7 @@ impl Enqueuer {
     }
 
     /// Returns once Redis has the message in its queue, and it is counted and stamped.
-    ///
-    /// # Errors
-    /// When Redis is away, or too much waits already. Where the connection broke while the command was under way,
+    /// Fails when Redis is away, or too much waits already. Where the connection broke while the command was under way,
     /// Redis may have the message after all: the client that sends it again makes a duplicate, and nothing is lost.
     pub(crate) async fn enqueue(&self, message: Incoming) -> Result<(), NotEnqueued> {
         let size = u32::try_from(message.body.len()).map_err(|_| NotEnqueued::Busy)?;

@@ -1,17 +1,15 @@
 //! Whatever is posted, the answer is one of three, the queue has what was accepted, and the connection goes on.
 #![allow(clippy::unwrap_used)]
 
-use apiserver::ApiserverArgs;
+mod app;
+
+use app::{PATIENCE, TestApp};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use service::Shell;
-use stack::Redis;
-use stamp::{Envelope, RedisUrl, Wait};
-use std::time::Duration;
+use stamp::Envelope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
 const MAX_BODY: usize = 300;
 
@@ -50,17 +48,9 @@ async fn post(stream: &mut TcpStream, body: &[u8]) -> u16 {
 
 #[tokio::test]
 async fn any_body_gets_one_of_three_answers_and_what_is_accepted_is_on_the_queue() {
-    let redis = Redis::start().await.unwrap();
-    let args = ["--redis", &redis.url(), "--max-body", &MAX_BODY.to_string()];
-    let args: ApiserverArgs = service::parse(args).unwrap();
-    let shutdown = CancellationToken::new();
-    let shell = Shell::open_with("apiserver", &args.service, shutdown.clone()).await.unwrap();
-    let (address, readiness) = (shell.address().unwrap(), shell.readiness.clone());
-    let running = tokio::spawn(apiserver::run(args, shell));
-    readiness.ready().await;
-
+    let app = TestApp::start(&format!("--max-body {MAX_BODY}")).await;
     let (mut runner, bodies) = (TestRunner::deterministic(), bodies());
-    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
     let mut accepted = Vec::new();
     let mut statuses = [0; 3];
     for _ in 0..3000 {
@@ -70,23 +60,20 @@ async fn any_body_gets_one_of_three_answers_and_what_is_accepted_is_on_the_queue
             Err(_) => (1, 400),
             Ok(_) => (2, 202),
         };
-        let posted = tokio::time::timeout(Duration::from_secs(20), post(&mut stream, &body)).await;
+        let posted = tokio::time::timeout(PATIENCE, post(&mut stream, &body)).await;
         assert_eq!(posted, Ok(expected), "{:?}", String::from_utf8_lossy(&body));
         statuses[place] += 1;
         match expected {
             202 => accepted.push(body),
             // A body that is not read to its end may take the connection with it.
-            413 => stream = TcpStream::connect(address).await.unwrap(),
+            413 => stream = TcpStream::connect(app.address).await.unwrap(),
             _ => {}
         }
     }
     assert!(statuses.iter().all(|&count| count > 50), "{statuses:?}");
 
-    let mut connection = redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
-    let queue = redis::cmd("LRANGE").arg(stamp::keys::DEFAULT_QUEUE).arg(0).arg(-1).query_async(&mut connection).await;
-    let mut queue: Vec<Vec<u8>> = queue.unwrap();
+    let mut queue = app.queue().await;
     queue.reverse();
     assert_eq!(queue, accepted);
-    shutdown.cancel();
-    running.await.unwrap().unwrap();
+    app.stop().await;
 }

@@ -1,67 +1,14 @@
 //! The API server against a real Redis: what it accepts, what it refuses, and that it never lies about either.
 #![allow(clippy::unwrap_used)]
 
-use apiserver::ApiserverArgs;
+mod app;
+
+use app::{QUEUE, TestApp};
 use reqwest::{Method, Response};
 use serde_json::Value;
-use service::Shell;
-use stack::Redis;
+use stack::{Redis, until};
 use stamp::{LogStore, RunId, Stage};
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-
-const QUEUE: &str = stamp::keys::DEFAULT_QUEUE;
-
-struct TestApp {
-    api: String,
-    redis: Redis,
-    shutdown: CancellationToken,
-    running: JoinHandle<anyhow::Result<()>>,
-    http: reqwest::Client,
-}
-
-impl TestApp {
-    async fn start(more: &[&str]) -> Self {
-        let redis = Redis::start().await.unwrap();
-        let url = redis.url();
-        Self::start_at(redis, &url, more).await
-    }
-
-    /// With `redis` at this address.
-    async fn start_at(redis: Redis, url: &str, more: &[&str]) -> Self {
-        let args: ApiserverArgs = service::parse(["--redis", url].iter().chain(more)).unwrap();
-        let shutdown = CancellationToken::new();
-        let shell = Shell::open_with("apiserver", &args.service, shutdown.clone()).await.unwrap();
-        let api = format!("http://{}", shell.address().unwrap());
-        let readiness = shell.readiness.clone();
-        let running = tokio::spawn(apiserver::run(args, shell));
-        readiness.ready().await;
-        Self { api, redis, shutdown, running, http: reqwest::Client::new() }
-    }
-
-    async fn post(&self, body: impl Into<reqwest::Body>) -> Response {
-        self.http.post(format!("{}/adapter2/poweron/44300", self.api)).body(body).send().await.unwrap()
-    }
-
-    async fn queue(&self) -> Vec<Vec<u8>> {
-        let mut connection =
-            self.redis.url().parse::<stamp::RedisUrl>().unwrap().connect(stamp::Wait::BRIEFLY).await.unwrap();
-        redis::cmd("LRANGE").arg(QUEUE).arg(0).arg(-1).query_async(&mut connection).await.unwrap()
-    }
-
-    async fn log(&self) -> LogStore {
-        LogStore::connect(&self.redis.url().parse().unwrap()).await.unwrap()
-    }
-
-    /// Ends the server as SIGTERM does.
-    async fn stop(self) -> Redis {
-        self.shutdown.cancel();
-        self.running.await.unwrap().unwrap();
-        self.redis
-    }
-}
 
 async fn check_refused(response: Response, status: u16, error: &str) {
     assert_eq!(response.status(), status);
@@ -70,19 +17,9 @@ async fn check_refused(response: Response, status: u16, error: &str) {
     assert!(told.contains(error), "{told:?} does not tell {error:?}");
 }
 
-/// Waits for something that is bound to come about.
-async fn until(mut come: impl AsyncFnMut() -> bool) {
-    let polling = async {
-        while !come().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), polling).await.unwrap();
-}
-
 #[tokio::test]
 async fn an_accepted_body_is_on_the_queue_unchanged_and_stamped_in_the_order_of_its_way() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start("").await;
     let body = br#" {"data":"n\u00e9ws", "id" :12000,"x":[1,{"y":null}]}"#;
     assert_eq!(app.post(body.as_slice()).await.status(), 202);
     assert_eq!(app.queue().await, [body.to_vec()]);
@@ -103,7 +40,7 @@ async fn an_accepted_body_is_on_the_queue_unchanged_and_stamped_in_the_order_of_
 
 #[tokio::test]
 async fn messages_leave_the_queue_in_the_order_of_their_answers() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start("").await;
     for id in 0..50 {
         assert_eq!(app.post(format!("{{\"id\":{id}}}")).await.status(), 202);
     }
@@ -113,7 +50,7 @@ async fn messages_leave_the_queue_in_the_order_of_their_answers() {
 
 #[tokio::test]
 async fn what_is_no_envelope_is_refused_with_the_fault() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start("").await;
     check_refused(app.post("{\"id\":1").await, 400, "no JSON object").await;
     check_refused(app.post("").await, 400, "no JSON object").await;
     check_refused(app.post("[12000]").await, 400, "no JSON object").await;
@@ -127,7 +64,7 @@ async fn what_is_no_envelope_is_refused_with_the_fault() {
 
 #[tokio::test]
 async fn a_large_body_is_refused_with_and_without_its_length_announced() {
-    let app = TestApp::start(&["--max-body", "1000"]).await;
+    let app = TestApp::start("--max-body 1000").await;
     let large = |bytes: usize| format!("{{\"id\":1,\"data\":\"{}\"}}", "x".repeat(bytes - 18));
     assert_eq!(app.post(large(1000)).await.status(), 202);
     check_refused(app.post(large(1001)).await, 413, "larger than 1000 bytes").await;
@@ -145,7 +82,7 @@ async fn a_large_body_is_refused_with_and_without_its_length_announced() {
 
 #[tokio::test]
 async fn only_post_is_a_message() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start("").await;
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let response = app.http.request(method, format!("{}/any/path", app.api)).send().await.unwrap();
         assert_eq!(response.headers()["allow"], "POST");
@@ -155,7 +92,7 @@ async fn only_post_is_a_message() {
 
 #[tokio::test]
 async fn while_redis_is_away_nothing_is_accepted_and_readiness_tells() {
-    let mut app = TestApp::start(&[]).await;
+    let mut app = TestApp::start("").await;
     let ready = async |app: &TestApp| reqwest::get(format!("{}/readyz", app.api)).await.unwrap().status().as_u16();
     assert_eq!(ready(&app).await, 200);
     app.redis.process.kill();
@@ -172,7 +109,7 @@ async fn while_redis_is_away_nothing_is_accepted_and_readiness_tells() {
 
 #[tokio::test]
 async fn a_frozen_redis_is_away_too() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start("").await;
     app.redis.process.signal(rustix::process::Signal::STOP);
     check_refused(app.post("{\"id\":100}").await, 503, "redis is away").await;
     app.redis.process.signal(rustix::process::Signal::CONT);
@@ -181,7 +118,7 @@ async fn a_frozen_redis_is_away_too() {
 
 #[tokio::test]
 async fn many_at_once_are_all_accepted_and_all_there() {
-    let app = TestApp::start(&[]).await;
+    let app = TestApp::start("").await;
     let posts: Vec<_> = (0..500)
         .map(|id| {
             let request = app.http.post(&app.api).body(format!("{{\"id\":{id}}}"));
@@ -199,34 +136,24 @@ async fn many_at_once_are_all_accepted_and_all_there() {
 
 #[tokio::test]
 async fn what_redis_refuses_is_told_in_kind() {
-    let app = TestApp::start(&[]).await;
-    let url: stamp::RedisUrl = app.redis.url().parse().unwrap();
-    let ask = async |words: &[&str]| {
-        let mut connection = url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-        let asked: redis::RedisResult<redis::Value> =
-            redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await;
-        asked.unwrap();
-    };
+    let app = TestApp::start("").await;
+    let ask = async |line: &str| app.query::<redis::Value>(line).await;
     for (begin, end, told) in [
-        (vec!["SET", QUEUE, "x"], vec!["DEL", QUEUE], "redis holds something else under this key (WRONGTYPE)"),
+        (format!("SET {QUEUE} x"), format!("DEL {QUEUE}"), "redis holds something else under this key (WRONGTYPE)"),
+        ("CONFIG SET maxmemory 1".into(), "CONFIG SET maxmemory 0".into(), "redis is out of memory (OOM)"),
         (
-            vec!["CONFIG", "SET", "maxmemory", "1"],
-            vec!["CONFIG", "SET", "maxmemory", "0"],
-            "redis is out of memory (OOM)",
-        ),
-        (
-            vec!["REPLICAOF", "127.0.0.1", "1"],
-            vec!["REPLICAOF", "NO", "ONE"],
+            "REPLICAOF 127.0.0.1 1".into(),
+            "REPLICAOF NO ONE".into(),
             "redis is a read-only replica (READONLY): the message was not accepted; give the address of its master",
         ),
         (
-            vec!["CONFIG", "SET", "min-replicas-to-write", "1"],
-            vec!["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "CONFIG SET min-replicas-to-write 1".into(),
+            "CONFIG SET min-replicas-to-write 0".into(),
             "redis has too few replicas in sync (NOREPLICAS)",
         ),
         (
-            vec!["ACL", "SETUSER", "default", "-lpush"],
-            vec!["ACL", "SETUSER", "default", "+@all"],
+            "ACL SETUSER default -lpush".into(),
+            "ACL SETUSER default +@all".into(),
             "redis denies this user the command or the key (NOPERM)",
         ),
     ] {
@@ -256,12 +183,11 @@ async fn a_redis_that_hands_over_to_another_is_left_for_it() {
             });
         }
     });
-    let app = TestApp::start_at(old, &address, &[]).await;
+    let app = TestApp::open(old, &format!("--redis {address}"), |_| {}).await;
+    app.ready().await;
     assert_eq!(app.post("{\"id\":100}").await.status(), 202);
     let (host, port) = place(&new).split_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
-    let mut connection =
-        app.redis.url().parse::<stamp::RedisUrl>().unwrap().connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let () = redis::cmd("REPLICAOF").arg(&host).arg(&port).query_async(&mut connection).await.unwrap();
+    let () = app.query(&format!("REPLICAOF {host} {port}")).await;
     moved.send(place(&new)).unwrap();
     until(async || app.post("{\"id\":200}").await.status() == 202).await;
     // The stamps go there, too.

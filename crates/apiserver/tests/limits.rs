@@ -1,45 +1,21 @@
 //! What clients may take of the API server: slow ones are cut, idle ones are not, and too many wait.
 #![allow(clippy::unwrap_used)]
 
-use apiserver::ApiserverArgs;
-use service::{HttpLimits, Shell};
+mod app;
+
+use app::{PATIENCE, TestApp};
 use stack::{Process, Redis, Sandbox};
 use std::future::Future;
-use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 const SHORT: Duration = Duration::from_millis(100);
 
-struct TestApp {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    running: JoinHandle<anyhow::Result<()>>,
-    redis: Redis,
-}
-
-impl TestApp {
-    async fn start(more: &[&str], limit: impl FnOnce(&mut HttpLimits)) -> Self {
-        let redis = Redis::start().await.unwrap();
-        let url = redis.url();
-        let args: ApiserverArgs = service::parse(["--redis", &url].iter().chain(more)).unwrap();
-        let shutdown = CancellationToken::new();
-        let mut shell = Shell::open_with("apiserver", &args.service, shutdown.clone()).await.unwrap();
-        limit(&mut shell.limits);
-        let (address, readiness) = (shell.address().unwrap(), shell.readiness.clone());
-        let running = tokio::spawn(apiserver::run(args, shell));
-        readiness.ready().await;
-        Self { address, shutdown, running, redis }
-    }
-
-    async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap() }
-    }
+async fn connect(app: &TestApp) -> Client {
+    Client { stream: TcpStream::connect(app.address).await.unwrap() }
 }
 
 struct Client {
@@ -84,22 +60,22 @@ impl Client {
 
 /// Something that is bound to come about.
 async fn within<T>(come: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), come).await.unwrap()
+    tokio::time::timeout(PATIENCE, come).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_header_that_does_not_end_is_cut_and_an_idle_connection_is_not() {
-    let app = TestApp::start(&[], |limits| limits.header = SHORT).await;
-    let mut idle = app.connect().await;
+    let app = TestApp::start_limited("", |limits| limits.header = SHORT).await;
+    let mut idle = connect(&app).await;
     idle.post().await;
     idle.accepted().await;
-    let mut fresh = app.connect().await;
+    let mut fresh = connect(&app).await;
 
-    let mut slow = app.connect().await;
+    let mut slow = connect(&app).await;
     slow.send("POST / HTTP/1.1\r\nHost: x\r\n").await;
     assert_eq!(slow.rest().await, "");
     // So is one that keeps sending a little.
-    let mut dribbling = app.connect().await;
+    let mut dribbling = connect(&app).await;
     dribbling.send("POST / HTTP/1.1\r\nHost: x\r\nX-Dribble: ").await;
     let cut = async {
         while dribbling.stream.write_all(b"x").await.is_ok() {
@@ -119,8 +95,8 @@ async fn a_header_that_does_not_end_is_cut_and_an_idle_connection_is_not() {
 
 #[tokio::test]
 async fn requests_in_one_packet_are_answered_and_half_a_header_behind_them_is_cut() {
-    let app = TestApp::start(&[], |limits| (limits.header, limits.idle) = (SHORT, SHORT)).await;
-    let mut client = app.connect().await;
+    let app = TestApp::start_limited("", |limits| (limits.header, limits.idle) = (SHORT, SHORT)).await;
+    let mut client = connect(&app).await;
     let whole = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n{\"id\":1}";
     client.send(&format!("{whole}{whole}POST / HT")).await;
     client.accepted().await;
@@ -130,16 +106,16 @@ async fn requests_in_one_packet_are_answered_and_half_a_header_behind_them_is_cu
 
 #[tokio::test]
 async fn a_body_that_does_not_end_is_answered_408_and_closed() {
-    let app = TestApp::start(&[], |limits| limits.body = SHORT).await;
-    let mut client = app.connect().await;
+    let app = TestApp::start_limited("", |limits| limits.body = SHORT).await;
+    let mut client = connect(&app).await;
     client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{\"id\"").await;
     let answer = client.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     assert!(answer.ends_with("{\"error\":\"the body did not arrive whole within 0.1 s: send it again\"}"), "{answer}");
     // A body that comes late, but in time, is accepted: its header came in a packet of its own.
-    let patient = TestApp::start(&[], |_| {}).await;
-    let mut client = patient.connect().await;
+    let patient = TestApp::start("").await;
+    let mut client = connect(&patient).await;
     client.begin().await;
     client.send("{\"id\":1}").await;
     client.accepted().await;
@@ -147,9 +123,9 @@ async fn a_body_that_does_not_end_is_answered_408_and_closed() {
 
 #[tokio::test]
 async fn a_connection_without_requests_is_closed_at_last() {
-    let app = TestApp::start(&[], |limits| limits.idle = SHORT).await;
-    assert_eq!(app.connect().await.rest().await, "");
-    let mut client = app.connect().await;
+    let app = TestApp::start_limited("", |limits| limits.idle = SHORT).await;
+    assert_eq!(connect(&app).await.rest().await, "");
+    let mut client = connect(&app).await;
     client.post().await;
     client.accepted().await;
     assert_eq!(client.rest().await, "");
@@ -157,8 +133,8 @@ async fn a_connection_without_requests_is_closed_at_last() {
 
 #[tokio::test]
 async fn more_connections_than_allowed_wait_for_their_turn() {
-    let app = TestApp::start(&["--max-connections", "2"], |_| {}).await;
-    let (mut first, mut second, mut third) = (app.connect().await, app.connect().await, app.connect().await);
+    let app = TestApp::start("--max-connections 2").await;
+    let (mut first, mut second, mut third) = (connect(&app).await, connect(&app).await, connect(&app).await);
     third.post().await;
     for _ in 0..20 {
         for client in [&mut first, &mut second] {
@@ -177,8 +153,8 @@ async fn more_connections_than_allowed_wait_for_their_turn() {
 
 #[tokio::test]
 async fn a_shutdown_answers_what_is_under_way_and_closes_the_rest() {
-    let app = TestApp::start(&[], |_| {}).await;
-    let (mut idle, mut busy) = (app.connect().await, app.connect().await);
+    let app = TestApp::start("").await;
+    let (mut idle, mut busy) = (connect(&app).await, connect(&app).await);
     idle.post().await;
     idle.accepted().await;
     busy.begin().await;

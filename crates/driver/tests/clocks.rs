@@ -3,12 +3,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
+use driving::{Running, driver, level, told, until_so};
 use serde_json::Value;
 use stack::{Failover, Mosquitto, Process, Redis, RedisOptions, ReplicatedRedis, Sandbox};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +48,13 @@ impl Clocks {
         file
     }
 
+    /// A Redis server with this clock.
+    async fn redis(&self, sandbox: &Arc<Sandbox>, ahead_ns: i64) -> Redis {
+        let file = self.set("redis", ahead_ns);
+        let shifted = [("LD_PRELOAD", self.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
+        Redis::start_with(sandbox, &shifted).await.unwrap()
+    }
+
     fn shift<'c>(&self, command: &'c mut Command, name: &str, ahead_ns: i64) -> &'c mut Command {
         command.env("LD_PRELOAD", &self.library).env("STAMPEDE_CLOCK_FILE", self.set(name, ahead_ns))
     }
@@ -65,10 +74,7 @@ impl Pipeline {
     async fn start(redis_ahead_ns: i64, services_ahead_ns: [i64; 3]) -> Self {
         let clocks = Clocks::build();
         let sandbox = Arc::new(Sandbox::new().unwrap());
-        let file = clocks.set("redis", redis_ahead_ns);
-        let shifted: [(&str, &OsStr); 2] =
-            [("LD_PRELOAD", clocks.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
-        let redis = Redis::start_with(&sandbox, &shifted).await.unwrap();
+        let redis = clocks.redis(&sandbox, redis_ahead_ns).await;
         let log_store = redis.url();
         Self::start_on(clocks, redis, log_store, &sandbox, services_ahead_ns).await
     }
@@ -84,8 +90,7 @@ impl Pipeline {
         let mosquitto = Mosquitto::start_in(sandbox).await.unwrap();
         let (mut services, mut api) = (Vec::new(), String::new());
         for (role, ahead_ns) in ["apiserver", "pushserver", "mqttclient"].into_iter().zip(services_ahead_ns) {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-            command.args(["role", role, "--redis", &redis.url(), "--log-store", &log_store, "--every", "10"]);
+            let mut command = driver(format!("role {role} --redis {} --log-store {log_store} --every 10", redis.url()));
             if role != "apiserver" {
                 command.args(["--mqtt", &mosquitto.url()]);
             }
@@ -101,31 +106,13 @@ impl Pipeline {
         Self { clocks, api, log_store, _services: services, _mosquitto: mosquitto, redis }
     }
 
-    fn sweep(&self, duration: &str, more: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-        command.args(["sweep", "--target", &self.api, "--redis", &self.redis.url()]);
-        command.args(["--log-store", &self.log_store, "--every", "10", "--to", "1"]);
-        command
-            .args(["--warmup", "0s", "--duration", duration, "--json", "--out"])
-            .arg(self.clocks.folder.path())
-            .args(more);
-        self.clocks
-            .shift(&mut command, "driver", -5 * HOUR_NS)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+    fn sweep(&self, duration: &str, options: &str) -> Running {
+        let at = format!("--target {} --redis {} --log-store {}", self.api, self.redis.url(), self.log_store);
+        let out = self.clocks.folder.path().display();
+        let fixed = format!("--every 10 --to 1 --warmup 0s --duration {duration} --json --out {out}");
+        let mut command = driver(format!("sweep {at} {fixed} {options}"));
+        Running::start(self.clocks.shift(&mut command, "driver", -5 * HOUR_NS))
     }
-}
-
-/// Polls until something has come about.
-async fn until(mut come: impl AsyncFnMut() -> bool) {
-    let polling = async {
-        while !come().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), polling).await.unwrap();
 }
 
 /// Messages that the apiserver has counted, in whatever runs there are.
@@ -135,11 +122,6 @@ async fn sent(log: &stamp::LogStore) -> u64 {
         sent += log.counts(&run).await.unwrap().get("apiserver");
     }
     sent
-}
-
-fn level(output: &Output) -> Value {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Every latency is that of a pipeline on one machine, not the difference between two wrong clocks.
@@ -158,7 +140,7 @@ fn check_latencies(level: &Value) {
 #[tokio::test]
 async fn hosts_may_be_hours_apart() {
     let pipeline = Pipeline::start(7 * HOUR_NS, [3 * HOUR_NS, -2 * HOUR_NS, 90 * HOUR_NS]).await;
-    let level = level(&pipeline.sweep("1s", &[]).wait_with_output().unwrap());
+    let level = level(&pipeline.sweep("1s", "").output());
     check_latencies(&level);
     assert_eq!(
         (&level["traces"]["across_steps"], &level["load"]["clock_steps"]),
@@ -174,7 +156,7 @@ async fn hosts_may_be_hours_apart() {
 #[tokio::test]
 async fn the_plain_clock_needs_no_agreement_either() {
     let pipeline = Pipeline::start(7 * HOUR_NS, [3 * HOUR_NS, -2 * HOUR_NS, 0]).await;
-    let level = level(&pipeline.sweep("500ms", &["--clock", "redis"]).wait_with_output().unwrap());
+    let level = level(&pipeline.sweep("500ms", "--clock redis").output());
     check_latencies(&level);
 }
 
@@ -183,15 +165,15 @@ async fn a_step_of_the_redis_clock_is_reported_and_tears_no_latency() {
     let pipeline = Pipeline::start(0, [0, HOUR_NS, 0]).await;
     let url = pipeline.redis.url().parse().unwrap();
     let log = stamp::LogStore::connect(&url).await.unwrap();
-    let sweep = pipeline.sweep("4s", &[]);
+    let sweep = pipeline.sweep("4s", "");
     // Forwards by an hour, then backwards by two; each once the load is under way and the step before is noted.
     for (noted, ahead_ns) in [HOUR_NS, -HOUR_NS].into_iter().enumerate() {
         let before = sent(&log).await;
-        until(async || sent(&log).await > before + 100).await;
+        until_so(async || sent(&log).await > before + 100, "it did not come about").await;
         pipeline.clocks.set("redis", ahead_ns);
-        until(async || log.clock_steps(0).await.unwrap().len() > noted).await;
+        until_so(async || log.clock_steps(0).await.unwrap().len() > noted, "it did not come about").await;
     }
-    let output = sweep.wait_with_output().unwrap();
+    let output = sweep.output();
     let level = level(&output);
     check_latencies(&level);
     let sizes: Vec<i64> =
@@ -206,7 +188,7 @@ async fn a_step_of_the_redis_clock_is_reported_and_tears_no_latency() {
         count(&level["arrival"]["count"]) + count(&level["traces"]["across_steps"]),
         count(&level["traces"]["sampled"])
     );
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = told(&output);
     assert!(told.contains("2 times the clock of Redis was set"), "{told}");
 }
 
@@ -215,10 +197,7 @@ async fn who_probes_late_finds_its_place_among_the_steps_that_others_noted() {
     // Two steps that come as one, and two that cancel out.
     for (noted, ahead_ns) in [([HOUR_NS, -2 * HOUR_NS], -HOUR_NS), ([HOUR_NS, -HOUR_NS], 0)] {
         let clocks = Clocks::build();
-        let file = clocks.set("redis", 0);
-        let shifted: [(&str, &OsStr); 2] =
-            [("LD_PRELOAD", clocks.library.as_os_str()), ("STAMPEDE_CLOCK_FILE", file.as_os_str())];
-        let redis = Redis::start_with(&Arc::new(Sandbox::new().unwrap()), &shifted).await.unwrap();
+        let redis = clocks.redis(&Arc::new(Sandbox::new().unwrap()), 0).await;
         let log = stamp::LogStore::connect(&redis.url().parse().unwrap()).await.unwrap();
         let tracer = stamp::Tracer::connect(&redis.url()).await.unwrap();
         let id = stamp::MsgId::new(100).unwrap();
@@ -237,7 +216,7 @@ async fn who_probes_late_finds_its_place_among_the_steps_that_others_noted() {
             let _: () = redis::cmd("RPUSH").arg(stamp::keys::CLOCK_STEPS).arg(entry).query(&mut connection).unwrap();
         }
         clocks.set("redis", ahead_ns);
-        until(async || newest_step().await == 2).await;
+        until_so(async || newest_step().await == 2, "it did not come about").await;
         assert_eq!(log.clock_steps(0).await.unwrap().len(), 2, "nothing is noted twice");
     }
 }
@@ -255,12 +234,12 @@ async fn a_log_store_may_fail_over_to_a_machine_with_another_clock() {
     let sandbox = Arc::new(Sandbox::new().unwrap());
     let redis = Redis::start_in(&sandbox).await.unwrap();
     let pipeline = Pipeline::start_on(clocks, redis, log_store.url(), &sandbox, [0; 3]).await;
-    let sweep = pipeline.sweep("3s", &[]);
+    let sweep = pipeline.sweep("3s", "");
     let log = stamp::LogStore::connect(&log_store.url().parse().unwrap()).await.unwrap();
-    until(async || sent(&log).await > 100).await;
+    until_so(async || sent(&log).await > 100, "it did not come about").await;
     log_store.fail_over(Failover::Crash).await.unwrap();
     // The name is served by this thread.
-    let output = tokio::task::spawn_blocking(|| sweep.wait_with_output().unwrap()).await.unwrap();
+    let output = tokio::task::spawn_blocking(|| sweep.output()).await.unwrap();
     let level = level(&output);
     // The counters are whole again, and tell that no message was lost. Some stamps are: those traces are left out.
     check_latencies(&level);

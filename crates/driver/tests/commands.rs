@@ -1,123 +1,36 @@
 //! The executable as a user runs it: real servers, real processes.
 #![allow(clippy::unwrap_used)]
 
-use rustix::process::{Pid, Signal, kill_process};
+mod driving;
+
+use driving::{Running, RunningStack, driver, json, kill, level, printed, report, run, told, until};
+#[cfg(target_os = "linux")]
+use driving::{marked, none_left};
+use rustix::process::Signal;
 use serde_json::Value;
 use stack::Endpoints;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-fn driver(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    command.args(args).env("RUST_LOG", "warn");
-    command
+fn post(stack: &RunningStack, body: &str) -> String {
+    let mut stream = TcpStream::connect(stack.at.api.trim_start_matches("http://")).unwrap();
+    let length = body.len();
+    let head = "POST /adapter2/poweron/44300 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: ";
+    write!(stream, "{head}{length}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
-fn run(args: &[&str]) -> Output {
-    driver(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// Polls until there is something, for 20 s.
-fn until<T>(mut poll: impl FnMut() -> Option<T>, otherwise: impl Fn() -> String) -> T {
-    for _ in 0..2000 {
-        if let Some(found) = poll() {
-            return found;
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    panic!("{}", otherwise());
-}
-
-/// Processes that carry a mark in their environment, however they were started.
-#[cfg(target_os = "linux")]
-fn marked(mark: &str) -> Vec<String> {
-    let mark = format!("STAMPEDE_TEST_MARK={mark}");
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    processes
-        .filter(|process| fs::read(process.path().join("environ")).is_ok_and(|env| text(&env).contains(&mark)))
-        .map(|process| text(&fs::read(process.path().join("cmdline")).unwrap_or_default()).replace('\0', " "))
-        .filter(|command| !command.is_empty())
-        .collect()
-}
-
-#[cfg(target_os = "linux")]
-fn none_left(mark: &str) {
-    until(|| marked(mark).is_empty().then_some(()), || format!("still there: {:#?}", marked(mark)));
-}
-
-fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_raw(child.id().cast_signed()).unwrap(), signal).unwrap();
-}
-
-/// The lines of a child's stdout, as they come.
-fn lines(child: &mut Child) -> mpsc::Receiver<String> {
-    let stdout = BufReader::new(child.stdout.take().unwrap());
-    let (sender, lines) = mpsc::channel();
-    std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    lines
-}
-
-fn next(lines: &mpsc::Receiver<String>) -> String {
-    lines.recv_timeout(Duration::from_secs(30)).unwrap()
-}
-
-/// A local stack in the foreground of another process.
-struct RunningStack {
-    child: Child,
-    at: Endpoints,
-}
-
-impl RunningStack {
-    fn start(args: &[&str]) -> Self {
-        let mut child = driver(&[&["stack", "--json"], args].concat()).stdout(Stdio::piped()).spawn().unwrap();
-        let line = next(&lines(&mut child));
-        Self { child, at: serde_json::from_str(&line).unwrap() }
-    }
-
-    fn redis(&self) -> redis::Connection {
-        redis::Client::open(self.at.redis.as_str()).unwrap().get_connection().unwrap()
-    }
-
-    fn post(&self, body: &str) -> String {
-        let mut stream = TcpStream::connect(self.at.api.trim_start_matches("http://")).unwrap();
-        write!(
-            stream,
-            "POST /adapter2/poweron/44300 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn list(&self, key: &str, length: usize) -> Vec<String> {
-        let mut redis = self.redis();
-        let mut list = || -> Vec<String> { redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query(&mut redis).unwrap() };
-        until(|| Some(list()).filter(|list| list.len() >= length), || format!("{key} never had {length} entries"))
-    }
-
-    fn stop(mut self) {
-        signal(&self.child, Signal::INT);
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for RunningStack {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A list in Redis, once it is so long.
+fn list(stack: &RunningStack, key: &str, length: usize) -> Vec<String> {
+    let mut redis = redis::Client::open(stack.at.redis.as_str()).unwrap().get_connection().unwrap();
+    let mut list = || -> Vec<String> { redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query(&mut redis).unwrap() };
+    until(|| Some(list()).filter(|list| list.len() >= length), &format!("{key} never had {length} entries"))
 }
 
 fn rows(folder: &Path) -> Vec<HashMap<String, String>> {
@@ -130,11 +43,11 @@ fn rows(folder: &Path) -> Vec<HashMap<String, String>> {
 
 #[test]
 fn the_founding_test() {
-    let stack = RunningStack::start(&[]);
-    assert!(stack.post(r#"{"data":"news","id":12000}"#).starts_with("HTTP/1.1 202 "));
-    assert!(stack.post(r#"{"data":"news","id":12001}"#).starts_with("HTTP/1.1 202 "));
+    let stack = RunningStack::start("");
+    assert!(post(&stack, r#"{"data":"news","id":12000}"#).starts_with("HTTP/1.1 202 "));
+    assert!(post(&stack, r#"{"data":"news","id":12001}"#).starts_with("HTTP/1.1 202 "));
     for stage in ["apiserver", "enqueue", "pushserver", "publish", "mqttclient"] {
-        let entries = stack.list(&format!("trace:adhoc:{stage}"), 1);
+        let entries = list(&stack, &format!("trace:adhoc:{stage}"), 1);
         assert_eq!(entries.len(), 1, "{stage}");
         let entry: Value = serde_json::from_str(&entries[0]).unwrap();
         assert_eq!(entry["id"], 12000, "{stage}");
@@ -149,11 +62,11 @@ fn the_founding_test() {
 #[test]
 fn a_sweep_reports_every_level_and_loses_nothing() {
     let out = tempfile::tempdir().unwrap();
-    let folder = out.path().to_str().unwrap();
+    let folder = out.path().display();
     let args = "sweep --from 1 --to 5 --step 2 --duration 500ms --warmup 100ms --out";
-    let output = run(&args.split(' ').chain([folder]).collect::<Vec<_>>());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout).lines().count(), 4, "a heading and three levels: {}", text(&output.stdout));
+    let output = run(format!("{args} {folder}"));
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(printed(&output).lines().count(), 4, "a heading and three levels: {}", printed(&output));
     let latest = out.path().join("latest");
     let rows = rows(&latest);
     assert_eq!(rows.iter().map(|row| row["concurrency"].as_str()).collect::<Vec<_>>(), ["1", "3", "5"]);
@@ -166,7 +79,7 @@ fn a_sweep_reports_every_level_and_loses_nothing() {
         assert_eq!(row["accepted"], row["arrived"]);
         assert!(row["sampled"].parse::<u64>().unwrap() > 0, "{row:?}");
     }
-    let report: Value = serde_json::from_slice(&fs::read(latest.join("report.json")).unwrap()).unwrap();
+    let report = report(out.path());
     for level in report["levels"].as_array().unwrap() {
         // Every connection deals its own sequence from 0, so 1 in 100 of each is sampled.
         let (sampled, complete) =
@@ -185,102 +98,55 @@ fn a_sweep_reports_every_level_and_loses_nothing() {
 
 #[test]
 fn a_sweep_of_a_pipeline_that_is_already_there_can_be_reported_again() {
-    let stack = RunningStack::start(&[]);
+    let stack = RunningStack::start("");
     let (first, again) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let paths = [first.path().to_str().unwrap(), again.path().to_str().unwrap()];
-    let output = run(&[
-        "sweep",
-        "--target",
-        &stack.at.api,
-        "--redis",
-        &stack.at.redis,
-        "--to",
-        "2",
-        "--duration",
-        "300ms",
-        "--warmup",
-        "0s",
-        "--json",
-        "--out",
-        paths[0],
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let levels: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let output = stack.sweep(first.path(), "--to 2 --duration 300ms --json");
+    assert!(output.status.success(), "{}", told(&output));
+    let levels: Vec<Value> = printed(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(levels.len(), 2);
-    let report = run(&["report", "latest", "--redis", &stack.at.redis, "--out", paths[1]]);
-    assert!(report.status.success(), "{}", text(&report.stderr));
+    let made_again = format!("report latest --redis {} --out {}", stack.at.redis, again.path().display());
+    let report = run(&made_again);
+    assert!(report.status.success(), "{}", told(&report));
     let read = |folder: &Path| fs::read_to_string(folder.join("latest/report.tsv")).unwrap();
     assert_eq!(read(first.path()), read(again.path()));
-    let held = ["report", "latest", "--redis", &stack.at.redis, "--out", paths[1], "--threshold", "lost==0"];
+    let held = format!("{made_again} --threshold lost==0");
     assert_eq!(run(&held).status.code(), Some(0));
-    assert_eq!(run(&[&held[..], &["--threshold", "rps>1000M"]].concat()).status.code(), Some(99));
+    assert_eq!(run(format!("{held} --threshold 'rps>1000M'")).status.code(), Some(99));
     stack.stop();
 }
 
 #[test]
 fn a_sweep_refuses_a_pipeline_that_lacks_a_stage_or_samples_differently() {
-    let stack = RunningStack::start(&[]);
+    let stack = RunningStack::start("");
     let out = tempfile::tempdir().unwrap();
-    let sweep = |more: &[&str]| {
-        let own = [
-            "sweep",
-            "--target",
-            &stack.at.api,
-            "--redis",
-            &stack.at.redis,
-            "--to",
-            "1",
-            "--duration",
-            "200ms",
-            "--warmup",
-            "0s",
-        ];
-        run(&[own.as_slice(), &["--drain-timeout", "300ms", "--out", out.path().to_str().unwrap()], more].concat())
-    };
-    for (more, told) in [
+    let sweep = |more: &str| stack.sweep(out.path(), &format!("--to 1 --duration 200ms --drain-timeout 300ms {more}"));
+    for (more, remedy) in [
         (
-            ["--path", "send,apiserver,enqueue,enricher,pushserver,publish,mqttclient"],
+            "--path send,apiserver,enqueue,enricher,pushserver,publish,mqttclient",
             "no service has registered for enricher:",
         ),
-        (["--every", "50"], "this sweep samples 1 in 50, but apiserver ("),
+        ("--every 50", "this sweep samples 1 in 50, but apiserver ("),
     ] {
-        let output = sweep(&more);
-        assert_eq!(output.status.code(), Some(1), "{more:?}");
-        assert!(text(&output.stderr).contains(told), "{more:?}: {}", text(&output.stderr));
+        let output = sweep(more);
+        assert_eq!(output.status.code(), Some(1), "{more}");
+        assert!(told(&output).contains(remedy), "{more}: {}", told(&output));
     }
-    assert!(sweep(&["--every", "50", "--skip-service-check"]).status.success());
-    let services = run(&["services", "--redis", &stack.at.redis]);
+    assert!(sweep("--every 50 --skip-service-check").status.success());
+    let services = run(format!("services --redis {}", stack.at.redis));
     let listed: Vec<String> =
-        text(&services.stdout).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        printed(&services).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(listed, ["SERVICE", "apiserver", "mqttclient", "pushserver"]);
     stack.stop();
 }
 
 #[test]
 fn the_path_may_be_shorter_and_may_come_from_a_file() {
-    let stack = RunningStack::start(&[]);
+    let stack = RunningStack::start("");
     let out = tempfile::tempdir().unwrap();
     let file = out.path().join("path");
     fs::write(&file, "# from end to end\nsend\napiserver\nmqttclient\n").unwrap();
-    let output = run(&[
-        "sweep",
-        "--target",
-        &stack.at.api,
-        "--redis",
-        &stack.at.redis,
-        "--to",
-        "1",
-        "--duration",
-        "300ms",
-        "--warmup",
-        "0s",
-        "--json",
-        "--path",
-        file.to_str().unwrap(),
-        "--out",
-        out.path().to_str().unwrap(),
-    ]);
-    let level: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let options = format!("--to 1 --duration 300ms --json --path {}", file.display());
+    let level = level(&stack.sweep(out.path(), &options));
     let hops: Vec<_> = level["hops"].as_array().unwrap().iter().map(|hop| hop["stage"].as_str().unwrap()).collect();
     assert_eq!(hops, ["apiserver", "mqttclient"]);
     // With one hop behind the API server, that hop is the arrival.
@@ -291,22 +157,11 @@ fn the_path_may_be_shorter_and_may_come_from_a_file() {
 #[test]
 fn a_sweep_over_rates_repeats_its_levels_and_says_where_the_generator_gave_way() {
     let out = tempfile::tempdir().unwrap();
-    let output = run(&[
-        "sweep",
-        "--rates",
-        "200,400",
-        "--repeat",
-        "2",
-        "--duration",
-        "500ms",
-        "--warmup",
-        "100ms",
-        "--every",
-        "1",
-        "--out",
-        out.path().to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let output = run(format!(
+        "sweep --rates 200,400 --repeat 2 --duration 500ms --warmup 100ms --every 1 --out {}",
+        out.path().display()
+    ));
+    assert!(output.status.success(), "{}", told(&output));
     let rows = rows(&out.path().join("latest"));
     let levels: Vec<_> = rows.iter().map(|row| (row["rate"].as_str(), row["repeat"].as_str())).collect();
     assert_eq!(levels, [("200.0", "1"), ("200.0", "2"), ("400.0", "1"), ("400.0", "2")]);
@@ -315,29 +170,13 @@ fn a_sweep_over_rates_repeats_its_levels_and_says_where_the_generator_gave_way()
         assert!((1..=due).contains(&row["accepted"].parse::<u32>().unwrap()), "{row:?}");
     }
     assert!(rows.iter().all(|row| row["lost"] == "0" && row["arrived"] == row["accepted"]), "{rows:?}");
-    assert!(text(&output.stdout).contains("spread of"), "{}", text(&output.stdout));
+    assert!(printed(&output).contains("spread of"), "{}", printed(&output));
     // More than one connection can do, whatever the machine: every request takes some time.
-    let output = run(&[
-        "sweep",
-        "--rate-from",
-        "900000",
-        "--rate-to",
-        "900000",
-        "--rate-step",
-        "1",
-        "--rate-connections",
-        "1",
-        "--max-connections",
-        "1",
-        "--duration",
-        "300ms",
-        "--warmup",
-        "0s",
-        "--json",
-        "--out",
-        out.path().to_str().unwrap(),
-    ]);
-    let level: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let level = json(format!(
+        "sweep --rate-from 900000 --rate-to 900000 --rate-step 1 --rate-connections 1 --max-connections 1 \
+         --duration 300ms --warmup 0s --json --out {}",
+        out.path().display()
+    ));
     assert!(level["load"]["generator_limited"].as_str().unwrap().contains("never sent"), "{level}");
     assert_eq!(level["books"]["lost"], 0);
 }
@@ -345,31 +184,17 @@ fn a_sweep_over_rates_repeats_its_levels_and_says_where_the_generator_gave_way()
 #[test]
 fn wrk_may_make_the_load() {
     let out = tempfile::tempdir().unwrap();
-    let folder = out.path().to_str().unwrap();
-    let sweep = [
-        "sweep",
-        "--generator",
-        "wrk",
-        "--from",
-        "2",
-        "--to",
-        "2",
-        "--duration",
-        "1s",
-        "--warmup",
-        "0s",
-        "--json",
-        "--out",
-        folder,
-    ];
+    let sweep = format!(
+        "sweep --generator wrk --from 2 --to 2 --duration 1s --warmup 0s --json --out {}",
+        out.path().display()
+    );
     let without = driver(&sweep).env("PATH", "/nowhere").output().unwrap();
-    assert!(text(&without.stderr).contains("needs wrk on PATH"), "{}", text(&without.stderr));
+    assert!(told(&without).contains("needs wrk on PATH"), "{}", told(&without));
     if Command::new("wrk").arg("-v").stdout(Stdio::null()).status().is_err() {
         // Only CI insists on wrk: scripts/setup installs it there.
         return;
     }
-    let output = run(&sweep);
-    let level: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
+    let level = json(&sweep);
     assert!(level["books"]["accepted"].as_u64().unwrap() > 0, "{level}");
     assert_eq!(level["books"]["lost"], 0, "{level}");
     assert_eq!(level["hops"][0]["stage"], "enqueue", "wrk stamps nothing, so the path begins with the API server");
@@ -377,9 +202,8 @@ fn wrk_may_make_the_load() {
 
 #[test]
 fn the_clock_command_tells_offset_drift_and_errors() {
-    let stack = RunningStack::start(&[]);
-    let output = run(&["clock", "--redis", &stack.at.redis, "--duration", "300ms", "--against-host-clock", "--json"]);
-    let clock: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stack = RunningStack::start("");
+    let clock = json(format!("clock --redis {} --duration 300ms --against-host-clock --json", stack.at.redis));
     for key in ["rtt_us", "error_bound_us", "disciplined_abs_error_us", "plain_abs_error_us"] {
         let [p50, p99, max] = ["p50", "p99", "max"].map(|at| clock[key][at].as_u64().unwrap());
         assert!(p50 <= p99 && p99 <= max, "{key}: {clock}");
@@ -395,14 +219,11 @@ fn the_clock_command_tells_offset_drift_and_errors() {
 
 #[test]
 fn ids_are_unique_over_connections_and_each_connection_is_sampled() {
-    let stack = RunningStack::start(&["--every", "1"]);
-    let output = run(&["load", &stack.at.api, "--connections", "7", "--duration", "500ms", "--run", "ids", "--json"]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stack = RunningStack::start("--every 1");
+    let result = json(format!("load {} --connections 7 --duration 500ms --run ids --json", stack.at.api));
     let accepted = usize::try_from(result["accepted"].as_u64().unwrap()).unwrap();
     assert_eq!(result["errors"], serde_json::json!({}));
-    let ids: Vec<u64> = stack
-        .list("trace:ids:mqttclient", accepted)
+    let ids: Vec<u64> = list(&stack, "trace:ids:mqttclient", accepted)
         .iter()
         .map(|entry| serde_json::from_str::<Value>(entry).unwrap()["id"].as_u64().unwrap())
         .collect();
@@ -421,20 +242,15 @@ fn ids_are_unique_over_connections_and_each_connection_is_sampled() {
 #[cfg(target_os = "linux")]
 fn ctrl_c_writes_the_finished_levels_and_leaves_no_process() {
     let out = tempfile::tempdir().unwrap();
-    let mut child = driver(&["sweep", "--duration", "300ms", "--warmup", "0s", "--out", out.path().to_str().unwrap()])
-        .env("STAMPEDE_TEST_MARK", "ctrl-c")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = lines(&mut child);
+    let mut sweep = driver(format!("sweep --duration 300ms --warmup 0s --out {}", out.path().display()));
+    let mut sweep = Running::start(sweep.env("STAMPEDE_TEST_MARK", "ctrl-c").stderr(Stdio::null()));
+    let mut lines = sweep.printed();
     // The heading and two levels.
-    for _ in 0..3 {
-        next(&lines);
-    }
+    assert!(lines.nth(2).is_some());
     assert!(marked("ctrl-c").len() >= 6, "{:#?}", marked("ctrl-c"));
-    signal(&child, Signal::INT);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    sweep.signal(Signal::INT);
+    lines.for_each(drop);
+    assert_eq!(sweep.code(), Some(130));
     let finished = rows(&out.path().join("latest")).len();
     assert!((2..20).contains(&finished), "{finished}");
     none_left("ctrl-c");
@@ -443,29 +259,22 @@ fn ctrl_c_writes_the_finished_levels_and_leaves_no_process() {
 #[test]
 #[cfg(target_os = "linux")]
 fn even_sigkill_leaves_no_process() {
-    let mut child =
-        driver(&["stack", "--json"]).env("STAMPEDE_TEST_MARK", "sigkill").stdout(Stdio::piped()).spawn().unwrap();
-    next(&lines(&mut child));
+    let mut stack = Running::start(driver("stack --json").env("STAMPEDE_TEST_MARK", "sigkill"));
+    stack.printed().next().unwrap();
     assert!(marked("sigkill").len() >= 6);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(stack);
     none_left("sigkill");
 }
 
 #[test]
 #[cfg(target_os = "linux")]
 fn a_part_that_dies_ends_the_stack_with_its_name() {
-    let mut child = driver(&["stack", "--json"])
-        .env("STAMPEDE_TEST_MARK", "part")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let at: Endpoints = serde_json::from_str(&next(&lines(&mut child))).unwrap();
-    kill_process(Pid::from_raw(at.pids.mosquitto.cast_signed()).unwrap(), Signal::KILL).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut stack = Running::start(driver("stack --json").env("STAMPEDE_TEST_MARK", "part"));
+    let at: Endpoints = serde_json::from_str(&stack.printed().next().unwrap()).unwrap();
+    kill(at.pids.mosquitto, Signal::KILL);
+    let output = stack.output();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("mosquitto ended unexpectedly (signal: 9"), "{}", text(&output.stderr));
+    assert!(told(&output).contains("mosquitto ended unexpectedly (signal: 9"), "{}", told(&output));
     none_left("part");
 }
 
@@ -473,55 +282,24 @@ fn a_part_that_dies_ends_the_stack_with_its_name() {
 fn the_drain_waits_for_a_pipeline_that_is_behind() {
     // One worker takes one message at a time, and the next when the broker has acknowledged it.
     let out = tempfile::tempdir().unwrap();
-    let output = run(&[
-        "sweep",
-        "--from",
-        "8",
-        "--to",
-        "8",
-        "--duration",
-        "1s",
-        "--warmup",
-        "0s",
-        "--json",
-        "--pushserver-args",
-        "--workers 1 --batch 1 --handoff inline --qos 1",
-        "--out",
-        out.path().to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let level: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let level = json(format!(
+        "sweep --from 8 --to 8 --duration 1s --warmup 0s --json --out {} \
+         --pushserver-args '--workers 1 --batch 1 --handoff inline --qos 1'",
+        out.path().display()
+    ));
     assert!(level["load"]["backlog"].as_u64().unwrap() > 0, "the bottleneck made no backlog: {level}");
     assert_eq!(level["books"]["lost"], 0);
 }
 
 #[test]
 fn what_never_arrives_is_in_the_books() {
-    let stack = RunningStack::start(&[]);
-    kill_process(Pid::from_raw(stack.at.pids.pushserver.cast_signed()).unwrap(), Signal::STOP).unwrap();
+    let stack = RunningStack::start("");
+    kill(stack.at.pids.pushserver, Signal::STOP);
     let out = tempfile::tempdir().unwrap();
-    let output = run(&[
-        "sweep",
-        "--target",
-        &stack.at.api,
-        "--redis",
-        &stack.at.redis,
-        "--to",
-        "1",
-        "--duration",
-        "200ms",
-        "--warmup",
-        "0s",
-        "--skip-service-check",
-        "--drain-timeout",
-        "300ms",
-        "--json",
-        "--out",
-        out.path().to_str().unwrap(),
-    ]);
-    kill_process(Pid::from_raw(stack.at.pids.pushserver.cast_signed()).unwrap(), Signal::CONT).unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let level: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let options = "--to 1 --duration 200ms --skip-service-check --drain-timeout 300ms --json";
+    let output = stack.sweep(out.path(), options);
+    kill(stack.at.pids.pushserver, Signal::CONT);
+    let level = level(&output);
     let books = |name: &str| level["books"][name].as_u64().unwrap();
     // What the stopped push server had not taken is still in the queue; what it had asked for is nowhere.
     assert!(books("in_flight") > 0 && books("arrived") == 0, "{level}");
@@ -532,7 +310,7 @@ fn what_never_arrives_is_in_the_books() {
         level["stability"]["unstable"].as_str().unwrap().contains("under way when the drain was given up"),
         "{level}"
     );
-    assert!(text(&output.stderr).contains("not every accepted message has arrived"), "{}", text(&output.stderr));
+    assert!(told(&output).contains("not every accepted message has arrived"), "{}", told(&output));
     stack.stop();
 }
 
@@ -543,45 +321,42 @@ fn bad_input_is_named_with_its_remedy() {
     fs::write(&file, "").unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (nowhere, no_redis) = (format!("http://{free}"), format!("redis://{free}"));
-    for (args, code, told) in [
-        (vec!["sweep", "--from", "5", "--to", "2"], 2, "--from 5 is above --to 2"),
+    let (file, folder) = (file.display(), folder.path().display());
+    for (line, code, remedy) in [
+        ("sweep --from 5 --to 2", 2, "--from 5 is above --to 2"),
+        ("sweep --rate-from 50 --rate-to 20 --rate-step 5", 2, "--rate-from 50 is above --rate-to 20"),
+        ("sweep --duration 10", 2, "write it with its unit"),
+        ("sweep --to 5000", 2, "5000 is not in 1..=2048"),
+        ("sweep --every 0", 2, "whole number from 1"),
+        (&format!("sweep --out {file}"), 1, "choose another folder with --out"),
+        ("sweep --target http://x", 2, "--redis <URL>"),
         (
-            vec!["sweep", "--rate-from", "50", "--rate-to", "20", "--rate-step", "5"],
-            2,
-            "--rate-from 50 is above --rate-to 20",
-        ),
-        (vec!["sweep", "--duration", "10"], 2, "write it with its unit"),
-        (vec!["sweep", "--to", "5000"], 2, "5000 is not in 1..=2048"),
-        (vec!["sweep", "--every", "0"], 2, "whole number from 1"),
-        (vec!["sweep", "--out", file.to_str().unwrap()], 1, "choose another folder with --out"),
-        (vec!["sweep", "--target", "http://x"], 2, "--redis <URL>"),
-        (
-            vec!["sweep", "--target", &nowhere, "--redis", &no_redis, "--out", folder.path().to_str().unwrap()],
+            &format!("sweep --target {nowhere} --redis {no_redis} --out {folder}"),
             1,
             "refused the connection: is it running,",
         ),
-        (vec!["load", &nowhere], 1, "nothing answers at"),
-        (vec!["load", "localhost"], 2, "write http://host:port/path"),
-        (vec!["report", "--redis", &no_redis], 1, "refused the connection: is it running,"),
-        (vec!["stack", "--pushserver-args", "'"], 2, "a quote is not closed"),
+        (&format!("load {nowhere}"), 1, "nothing answers at"),
+        ("load localhost", 2, "write http://host:port/path"),
+        (&format!("report --redis {no_redis}"), 1, "refused the connection: is it running,"),
+        (r#"stack --pushserver-args "'""#, 2, "a quote is not closed"),
     ] {
-        let output = run(&args);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
-        assert!(text(&output.stderr).contains(told), "{args:?}: {}", text(&output.stderr));
+        let output = run(line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", told(&output));
+        assert!(told(&output).contains(remedy), "{line}: {}", told(&output));
     }
 }
 
 #[test]
 fn a_report_on_nothing_says_so() {
-    let stack = RunningStack::start(&[]);
+    let stack = RunningStack::start("");
     let out = tempfile::tempdir().unwrap();
     for name in ["latest", "no-such-run"] {
-        let output = run(&["report", name, "--redis", &stack.at.redis, "--out", out.path().to_str().unwrap()]);
+        let output = run(format!("report {name} --redis {} --out {}", stack.at.redis, out.path().display()));
         assert_eq!(output.status.code(), Some(1));
         assert!(
-            text(&output.stderr).contains(&format!("the log store knows no sweep and no run {name:?}")),
+            told(&output).contains(&format!("the log store knows no sweep and no run {name:?}")),
             "{}",
-            text(&output.stderr)
+            told(&output)
         );
     }
     stack.stop();
@@ -589,7 +364,7 @@ fn a_report_on_nothing_says_so() {
 
 #[test]
 fn a_wrong_argument_for_a_service_ends_the_stack_with_the_service_s_own_words() {
-    let output = run(&["stack", "--pushserver-args", "--no-such-option"]);
+    let output = run("stack --pushserver-args --no-such-option");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("--no-such-option"), "{}", text(&output.stderr));
+    assert!(told(&output).contains("--no-such-option"), "{}", told(&output));
 }

@@ -1,22 +1,21 @@
 //! Sweeps of variants of the pipeline, set side by side.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
+use driving::{run, told};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-
-fn driver(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driver")).args(args).env("RUST_LOG", "warn").output().unwrap()
-}
 
 /// Sweeps briefly with a queue of this kind and returns where the report is.
 fn sweep(out: &Path, queue: &str) -> String {
     let out = out.join(queue);
-    let folder = out.to_str().unwrap();
-    let kind = format!("--queue {queue}");
-    let brief = ["sweep", "--levels", "3,1,3", "--duration", "300ms", "--warmup", "100ms", "--out", folder];
-    let output = driver(&[&brief[..], &["--apiserver-args", &kind, "--pushserver-args", &kind]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(format!(
+        "sweep --levels 3,1,3 --duration 300ms --warmup 100ms --out {} \
+         --apiserver-args '--queue {queue}' --pushserver-args '--queue {queue}'",
+        out.display()
+    ));
+    assert!(output.status.success(), "{}", told(&output));
     out.join("latest").to_str().unwrap().to_owned()
 }
 
@@ -25,9 +24,8 @@ fn a_list_and_a_stream_side_by_side() {
     let out = tempfile::tempdir().unwrap();
     let reports = ["list", "stream"].map(|queue| sweep(out.path(), queue));
     let folder = out.path().join("compared");
-    let output =
-        driver(&["compare", &reports[0], &reports[1], "--label", "list", "stream", "--out", folder.to_str().unwrap()]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(format!("compare {} {} --label list stream --out {}", reports[0], reports[1], folder.display()));
+    assert!(output.status.success(), "{}", told(&output));
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.contains("pushserver_args of stream: --queue stream"), "{table}");
     let tsv = fs::read_to_string(folder.join("compare.tsv")).unwrap();
@@ -51,9 +49,9 @@ fn a_list_and_a_stream_side_by_side() {
 
 #[test]
 fn what_is_neither_here_nor_in_the_log_store_is_told() {
-    let output = driver(&["compare", "nothing", "latest", "--redis", "redis://127.0.0.1:1"]);
+    let output = run("compare nothing latest --redis redis://127.0.0.1:1");
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let told = told(&output);
     let expected =
         "error: nothing is no folder and no file here, and cannot be had from the log store either: redis at";
     assert!(told.starts_with(expected), "{told}");
@@ -63,8 +61,8 @@ fn what_is_neither_here_nor_in_the_log_store_is_told() {
 fn a_folder_without_a_report_is_named() {
     let out = tempfile::tempdir().unwrap();
     let folder = out.path().to_str().unwrap();
-    let output = driver(&["compare", folder, folder]);
+    let output = run(format!("compare {folder} {folder}"));
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let told = told(&output);
     assert!(told.starts_with(&format!("error: {folder} is no report: it has no report.json")), "{told}");
 }

@@ -1,13 +1,16 @@
 //! The load generator and whatever ends a connection, at whatever instant; and every form of an address.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
 mod server;
 
+use driving::{Running, driver};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use server::{ACCEPTED, answering, load, load_at, number, request, server};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpListener};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +21,7 @@ fn a_connection_that_ended_while_it_was_idle_is_no_error() {
         stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         while request(&mut stream).is_some() && stream.write_all(ACCEPTED).is_ok() {}
     });
-    let (result, code) = load(address, &["--think-time", "300ms", "--requests", "5", "--connections", "2"]);
+    let (result, code) = load(address, "--think-time 300ms --requests 5 --connections 2");
     assert_eq!((number(&result["accepted"]), code, &result["errors"]), (5, Some(0), &json!({})), "{result}");
     assert!(number(&result["reconnected"]) >= 3, "{result}");
 }
@@ -31,7 +34,7 @@ fn a_connection_that_ends_in_the_moment_of_use_is_opened_anew_once() {
             request(&mut stream);
         }
     });
-    let (result, code) = load(address, &["--requests", "20"]);
+    let (result, code) = load(address, "--requests 20");
     assert_eq!((number(&result["accepted"]), code, &result["errors"]), (20, Some(0), &json!({})), "{result}");
     assert_eq!(number(&result["reconnected"]), 19, "{result}");
     // A new connection that ends so, or within an answer, is an error.
@@ -41,7 +44,7 @@ fn a_connection_that_ends_in_the_moment_of_use_is_opened_anew_once() {
             let _ = stream.write_all(answer.as_bytes());
         });
         // A first look at whether anybody answers at all takes a connection without a request.
-        let (result, _) = load(address, &["--requests", "2"]);
+        let (result, _) = load(address, "--requests 2");
         assert_eq!(result["errors"], json!({ kind: 2 }), "{result}");
         assert_eq!(number(&result["reconnected"]), 0, "{result}");
     }
@@ -50,7 +53,7 @@ fn a_connection_that_ends_in_the_moment_of_use_is_opened_anew_once() {
 #[test]
 fn what_nobody_asked_for_is_no_answer_to_the_next_request() {
     let twice = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\nHTTP/1.1 500 Unasked\r\nContent-Length: 0\r\n\r\n";
-    let (result, _) = load(answering(twice), &["--requests", "20"]);
+    let (result, _) = load(answering(twice), "--requests 20");
     assert_eq!((number(&result["accepted"]), &result["errors"]), (20, &json!({})), "{result}");
 }
 
@@ -72,8 +75,7 @@ fn an_early_answer_is_the_answer() {
             // Until the client goes away; what it sends is not read.
             std::thread::park_timeout(Duration::from_secs(2));
         });
-        let (result, _) =
-            load(address, &["--requests", "2", "--body-file", body.to_str().unwrap(), "--timeout", "20s"]);
+        let (result, _) = load(address, &format!("--requests 2 --body-file {} --timeout 20s", body.display()));
         assert_eq!(result["errors"], json!({ "status 413": 2 }), "{result}");
     }
 }
@@ -83,13 +85,13 @@ fn any_number_of_header_lines_and_any_list_of_tokens() {
     let lines: Vec<String> = (0..300).map(|i| format!("Set-Cookie: c{i}=1\r\n")).collect();
     let cookies = format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{}\r\nok", lines.concat());
     let cookies: &'static [u8] = cookies.leak().as_bytes();
-    let (result, _) = load(answering(cookies), &["--requests", "10"]);
+    let (result, _) = load(answering(cookies), "--requests 10");
     assert_eq!((number(&result["accepted"]), &result["errors"]), (10, &json!({})), "{result}");
     let closing = server(|mut stream| {
         request(&mut stream);
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: X-Foo, Close\r\nContent-Length: 2\r\n\r\nok");
     });
-    let (result, _) = load(closing, &["--requests", "10"]);
+    let (result, _) = load(closing, "--requests 10");
     assert_eq!((number(&result["accepted"]), &result["errors"]), (10, &json!({})), "{result}");
     assert_eq!(number(&result["reconnected"]), 0, "what was announced is no surprise: {result}");
 }
@@ -104,13 +106,13 @@ fn faults_of_framing_have_names_of_their_own_and_are_seen_at_once() {
         ),
         (huge, "header block larger than 256 KiB"),
     ] {
-        let (result, _) = load(answering(answer), &["--requests", "3", "--timeout", "60s"]);
+        let (result, _) = load(answering(answer), "--requests 3 --timeout 60s");
         assert_eq!(result["errors"], json!({ kind: 3 }), "{result}");
     }
 }
 
 /// The request lines that a server sees for this address.
-fn asked(after_host: &str, args: &[&str]) -> Vec<String> {
+fn asked(after_host: &str) -> Vec<String> {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let seen = lines.clone();
     let address = server(move |mut stream| {
@@ -121,7 +123,7 @@ fn asked(after_host: &str, args: &[&str]) -> Vec<String> {
             }
         }
     });
-    load_at(&format!("http://{address}{after_host}"), &[&["-X", "GET", "-n", "1"], args].concat());
+    load_at(&format!("http://{address}{after_host}"), "-X GET -n 1");
     let lines = lines.lock().unwrap();
     lines.clone()
 }
@@ -135,7 +137,7 @@ fn the_path_on_the_wire_is_that_of_the_address() {
         ("#part", "GET /adapter2/poweron/44300 HTTP/1.1\r\n"),
         ("", "GET /adapter2/poweron/44300 HTTP/1.1\r\n"),
     ] {
-        let asked = asked(after_host, &[]);
+        let asked = asked(after_host);
         assert!(asked.len() == 1 && asked[0].starts_with(line), "{after_host}: {asked:?}");
     }
 }
@@ -153,7 +155,7 @@ fn a_request_that_hangs_does_not_change_the_rate() {
             }
         }
     });
-    let (result, _) = load(address, &["--connections", "4", "--duration", "500ms", "--timeout", "2s"]);
+    let (result, _) = load(address, "--connections 4 --duration 500ms --timeout 2s");
     assert_eq!(result["errors"], json!({ "timeout": 1 }));
     let seconds = |name: &str| result[name].as_f64().unwrap();
     assert!((seconds("duration_s") - 0.5).abs() < 1e-6 && seconds("waited_s") > 1.0, "{result}");
@@ -164,39 +166,33 @@ fn a_request_that_hangs_does_not_change_the_rate() {
 #[test]
 fn more_connections_than_open_files_are_told_so() {
     let address = answering(ACCEPTED);
-    let driver = env!("CARGO_BIN_EXE_driver");
-    let script = format!("ulimit -n 60; exec {driver} load http://{address} -c 200 -d 500ms --json");
-    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let limited = |limit: &str| -> Value {
+        let driver = env!("CARGO_BIN_EXE_driver");
+        let script = format!("{limit}; exec {driver} load http://{address} -c 200 -d 500ms --json");
+        serde_json::from_slice(&Command::new("sh").args(["-c", &script]).output().unwrap().stdout).unwrap()
+    };
+    let result = limited("ulimit -n 60");
     assert!(number(&result["errors"]["too many open files: raise `ulimit -n`"]) > 0, "{result}");
     // A soft limit is no limit.
-    let script = format!("ulimit -S -n 60; exec {driver} load http://{address} -c 200 -d 500ms --json");
-    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-    let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let result = limited("ulimit -S -n 60");
     assert_eq!(result["errors"], json!({}), "{result}");
 }
 
 /// Loads until a signal after the first answers.
-fn interrupted(signal: &str, args: &[&str]) -> (Value, Option<i32>) {
+fn interrupted(signal: Signal, options: &str) -> (Value, Option<i32>) {
     let (told, seen) = std::sync::mpsc::channel();
     let address = server(move |mut stream| {
         while request(&mut stream).is_some() && stream.write_all(ACCEPTED).is_ok() {
             let _ = told.send(());
         }
     });
-    let mut load = Command::new(env!("CARGO_BIN_EXE_driver"))
-        .args(["load", &format!("http://{address}"), "-d", "60s", "--json"])
-        .args(args)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let load = Running::start(&mut driver(format!("load http://{address} -d 60s --json {options}")));
     for _ in 0..20 {
         seen.recv_timeout(Duration::from_secs(30)).unwrap();
     }
-    assert!(Command::new("kill").args([signal, &load.id().to_string()]).status().unwrap().success());
-    let output = load.stdout.take().unwrap();
-    let result = serde_json::from_reader(output).unwrap();
-    (result, load.wait().unwrap().code())
+    load.signal(signal);
+    let output = load.output();
+    (serde_json::from_slice(&output.stdout).unwrap(), output.status.code())
 }
 
 #[test]
@@ -204,8 +200,8 @@ fn an_interrupted_load_tells_what_it_measured() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("load.hgrm");
     std::fs::write(&file, "older").unwrap();
-    for (signal, args) in [("-INT", ["-c", "3"]), ("-TERM", ["--rate", "200"])] {
-        let (result, code) = interrupted(signal, &[&args[..], &["--hgrm", file.to_str().unwrap()]].concat());
+    for (signal, load) in [(Signal::INT, "-c 3"), (Signal::TERM, "--rate 200")] {
+        let (result, code) = interrupted(signal, &format!("{load} --hgrm {}", file.display()));
         assert_eq!((code, &result["interrupted"]), (Some(130), &json!(true)), "{result}");
         assert!(number(&result["accepted"]) >= 20 && result["duration_s"].as_f64().unwrap() < 60.0, "{result}");
         let written = std::fs::read_to_string(&file).unwrap();
@@ -224,6 +220,6 @@ fn the_next_address_is_asked_where_one_does_not_answer() {
             std::thread::spawn(move || while request(&mut stream).is_some() && stream.write_all(ACCEPTED).is_ok() {});
         }
     });
-    let (result, code) = load_at(&format!("http://localhost:{port}/"), &["--connections", "8", "--requests", "100"]);
+    let (result, code) = load_at(&format!("http://localhost:{port}/"), "--connections 8 --requests 100");
     assert_eq!((number(&result["accepted"]), code, &result["errors"]), (100, Some(0), &json!({})), "{result}");
 }

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "it is a test")]
 
+mod driving;
+
 use experiment::{
-    Audience, Change, Control, Event, Generator, Hooks, Listener, Patience, Plan, Setting, Shape, Site, Telling, Who,
-    Work,
+    Audience, Change, Control, Event, Generator, Hooks, Listener, Outcome, Patience, Plan, Setting, Shape, Site,
+    Telling, Who, Work,
 };
 use load::{Arrivals, RequestOptions, Trust};
-use stack::{Cpus, Replicas, StackOptions};
 use stamp::{ClockMode, Path, SampleEvery};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,26 +47,11 @@ fn plan(levels: &[u32]) -> Plan {
     let levels: Vec<_> = levels.iter().map(|&connections| (connections, None)).collect();
     let every = SampleEvery::new(10).unwrap();
     Plan {
-        site: Site::Local(StackOptions {
-            executable: env!("CARGO_BIN_EXE_driver").into(),
-            every,
-            persistent: false,
-            apiserver_args: Vec::new(),
-            pushserver_args: Vec::new(),
-            mqttclient_args: Vec::new(),
-            replicas: Replicas::default(),
-            cpus: Cpus::default(),
-        }),
+        site: Site::Local(driving::options("10")),
         queue: stamp::keys::DEFAULT_QUEUE.to_owned(),
         generator: Generator::Driver,
         workers: None,
-        work: Work::Requests(RequestOptions {
-            method: "POST".parse().unwrap(),
-            path: None,
-            headers: Vec::new(),
-            body: None,
-            payload_bytes: 64,
-        }),
+        work: Work::Requests(RequestOptions::envelope(64)),
         trust: Trust::System,
         shape: Shape {
             duration: Duration::from_secs(1),
@@ -97,19 +83,18 @@ fn plan(levels: &[u32]) -> Plan {
     }
 }
 
+/// Runs a plan to its end.
+async fn run(plan: &Plan, id: &str, listeners: Vec<&mut dyn Listener>) -> Outcome {
+    let (control, stop) = (Control::default(), CancellationToken::new());
+    let audience = &mut Audience::new(listeners);
+    experiment::run(plan, &id.parse().unwrap(), audience, &control, &stop).await.unwrap().unwrap()
+}
+
 #[tokio::test]
 async fn two_at_a_time_in_one_process() {
     let run = async |id: &str, levels: &[u32]| {
-        let (plan, stop, mut record) = (plan(levels), CancellationToken::new(), Record::default());
-        let outcome = experiment::run(
-            &plan,
-            &id.parse().unwrap(),
-            &mut Audience::new(vec![&mut record]),
-            &Control::default(),
-            &stop,
-        )
-        .await;
-        let outcome = outcome.unwrap().unwrap();
+        let mut record = Record::default();
+        let outcome = run(&plan(levels), id, vec![&mut record]).await;
         assert!(outcome.failed.is_none(), "{:?}", outcome.failed);
         (outcome.report, record.0)
     };
@@ -214,12 +199,7 @@ async fn connections_to_redis_that_are_ended_cost_no_level() {
     plan.thresholds.clear();
     // What was popped by a connection that is ended is lost, and told; nothing is waited for longer than it must.
     plan.patience.still = Duration::from_secs(1);
-    let audience = &mut Audience::new(vec![&mut killer, &mut record]);
-    let outcome =
-        experiment::run(&plan, &"killed".parse().unwrap(), audience, &Control::default(), &CancellationToken::new())
-            .await
-            .unwrap()
-            .unwrap();
+    let outcome = run(&plan, "killed", vec![&mut killer, &mut record]).await;
     assert!(outcome.failed.is_none(), "{:?} after {:?}", outcome.failed, record.0);
     assert_eq!(outcome.report.levels.len(), 3, "{:?}", record.0);
     assert!(killer.ticks >= 3);
@@ -253,12 +233,7 @@ async fn a_log_store_that_evicts_stamps_is_told() {
     plan.thresholds.clear();
     plan.patience.still = Duration::from_secs(1);
     let mut cramped = Cramped(&["maxmemory-policy volatile-lru", "maxmemory 1"], None);
-    let audience = &mut Audience::new(vec![&mut cramped, &mut record]);
-    let outcome =
-        experiment::run(&plan, &"evicting".parse().unwrap(), audience, &Control::default(), &CancellationToken::new())
-            .await
-            .unwrap();
-    assert!(outcome.is_some());
+    run(&plan, "evicting", vec![&mut cramped, &mut record]).await;
     let told = record.0.iter().find(|line| line.contains("keys during this level"));
     assert!(told.is_some_and(|told| told.contains("set maxmemory-policy noeviction")), "{:?}", record.0);
 }

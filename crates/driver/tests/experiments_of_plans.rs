@@ -1,45 +1,33 @@
 //! Searches, combinations, capacities and loads that are cut short, over a real local pipeline or a scripted API.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+mod server;
+
+use driving::{driver, printed, report, told};
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use server::{request, server};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::process::Output;
+use tempfile::TempDir;
 
-fn driver(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driver")).current_dir(folder).args(args).output().unwrap()
+/// Runs it in this folder.
+fn run(folder: &TempDir, line: impl AsRef<str>) -> Output {
+    driver(line).current_dir(folder.path()).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// An API that answers each request with what `status` says of its number.
-fn api(status: impl Fn(u64) -> &'static str + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let (status, number) = (Arc::new(status), Arc::new(AtomicU64::new(0)));
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, status, number) = (stream.unwrap(), status.clone(), number.clone());
-            thread::spawn(move || {
-                let mut buffer = [0; 16 * 1024];
-                // Requests are small, and one at a time is on its way.
-                while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
-                    let status = status(number.fetch_add(1, Ordering::Relaxed));
-                    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
-                    if stream.write_all(answer.as_bytes()).is_err() {
-                        return;
-                    }
-                }
-            });
+/// An API that answers each request with this status.
+fn api(status: impl Fn() -> &'static str + Send + Sync + 'static) -> String {
+    let address = server(move |mut stream| {
+        while request(&mut stream).is_some() {
+            let answer = format!("HTTP/1.1 {}\r\nContent-Length: 0\r\n\r\n", status());
+            if stream.write_all(answer.as_bytes()).is_err() {
+                return;
+            }
         }
     });
-    address
+    format!("http://{address}")
 }
 
 fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -51,31 +39,14 @@ fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
 #[test]
 fn a_search_of_an_api_says_at_least_where_all_holds() {
     let folder = tempfile::tempdir().unwrap();
-    let url = api(|_| "200 OK");
-    let found = driver(
-        folder.path(),
-        &[
-            "find",
-            &url,
-            "--hold",
-            "errors==0",
-            "--from",
-            "50/s",
-            "--to",
-            "100/s",
-            "--trial",
-            "500ms",
-            "--warmup",
-            "0s",
-            "--json",
-        ],
-    );
-    assert!(found.status.success(), "{}", text(&found.stderr));
+    let url = api(|| "200 OK");
+    let found =
+        run(&folder, format!("find {url} --hold errors==0 --from 50/s --to 100/s --trial 500ms --warmup 0s --json"));
+    assert!(found.status.success(), "{}", told(&found));
     let answer: Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!((&answer["low_per_sec"], &answer["high_per_sec"]), (&Value::from(100.0), &Value::Null), "{answer}");
     assert_eq!(answer["ended"], "highest_holds");
-    let report = std::fs::read_to_string(folder.path().join("reports/latest/report.json")).unwrap();
-    let report: Value = serde_json::from_str(&report).unwrap();
+    let report = report(&folder.path().join("reports"));
     assert_eq!(report["search"]["trials"].as_array().unwrap().len(), answer["trials"].as_array().unwrap().len());
     // The plan that it keeps repeats it.
     let plan = std::fs::read_to_string(folder.path().join("reports/latest/plan.yaml")).unwrap();
@@ -85,26 +56,10 @@ fn a_search_of_an_api_says_at_least_where_all_holds() {
 #[test]
 fn a_search_whose_lowest_load_fails_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let url = api(|_| "500 Internal Server Error");
-    let found = driver(
-        folder.path(),
-        &[
-            "find",
-            &url,
-            "--hold",
-            "errors==0",
-            "--from",
-            "50/s",
-            "--to",
-            "1000/s",
-            "--trial",
-            "300ms",
-            "--warmup",
-            "0s",
-        ],
-    );
-    assert_eq!(found.status.code(), Some(99), "{}", text(&found.stderr));
-    let told = text(&found.stdout);
+    let url = api(|| "500 Internal Server Error");
+    let found = run(&folder, format!("find {url} --hold errors==0 --from 50/s --to 1000/s --trial 300ms --warmup 0s"));
+    assert_eq!(found.status.code(), Some(99), "{}", told(&found));
+    let told = printed(&found);
     assert!(told.contains("Not even the lowest load, 50/s, holds") && told.contains("lower --from"), "{told}");
 }
 
@@ -113,7 +68,7 @@ fn a_search_finds_the_load_above_which_an_api_fails() {
     let folder = tempfile::tempdir().unwrap();
     // It refuses what comes within 4 ms of the request before: from some 250 requests a second on.
     let last = std::sync::Mutex::new(std::time::SystemTime::UNIX_EPOCH);
-    let url = api(move |_| {
+    let url = api(move || {
         let mut last = last.lock().unwrap();
         #[allow(clippy::disallowed_methods, reason = "the API under test has a clock of its own")]
         let now = std::time::SystemTime::now();
@@ -121,27 +76,11 @@ fn a_search_finds_the_load_above_which_an_api_fails() {
         *last = now;
         if soon { "503 Service Unavailable" } else { "200 OK" }
     });
-    let found = driver(
-        folder.path(),
-        &[
-            "find",
-            &url,
-            "--hold",
-            "errors<50%",
-            "--from",
-            "50/s",
-            "--to",
-            "5000/s",
-            "--within",
-            "30%",
-            "--trial",
-            "500ms",
-            "--warmup",
-            "0s",
-            "--json",
-        ],
+    let found = run(
+        &folder,
+        format!("find {url} --hold errors<50% --from 50/s --to 5000/s --within 30% --trial 500ms --warmup 0s --json"),
     );
-    assert!(found.status.success(), "{}", text(&found.stderr));
+    assert!(found.status.success(), "{}", told(&found));
     let answer: Value = serde_json::from_slice(&found.stdout).unwrap();
     let (low, high) = (answer["low_per_sec"].as_f64().unwrap(), answer["high_per_sec"].as_f64().unwrap());
     // On a busy machine requests come in groups, and fail at less.
@@ -152,30 +91,30 @@ fn a_search_finds_the_load_above_which_an_api_fails() {
 #[test]
 fn what_a_search_cannot_do_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let told = |args: &[&str]| {
-        let output = driver(folder.path(), &[&["find"], args].concat());
-        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-        text(&output.stderr)
+    let refused = |options: &str| {
+        let output = run(&folder, format!("find {options}"));
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+        told(&output)
     };
-    assert!(told(&[]).contains("--hold"));
-    assert!(told(&["--hold", "lost==0", "--from", "9/s", "--to", "5/s"]).contains("is not below --to"));
-    assert!(told(&["http://127.0.0.1:9/", "--hold", "arrival.p99<1s"]).contains("of traced messages"));
-    assert!(told(&["--hold", "arrival.p99<1s", "--from", "1/s"]).contains("sampled messages"));
-    assert!(told(&["nowhere.yaml", "--hold", "lost==0"]).contains("neither the URL of an API"));
-    assert!(told(&["--hold", "lost==0", "-d", "5s"]).contains("--trial"));
+    assert!(refused("").contains("--hold"));
+    assert!(refused("--hold lost==0 --from 9/s --to 5/s").contains("is not below --to"));
+    assert!(refused("http://127.0.0.1:9/ --hold arrival.p99<1s").contains("of traced messages"));
+    assert!(refused("--hold arrival.p99<1s --from 1/s").contains("sampled messages"));
+    assert!(refused("nowhere.yaml --hold lost==0").contains("neither the URL of an API"));
+    assert!(refused("--hold lost==0 -d 5s").contains("--trial"));
 }
 
 #[test]
 fn combinations_are_run_and_an_interrupted_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let url = api(|_| "200 OK");
+    let url = api(|| "200 OK");
     let plan = format!(
         "stampede: 1\nname: paths\nparams: {{ path: a, users: 1 }}\ntarget: {url}\nusers: {{ u: {{ tasks: {{ t: {{ steps: [ {{ GET: \"/${{path}}\" }} ] }} }} }} }}\nvary: {{ path: [a, b], users: [1, 2] }}\nrepeat: 2\nload: {{ users: \"${{users}}\", duration: 200ms }}\n"
     );
     let file = written(folder.path(), "paths.yaml", &plan);
-    let file = file.to_str().unwrap();
-    let ran = driver(folder.path(), &["run", file]);
-    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let file = file.display();
+    let ran = run(&folder, format!("run {file}"));
+    assert!(ran.status.success(), "{}", told(&ran));
     let latest = folder.path().join("reports/latest");
     let read =
         || -> Value { serde_json::from_str(&std::fs::read_to_string(latest.join("vary.json")).unwrap()).unwrap() };
@@ -192,15 +131,15 @@ fn combinations_are_run_and_an_interrupted_one_goes_on() {
     let lines = std::fs::read_to_string(&record).unwrap();
     let kept: Vec<&str> = lines.split_inclusive('\n').take(4).collect();
     std::fs::write(&record, kept.concat() + "{\"number\":4,\"comb").unwrap();
-    let resumed = driver(folder.path(), &["run", file, "--resume"]);
-    assert!(resumed.status.success(), "{}", text(&resumed.stderr));
-    let told = text(&resumed.stderr);
-    assert!(told.contains("run 4 of 8") && !told.contains("run 3 of 8"), "{told}");
+    let resumed = run(&folder, format!("run {file} --resume"));
+    assert!(resumed.status.success(), "{}", told(&resumed));
+    let went_on = told(&resumed);
+    assert!(went_on.contains("run 4 of 8") && !went_on.contains("run 3 of 8"), "{went_on}");
     let again = read();
     assert_eq!(order(&again), order(&varied));
-    let nothing = driver(folder.path(), &["run", file, "--resume"]);
+    let nothing = run(&folder, format!("run {file} --resume"));
     assert_eq!(nothing.status.code(), Some(2));
-    assert!(text(&nothing.stderr).contains("there is nothing to go on with"));
+    assert!(told(&nothing).contains("there is nothing to go on with"));
 }
 
 #[test]
@@ -212,23 +151,23 @@ fn a_million_combinations_ask_first() {
         "stampede: 1\nparams: {{ a: 1, b: 1 }}\npipeline: local\nvary: {{ a: [{values}], b: [{values}] }}\nload: {{ rate: 10/s, duration: 1s }}\n"
     );
     let file = written(folder.path(), "many.yaml", &plan);
-    let refused = driver(folder.path(), &["run", file.to_str().unwrap()]);
+    let refused = run(&folder, format!("run {}", file.display()));
     assert_eq!(refused.status.code(), Some(2));
-    let told = text(&refused.stderr);
+    let told = told(&refused);
     assert!(told.contains("1000000 combinations") && told.contains("--yes") && told.contains("days"), "{told}");
 }
 
 #[test]
 fn a_threshold_that_aborts_ends_the_level() {
     let folder = tempfile::tempdir().unwrap();
-    let url = api(|_| "500 Internal Server Error");
+    let url = api(|| "500 Internal Server Error");
     let plan = format!(
         "stampede: 1\ntarget: {url}\nusers: {{ u: {{ think: 10ms, tasks: {{ t: {{ steps: [ {{ GET: / }} ] }} }} }} }}\nload: {{ levels: [1, 2], duration: 60s }}\nthresholds: [ {{ threshold: \"errors<1%\", abort: true }} ]\n"
     );
     let file = written(folder.path(), "failing.yaml", &plan);
-    let ran = driver(folder.path(), &["run", file.to_str().unwrap(), "--json"]);
-    assert_ne!(ran.status.code(), Some(0), "{}", text(&ran.stderr));
-    let levels: Vec<Value> = text(&ran.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ran = run(&folder, format!("run {} --json", file.display()));
+    assert_ne!(ran.status.code(), Some(0), "{}", told(&ran));
+    let levels: Vec<Value> = printed(&ran).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     // The second does not begin.
     assert_eq!(levels.len(), 1);
     assert!(
@@ -241,33 +180,13 @@ fn a_threshold_that_aborts_ends_the_level() {
 #[test]
 fn several_processes_of_a_service_share_the_work() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = driver(
-        folder.path(),
-        &[
-            "sweep",
-            "--levels",
-            "4",
-            "-d",
-            "1s",
-            "--warmup",
-            "0s",
-            "--every",
-            "1",
-            "--apiservers",
-            "2",
-            "--pushservers",
-            "2",
-            "--mqttclients",
-            "2",
-            "--threshold",
-            "lost==0",
-            "--threshold",
-            "duplicates==0",
-            "--json",
-        ],
+    let ran = run(
+        &folder,
+        "sweep --levels 4 -d 1s --warmup 0s --every 1 --apiservers 2 --pushservers 2 --mqttclients 2 \
+         --threshold lost==0 --threshold duplicates==0 --json",
     );
-    assert!(ran.status.success(), "{}", text(&ran.stderr));
-    let level: Value = serde_json::from_str(text(&ran.stdout).lines().next().unwrap()).unwrap();
+    assert!(ran.status.success(), "{}", told(&ran));
+    let level: Value = serde_json::from_str(printed(&ran).lines().next().unwrap()).unwrap();
     assert_eq!(level["books"]["accepted"], level["books"]["arrived"]);
     let usage = level["load"]["usage"].as_array().unwrap();
     let instances = |part: &str| usage.iter().filter(|one| one["component"] == part).count();
@@ -279,24 +198,8 @@ fn several_processes_of_a_service_share_the_work() {
 #[test]
 fn capacities_of_the_parts_are_measured_and_confirmed() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = driver(
-        folder.path(),
-        &[
-            "capacity",
-            "--target",
-            "100/s",
-            "--repeat",
-            "2",
-            "-d",
-            "1s",
-            "--confirm",
-            "3s",
-            "--hold",
-            "lost==0",
-            "--json",
-        ],
-    );
-    assert!(ran.status.success(), "{}", text(&ran.stderr));
+    let ran = run(&folder, "capacity --target 100/s --repeat 2 -d 1s --confirm 3s --hold lost==0 --json");
+    assert!(ran.status.success(), "{}", told(&ran));
     let sizing: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(sizing["ratio"], "1:1:1");
     assert_eq!(sizing["confirmed"]["verified"], true);

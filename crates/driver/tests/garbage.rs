@@ -1,11 +1,13 @@
 //! Whatever lies in the queue, and whatever comes from the broker, goes through the real services and ends none of them.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use service::mqtt::{self, Broker, Connection, Packet, QoS, Session, Version};
-use stack::{Cpus, Replicas, Stack, StackOptions};
+use stack::Stack;
 use stamp::keys::DEFAULT_QUEUE;
 use stamp::{Envelope, LogStore, RedisUrl, RunId, Wait};
 use std::collections::BTreeMap;
@@ -44,16 +46,7 @@ fn expected<'a>(payloads: impl IntoIterator<Item = &'a Vec<u8>>, stage: &str) ->
 
 #[tokio::test]
 async fn any_bytes_pass_the_queue_and_the_broker_and_are_counted() {
-    let options = StackOptions {
-        executable: env!("CARGO_BIN_EXE_driver").into(),
-        every: "10".parse().unwrap(),
-        persistent: false,
-        apiserver_args: Vec::new(),
-        pushserver_args: Vec::new(),
-        mqttclient_args: Vec::new(),
-        replicas: Replicas::default(),
-        cpus: Cpus::default(),
-    };
+    let options = driving::options("10");
     let mut stack = Stack::start(&options).await.unwrap();
     let redis: RedisUrl = stack.endpoints().redis.parse().unwrap();
     let broker = Broker::new(stack.endpoints().mqtt.parse().unwrap(), Version::V3, None).unwrap();
@@ -95,12 +88,8 @@ async fn any_bytes_pass_the_queue_and_the_broker_and_are_counted() {
     assert!(garbage > 1000 && good > 1000, "{garbage} are garbage, {good} are not");
     let log = LogStore::connect(&redis).await.unwrap();
     for ((run, name), count) in counts {
-        let counted = async {
-            while log.counts(&run).await.unwrap().get(&name) < count {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{name} of {run} does not come to {count}"));
+        let counted = async || log.counts(&run).await.unwrap().get(&name) >= count;
+        driving::until_so(counted, &format!("{name} of {run} does not come to {count}")).await;
         assert_eq!(log.counts(&run).await.unwrap().get(&name), count, "{name} of {run}");
     }
     stack.ended().unwrap();

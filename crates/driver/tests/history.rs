@@ -1,21 +1,22 @@
 //! The history of real runs, and messages about them.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
 use axum::Router;
+use driving::{assert_valid, driver, printed, told};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
-fn driver(args: &[&str], out: &Path, environment: &[(&str, &str)]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    command.args(args).arg("--out").arg(out).envs(environment.iter().copied()).env("RUST_LOG", "warn");
-    command.output().unwrap()
+fn run(line: &str, out: &Path, environment: &[(&str, &str)]) -> Output {
+    driver(format!("{line} --out {}", out.display())).envs(environment.iter().copied()).output().unwrap()
 }
 
-fn told(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+fn all(output: &Output) -> String {
+    printed(output) + &told(output)
 }
 
 fn rows(out: &Path) -> Vec<Value> {
@@ -23,26 +24,19 @@ fn rows(out: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn assert_valid(row: &Value) {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/history.schema.json");
-    let schema: Value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let faults: Vec<_> =
-        validator.iter_errors(row).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:#?}");
-}
-
-const BRIEF: [&str; 7] = ["sweep", "--levels", "2", "--duration", "500ms", "--warmup=0s", "--every=1"];
+const BRIEF: &str = "sweep --levels 2 --duration 500ms --warmup 0s --every 1";
 
 #[test]
 fn each_run_adds_a_row() {
     let out = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let output = driver(&[&BRIEF[..], &["--threshold", "lost==0"]].concat(), out.path(), &[]);
-        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        let output = run(&format!("{BRIEF} --threshold lost==0"), out.path(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", all(&output));
     }
     let rows = rows(out.path());
-    rows.iter().for_each(assert_valid);
+    for row in &rows {
+        assert_valid("history.schema.json", row);
+    }
     assert_eq!(rows.len(), 2);
     assert_eq!((&rows[1]["kind"], &rows[1]["verdict"]), (&"sweep".into(), &"held".into()));
     assert_eq!(rows[0]["plan"], rows[1]["plan"]);
@@ -51,12 +45,12 @@ fn each_run_adds_a_row() {
         assert!(rows[1]["figures"][name]["value"].is_number(), "{name}: {}", rows[1]);
     }
     assert!(out.path().join(rows[1]["report"].as_str().unwrap()).join("report.html").exists());
-    let shown = driver(&["history", "--figure", "requests_per_sec", "--check"], out.path(), &[]);
-    assert_eq!(shown.status.code(), Some(0), "{}", told(&shown));
-    assert!(told(&shown).contains("cannot tell yet: it has 1 of the 3 earlier runs"), "{}", told(&shown));
+    let shown = run("history --figure requests_per_sec --check", out.path(), &[]);
+    assert_eq!(shown.status.code(), Some(0), "{}", all(&shown));
+    assert!(all(&shown).contains("cannot tell yet: it has 1 of the 3 earlier runs"), "{}", all(&shown));
     let page = fs::read_to_string(out.path().join("history.html")).unwrap();
     assert!(page.contains(&format!("./{}/report.html", rows[1]["report"].as_str().unwrap())));
-    let json = driver(&["history", "--json", "--last", "1"], out.path(), &[]);
+    let json = run("history --json --last 1", out.path(), &[]);
     assert_eq!(serde_json::from_slice::<Value>(&json.stdout).unwrap(), rows[1]);
 }
 
@@ -71,26 +65,26 @@ fn a_run_that_is_worse_ends_the_check_with_99() {
             "plan": { "name": "orders" }, "params": {}, "host": host, "versions": {}, "verdict": "held",
             "figures": { "arrival_p99_us": figure },
         });
-        assert_valid(&row);
+        assert_valid("history.schema.json", &row);
         format!("{row}\n")
     };
     let rows: String =
         [9100.0, 9300.0, 8800.0, 9000.0, 9200.0].into_iter().enumerate().map(|(at, p99)| row(at, p99)).collect();
     let write = |more: &str| fs::write(out.path().join("history.jsonl"), format!("{rows}{more}")).unwrap();
-    let check = || driver(&["history", "--check", "--plan", "orders"], out.path(), &[]);
+    let check = || run("history --check --plan orders", out.path(), &[]);
     write("");
-    assert_eq!(check().status.code(), Some(0), "{}", told(&check()));
+    assert_eq!(check().status.code(), Some(0), "{}", all(&check()));
     write(&(row(7, 27_000.0) + "{\"version\":2}\n{\"torn"));
     let output = check();
-    assert_eq!(output.status.code(), Some(99), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(99), "{}", all(&output));
     for part in
         ["arrival p99 at c=4 is worse: 9.08 ms → 27.0 ms", "1 row is of a newer Stampede", "line 8: no whole row"]
     {
-        assert!(told(&output).contains(part), "{}", told(&output));
+        assert!(all(&output).contains(part), "{}", all(&output));
     }
-    let wrong = driver(&["history", "--plan", "order"], out.path(), &[]);
-    assert_eq!(wrong.status.code(), Some(2), "{}", told(&wrong));
-    assert!(told(&wrong).contains("it has orders"), "{}", told(&wrong));
+    let wrong = run("history --plan order", out.path(), &[]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", all(&wrong));
+    assert!(all(&wrong).contains("it has orders"), "{}", all(&wrong));
 }
 
 #[test]
@@ -98,16 +92,16 @@ fn what_cannot_be_remembered_or_told_ends_nothing() {
     let out = tempfile::tempdir().unwrap();
     // A folder stands where the file should.
     fs::create_dir(out.path().join("history.jsonl")).unwrap();
-    let output = driver(&BRIEF, out.path(), &[("STAMPEDE_SLACK_URL", "http://127.0.0.1:1/services/T0HUSH")]);
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    assert!(told(&output).contains("cannot add to the history"), "{}", told(&output));
-    assert!(told(&output).contains("the Slack webhook took no message"), "{}", told(&output));
-    assert!(!told(&output).contains("T0HUSH"));
-    let nobody = driver(&[&BRIEF[..], &["--notify-when", "always"]].concat(), out.path(), &[]);
-    assert_eq!(nobody.status.code(), Some(2), "{}", told(&nobody));
-    let wrong = driver(&BRIEF, out.path(), &[("STAMPEDE_NOTIFY_URL", "T0HUSH")]);
-    assert_eq!(wrong.status.code(), Some(2), "{}", told(&wrong));
-    assert!(told(&wrong).contains("STAMPEDE_NOTIFY_URL") && !told(&wrong).contains("T0HUSH"), "{}", told(&wrong));
+    let output = run(BRIEF, out.path(), &[("STAMPEDE_SLACK_URL", "http://127.0.0.1:1/services/T0HUSH")]);
+    assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+    assert!(all(&output).contains("cannot add to the history"), "{}", all(&output));
+    assert!(all(&output).contains("the Slack webhook took no message"), "{}", all(&output));
+    assert!(!all(&output).contains("T0HUSH"));
+    let nobody = run(&format!("{BRIEF} --notify-when always"), out.path(), &[]);
+    assert_eq!(nobody.status.code(), Some(2), "{}", all(&nobody));
+    let wrong = run(BRIEF, out.path(), &[("STAMPEDE_NOTIFY_URL", "T0HUSH")]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", all(&wrong));
+    assert!(all(&wrong).contains("STAMPEDE_NOTIFY_URL") && !all(&wrong).contains("T0HUSH"), "{}", all(&wrong));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,10 +122,10 @@ async fn a_plan_says_who_is_told() {
     fs::write(&plan, text).unwrap();
     let reports = out.path().join("reports");
     let output =
-        tokio::task::spawn_blocking(move || driver(&["run", plan.to_str().unwrap()], &reports, &[("TELL", &address)]));
+        tokio::task::spawn_blocking(move || run(&format!("run {}", plan.display()), &reports, &[("TELL", &address)]));
     let output = output.await.unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    let [message] = &got.lock().unwrap()[..] else { panic!("{got:?}: {}", told(&output)) };
+    assert_eq!(output.status.code(), Some(0), "{}", all(&output));
+    let [message] = &got.lock().unwrap()[..] else { panic!("{got:?}: {}", all(&output)) };
     assert_eq!(message["run"]["plan"]["name"], "orders");
     assert_eq!(message["run"]["params"]["api_key"], "***");
     // Neither secret is in any file that stays.

@@ -1,65 +1,18 @@
 //! What is interrupted keeps what it measured; and what cannot be written keeps nothing else away.
 #![allow(clippy::unwrap_used)]
 
-use rustix::process::{Pid, Signal, kill_process};
+mod driving;
+
+use driving::{Running, driver, kill, report, told, until};
+#[cfg(target_os = "linux")]
+use driving::{marked, none_left};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
-
-/// A driver that ends with its test.
-struct Running(Option<Child>);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        Self(Some(command.spawn().unwrap()))
-    }
-
-    fn child(&mut self) -> &mut Child {
-        self.0.as_mut().unwrap()
-    }
-
-    fn signal(&mut self, signal: Signal) {
-        kill_process(Pid::from_raw(self.child().id().cast_signed()).unwrap(), signal).unwrap();
-    }
-
-    fn output(mut self) -> Output {
-        self.0.take().unwrap().wait_with_output().unwrap()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn driver(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    command.args(args).env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Polls until there is something, for 60 s.
-fn until<T>(mut poll: impl FnMut() -> Option<T>, otherwise: &str) -> T {
-    for _ in 0..6000 {
-        if let Some(found) = poll() {
-            return found;
-        }
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
-    panic!("{otherwise}");
-}
+use std::process::Output;
 
 /// A port that nobody has.
 fn free_port() -> u16 {
@@ -84,18 +37,13 @@ fn is_loading(port: u16, level: &str) -> bool {
 }
 
 /// Starts a sweep of long levels, and sends the signal once this level has had answers.
-fn interrupted(out: &Path, level: &str, args: &[&str], with: Signal) -> Output {
+fn interrupted(out: &Path, level: &str, options: &str, with: Signal) -> Output {
     let port = free_port();
-    let at = format!("127.0.0.1:{port}");
-    let line = ["sweep", "--warmup", "0s", "--every", "10", "--prometheus-listen", &at, "--out", out.to_str().unwrap()];
-    let mut child = Running::start(&mut driver(&[&line, args].concat()));
+    let fixed = format!("--warmup 0s --every 10 --prometheus-listen 127.0.0.1:{port} --out {}", out.display());
+    let child = Running::start(&mut driver(format!("sweep {fixed} {options}")));
     until(|| is_loading(port, level).then_some(()), "the level never had answers");
     child.signal(with);
     child.output()
-}
-
-fn report(out: &Path) -> Value {
-    serde_json::from_slice(&fs::read(out.join("latest/report.json")).unwrap()).unwrap()
 }
 
 fn whole(out: &Path) {
@@ -109,8 +57,8 @@ fn whole(out: &Path) {
 fn a_first_level_that_is_interrupted_is_kept_and_judged() {
     let out = tempfile::tempdir().unwrap();
     let junit = out.path().join("j.xml");
-    let args = ["--levels", "2,4", "-d", "60s", "--threshold", "lost==0", "--junit", junit.to_str().unwrap()];
-    let output = interrupted(out.path(), " 1", &args, Signal::INT);
+    let options = format!("--levels 2,4 -d 60s --threshold lost==0 --junit {}", junit.display());
+    let output = interrupted(out.path(), " 1", &options, Signal::INT);
     assert_eq!(output.status.code(), Some(130), "{}", told(&output));
     let report = report(out.path());
     let [level] = &report["levels"].as_array().unwrap()[..] else { panic!("{report}") };
@@ -133,10 +81,9 @@ fn a_first_level_that_is_interrupted_is_kept_and_judged() {
 #[test]
 fn a_later_level_that_is_interrupted_is_kept_beside_the_others() {
     let out = tempfile::tempdir().unwrap();
-    let thresholds = ["--threshold", "lost==0@r=100", "--threshold", "lost==0@c=9"];
+    let options = "--rates 100,200 -d 4s --threshold lost==0@r=100 --threshold lost==0@c=9";
     // By SIGTERM it is the same.
-    let args = [&["--rates", "100,200", "-d", "4s"], &thresholds[..]].concat();
-    let output = interrupted(out.path(), " 2", &args, Signal::TERM);
+    let output = interrupted(out.path(), " 2", options, Signal::TERM);
     assert_eq!(output.status.code(), Some(130), "{}", told(&output));
     let report = report(out.path());
     let interrupted: Vec<bool> =
@@ -149,12 +96,11 @@ fn a_later_level_that_is_interrupted_is_kept_beside_the_others() {
 
 #[test]
 fn an_interrupted_sweep_waits_for_no_request_that_is_due_in_an_hour() {
-    for load in [&["--rates", "0.001"][..], &["--to", "1", "--think-time", "50m..1h"]] {
+    for load in ["--rates 0.001", "--to 1 --think-time 50m..1h"] {
         let out = tempfile::tempdir().unwrap();
         let port = free_port();
-        let at = format!("127.0.0.1:{port}");
-        let line = ["sweep", "-d", "2h", "--warmup", "0s", "--prometheus-listen", &at, "--out"];
-        let mut child = Running::start(&mut driver(&[&line[..], &[out.path().to_str().unwrap()], load].concat()));
+        let fixed = format!("--prometheus-listen 127.0.0.1:{port} --out {}", out.path().display());
+        let child = Running::start(&mut driver(format!("sweep -d 2h --warmup 0s {fixed} {load}")));
         until(|| page(port).filter(|page| page.contains("stampede_sweep_level{")), "no level began");
         child.signal(Signal::INT);
         let output = child.output();
@@ -168,49 +114,33 @@ fn a_second_signal_ends_at_once_and_leaves_no_process() {
     let out = tempfile::tempdir().unwrap();
     let mark = format!("{}", std::process::id());
     let port = free_port();
-    let at = format!("127.0.0.1:{port}");
-    let line = ["sweep", "-d", "1h", "--timeout", "1h", "--to", "1", "--warmup", "0s", "--prometheus-listen", &at];
-    let mut command = driver(&[&line[..], &["--out", out.path().to_str().unwrap()]].concat());
+    let fixed = format!("--prometheus-listen 127.0.0.1:{port} --out {}", out.path().display());
+    let mut command = driver(format!("sweep -d 1h --timeout 1h --to 1 --warmup 0s {fixed}"));
     let mut child = Running::start(command.env("STAMPEDE_TEST_MARK", &mark));
     until(|| is_loading(port, " 1").then_some(()), "the level never had answers");
     // The answers stay away, so that the first signal has something to wait for.
     let api = until(|| marked(&mark).into_iter().find(|(_, line)| line.contains("role apiserver")), "no apiserver");
-    kill_process(Pid::from_raw(api.0).unwrap(), Signal::STOP).unwrap();
-    let mut log = BufReader::new(child.child().stderr.take().unwrap()).lines().map_while(Result::ok);
+    kill(api.0, Signal::STOP);
+    let mut log = child.told();
     child.signal(Signal::INT);
     assert!(log.any(|line| line.contains("a second Ctrl-C ends at once")));
     assert!(child.child().try_wait().unwrap().is_none());
     child.signal(Signal::INT);
-    assert_eq!(child.child().wait().unwrap().code(), Some(130));
-    until(|| marked(&mark).is_empty().then_some(()), "processes are left");
-}
-
-/// Processes that carry a mark in their environment: their ids and command lines.
-#[cfg(target_os = "linux")]
-fn marked(mark: &str) -> Vec<(i32, String)> {
-    let mark = format!("STAMPEDE_TEST_MARK={mark}\0");
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let marked = processes
-        .filter(|process| fs::read(process.path().join("environ")).is_ok_and(|env| text(env).contains(&mark)))
-        .filter_map(|process| {
-            let line = text(fs::read(process.path().join("cmdline")).ok()?).replace('\0', " ");
-            (!line.is_empty()).then_some((process.file_name().to_string_lossy().parse().ok()?, line))
-        });
-    marked.collect()
+    assert_eq!(child.code(), Some(130));
+    none_left(&mark);
 }
 
 #[test]
 fn chaos_that_is_interrupted_tells_what_has_become_of_the_messages() {
-    let mut child = Running::start(&mut driver(&["chaos", "-d", "1h", "--rate", "200", "--parts", "apiserver"]));
-    let mut log = BufReader::new(child.child().stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut child = Running::start(&mut driver("chaos -d 1h --rate 200 --parts apiserver"));
+    let mut log = child.told();
     // One fault has been recovered from.
     assert!(log.any(|line| line.contains("arrivals again")));
     child.signal(Signal::INT);
     assert!(log.any(|line| line.contains("interrupted after ")));
-    let mut table = String::new();
-    child.child().stdout.take().unwrap().read_to_string(&mut table).unwrap();
-    assert_eq!(child.child().wait().unwrap().code(), Some(130));
+    let table: Vec<String> = child.printed().collect();
+    let table = table.join("\n");
+    assert_eq!(child.code(), Some(130));
     let figure = |name: &str| -> u64 {
         let line = table.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{table}"));
         line.split_whitespace().last().unwrap().parse().unwrap()
@@ -223,8 +153,8 @@ fn chaos_that_is_interrupted_tells_what_has_become_of_the_messages() {
 fn a_latest_that_cannot_be_set_loses_no_level() {
     let out = tempfile::tempdir().unwrap();
     fs::create_dir_all(out.path().join("latest/x")).unwrap();
-    let args = ["sweep", "--from", "1", "--to", "2", "-d", "300ms", "--warmup", "0s", "--out"];
-    let mut child = Running::start(&mut driver(&[&args[..], &[out.path().to_str().unwrap()]].concat()));
+    let sweep = format!("sweep --from 1 --to 2 -d 300ms --warmup 0s --out {}", out.path().display());
+    let mut child = Running::start(&mut driver(sweep));
     // Nor does a reader that goes away, such as head.
     drop(child.child().stdout.take());
     let output = child.output();
@@ -243,13 +173,13 @@ fn a_service_that_dies_in_a_later_level_keeps_the_finished_ones() {
     let out = tempfile::tempdir().unwrap();
     let mark = format!("{}-dies", std::process::id());
     let junit = out.path().join("j.xml");
-    let line = ["sweep", "--levels", "1,2", "-d", "2s", "--warmup", "0s", "--timeout", "1s", "--threshold", "lost==0"];
-    let files = ["--junit", junit.to_str().unwrap(), "--out", out.path().to_str().unwrap()];
-    let mut child = Running::start(driver(&[&line[..], &files].concat()).env("STAMPEDE_TEST_MARK", &mark));
-    let mut rows = BufReader::new(child.child().stdout.take().unwrap()).lines().map_while(Result::ok);
+    let files = format!("--junit {} --out {}", junit.display(), out.path().display());
+    let sweep = format!("sweep --levels 1,2 -d 2s --warmup 0s --timeout 1s --threshold lost==0 {files}");
+    let mut child = Running::start(driver(sweep).env("STAMPEDE_TEST_MARK", &mark));
+    let mut rows = child.printed();
     assert!(rows.any(|row| row.trim_start().starts_with("1 ")));
     let push = until(|| marked(&mark).into_iter().find(|(_, line)| line.contains("role pushserver")), "no pushserver");
-    kill_process(Pid::from_raw(push.0).unwrap(), Signal::KILL).unwrap();
+    kill(push.0, Signal::KILL);
     let output = child.output();
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     assert!(told(&output).contains("pushserver"), "{}", told(&output));
@@ -269,8 +199,8 @@ fn a_report_that_is_interrupted_leaves_what_is_there() {
         // A log store that never answers.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let redis = format!("redis://{}", silent.local_addr().unwrap());
-        let line = ["report", "--redis", &redis, "--threshold", "lost==0", "--junit", junit.to_str().unwrap(), "--out"];
-        let mut child = Running::start(&mut driver(&[&line[..], &[out.path().to_str().unwrap()]].concat()));
+        let files = format!("--junit {} --out {}", junit.display(), out.path().display());
+        let child = Running::start(&mut driver(format!("report --redis {redis} --threshold lost==0 {files}")));
         let _connection = silent.accept().unwrap();
         child.signal(with);
         let output = child.output();

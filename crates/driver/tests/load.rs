@@ -1,13 +1,14 @@
 //! The load generator against servers that misbehave in known ways.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
 mod server;
 
+use driving::{assert_valid, run, told};
 use serde_json::Value;
 use server::{ACCEPTED, answering, load, load_at, number, request, server};
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -37,8 +38,7 @@ fn a_stop_shows_in_the_response_time_of_all_who_waited() {
         std::thread::park_timeout(Duration::from_secs(1));
         drop(closed);
     });
-    let (result, code) =
-        load(address, &["--rate", "1000", "--duration", "4s", "--connections", "8", "--max-connections", "8"]);
+    let (result, code) = load(address, "--rate 1000 --duration 4s --connections 8 --max-connections 8");
     assert_eq!(code, Some(0));
     assert_eq!((number(&result["accepted"]), number(&result["missed"])), (4000, 0), "{result}");
     let (response, service) = (&result["response_time_us"], &result["service_time_us"]);
@@ -51,14 +51,14 @@ fn a_stop_shows_in_the_response_time_of_all_who_waited() {
 #[test]
 fn an_open_loop_sends_what_its_schedule_says() {
     let address = answering(ACCEPTED);
-    let (result, _) = load(address, &["--rate", "500", "--duration", "2s", "--connections", "4"]);
+    let (result, _) = load(address, "--rate 500 --duration 2s --connections 4");
     // On a machine that is busy with other things, what is due last comes too late to be sent: it counts as missed.
     let due = |result: &Value| number(&result["requests"]) + number(&result["missed"]);
     assert_eq!((due(&result), result["loop"].as_str()), (1000, Some("open")));
-    let (result, _) = load(address, &["--rate", "100", "--duration", "2s", "--ramp", "1s"]);
+    let (result, _) = load(address, "--rate 100 --duration 2s --ramp 1s");
     assert_eq!(due(&result), 150);
-    let (result, _) = load(address, &["--rate", "500", "--duration", "2s", "--arrivals", "poisson", "--seed", "7"]);
-    let again = load(address, &["--rate", "500", "--duration", "2s", "--arrivals", "poisson", "--seed", "7"]).0;
+    let (result, _) = load(address, "--rate 500 --duration 2s --arrivals poisson --seed 7");
+    let again = load(address, "--rate 500 --duration 2s --arrivals poisson --seed 7").0;
     assert_eq!(due(&result), due(&again), "the same seed makes the same schedule");
     assert!((800..1200).contains(&due(&result)), "{result}");
 }
@@ -70,8 +70,7 @@ fn connections_grow_where_all_are_busy_and_what_cannot_be_sent_is_missed() {
         request(&mut stream);
         std::thread::park();
     });
-    let (result, code) =
-        load(address, &["--rate", "100", "--duration", "1s", "--max-connections", "10", "--timeout", "200ms"]);
+    let (result, code) = load(address, "--rate 100 --duration 1s --max-connections 10 --timeout 200ms");
     assert_eq!((number(&result["connections"]), code), (10, Some(1)), "{result}");
     assert_eq!(number(&result["requests"]) + number(&result["missed"]), 100, "{result}");
     assert_eq!(result["errors"]["timeout"], result["requests"]);
@@ -81,16 +80,15 @@ fn connections_grow_where_all_are_busy_and_what_cannot_be_sent_is_missed() {
 #[test]
 fn the_number_of_requests_ends_a_load() {
     let address = answering(ACCEPTED);
-    for loop_args in [["--connections", "3"], ["--rate", "5000"]] {
-        let (result, _) = load(address, &[&loop_args[..], &["--requests", "200", "--duration", "30s"]].concat());
-        assert_eq!((number(&result["requests"]), number(&result["accepted"])), (200, 200), "{loop_args:?}");
+    for of in ["--connections 3", "--rate 5000"] {
+        let (result, _) = load(address, &format!("{of} --requests 200 --duration 30s"));
+        assert_eq!((number(&result["requests"]), number(&result["accepted"])), (200, 200), "{of}");
     }
 }
 
 #[test]
 fn think_time_is_kept() {
-    let (result, _) =
-        load(answering(ACCEPTED), &["--connections", "2", "--duration", "1s", "--think-time", "0.2s..0.3s"]);
+    let (result, _) = load(answering(ACCEPTED), "--connections 2 --duration 1s --think-time 0.2s..0.3s");
     // Each connection thinks at least 0.2 s before each of its requests.
     assert!((2..=10).contains(&number(&result["requests"])), "{result}");
 }
@@ -105,23 +103,8 @@ fn any_request_can_be_made() {
             stream.write_all(b"HTTP/1.1 304 Not Modified\r\n\r\n").unwrap();
         }
     });
-    let args = [
-        "-X",
-        "PUT",
-        "--path",
-        "/orders/{id}",
-        "-H",
-        "X-Key: a b",
-        "--body",
-        "{run}/{id}",
-        "--run",
-        "r",
-        "-n",
-        "3",
-        "--accept",
-        "304",
-    ];
-    let (result, code) = load(address, &args);
+    let options = "-X PUT --path /orders/{id} -H 'X-Key: a b' --body {run}/{id} --run r -n 3 --accept 304";
+    let (result, code) = load(address, options);
     assert_eq!((number(&result["accepted"]), code), (3, Some(0)), "{result}");
     let bodies = bodies.lock().unwrap();
     for (id, request) in bodies.iter().enumerate() {
@@ -140,13 +123,13 @@ fn faults_are_counted_by_kind_and_no_load_hangs() {
         (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".as_slice(), "status 503"),
         (b"what is this\r\n\r\n", "not HTTP"),
     ] {
-        let (result, code) = load(answering(answer), &["--connections", "2", "--duration", "300ms"]);
+        let (result, code) = load(answering(answer), "--connections 2 --duration 300ms");
         assert_eq!((number(&result["accepted"]), code), (0, Some(1)), "{kind}");
         assert_eq!(result["errors"].as_object().unwrap().keys().collect::<Vec<_>>(), [kind]);
         assert_eq!(result["errors"][kind], result["requests"], "{result}");
         assert!(result["service_time_us"]["p50"].is_null() && result["failed_time_us"]["p50"].is_u64(), "{result}");
     }
-    let (result, _) = load(server(drop), &["--duration", "300ms"]);
+    let (result, _) = load(server(drop), "--duration 300ms");
     let failed: u64 = result["errors"].as_object().unwrap().values().map(number).sum();
     assert!(failed > 0 && number(&result["accepted"]) == 0, "{result}");
 }
@@ -160,7 +143,7 @@ fn a_server_that_closes_after_each_answer_is_connected_to_anew() {
             request(&mut stream);
             let _ = stream.write_all(answer);
         });
-        let (result, _) = load(address, &["--connections", "2", "--requests", "50"]);
+        let (result, _) = load(address, "--connections 2 --requests 50");
         assert_eq!((number(&result["accepted"]), &result["errors"]), (50, &serde_json::json!({})), "{result}");
     }
 }
@@ -176,7 +159,7 @@ fn huge_bodies_are_passed_over() {
             }
         }
     });
-    let (result, _) = load(address, &["--requests", "3"]);
+    let (result, _) = load(address, "--requests 3");
     assert_eq!((number(&result["accepted"]), &result["errors"]), (3, &serde_json::json!({})), "{result}");
 }
 
@@ -207,7 +190,7 @@ fn a_server_that_goes_away_is_waited_for() {
         again.store(true, Ordering::Relaxed);
         serve(TcpListener::bind(address).unwrap(), usize::MAX, count);
     });
-    let (result, _) = load(address, &["--connections", "1", "--duration", "4s"]);
+    let (result, _) = load(address, "--connections 1 --duration 4s");
     assert!(back.load(Ordering::Relaxed) && number(&result["accepted"]) > 100, "{result}");
     assert!(number(&result["errors"]["connection refused"]) > 0, "{result}");
     // With pauses between the attempts, half a second has room for few of them.
@@ -216,13 +199,9 @@ fn a_server_that_goes_away_is_waited_for() {
 
 #[test]
 fn the_json_is_what_its_schema_says() {
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/load.schema.json");
-    let schema: Value = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    for args in [["--connections", "2"].as_slice(), &["--rate", "50"]] {
-        let (result, _) = load(answering(ACCEPTED), &[args, &["--duration", "1200ms"]].concat());
-        let faults: Vec<_> = validator.iter_errors(&result).map(|fault| fault.to_string()).collect();
-        assert!(faults.is_empty(), "{faults:?}: {result}");
+    for of in ["--connections 2", "--rate 50"] {
+        let (result, _) = load(answering(ACCEPTED), &format!("{of} --duration 1200ms"));
+        assert_valid("load.schema.json", &result);
         assert_eq!(result["series"].as_array().unwrap().len(), 1);
     }
 }
@@ -231,7 +210,7 @@ fn the_json_is_what_its_schema_says() {
 fn the_percentile_file_ends_with_all_requests() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("load.hgrm");
-    let (result, _) = load(answering(ACCEPTED), &["--requests", "100", "--hgrm", file.to_str().unwrap()]);
+    let (result, _) = load(answering(ACCEPTED), &format!("--requests 100 --hgrm {}", file.display()));
     let written = std::fs::read_to_string(file).unwrap();
     let last = written.lines().rfind(|line| !line.starts_with('#')).unwrap();
     let fields: Vec<_> = last.split_whitespace().collect();
@@ -259,14 +238,13 @@ fn https_is_spoken_with_those_who_are_trusted() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     std::fs::write(&file, pem).unwrap();
-    for trust in [["--cacert", file.to_str().unwrap()].as_slice(), &["--insecure"]] {
-        let args = [trust, &["--connections", "2", "--requests", "100"]].concat();
-        let (result, _) = load_at(&format!("https://{address}/x"), &args);
+    for trust in [&format!("--cacert {}", file.display()), "--insecure"] {
+        let options = format!("{trust} --connections 2 --requests 100");
+        let (result, _) = load_at(&format!("https://{address}/x"), &options);
         assert_eq!((number(&result["accepted"]), &result["errors"]), (100, &serde_json::json!({})), "{result}");
     }
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_driver")).arg("load").arg(format!("https://{address}/x")).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let output = run(format!("load https://{address}/x"));
+    let told = told(&output);
     assert!(output.status.code() == Some(1) && told.contains("TLS: invalid peer certificate"), "{told}");
     assert!(told.contains("give the certificate of its authority") && told.contains("--cacert"), "{told}");
 }

@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
+use driving::{Running, driver};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// A driver with its page open.
 struct Opened {
-    child: Child,
-    /// What it says goes on being read.
-    _lines: Receiver<String>,
+    process: Running,
     at: String,
     token: String,
     http: reqwest::Client,
@@ -20,30 +19,28 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(args: &[&str]) -> Self {
-        Self::at("127.0.0.1:0", args)
+    fn new(line: &str) -> Self {
+        Self::at("127.0.0.1:0", line)
     }
 
-    fn at(address: &str, args: &[&str]) -> Self {
+    fn at(address: &str, line: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-        command.args(args).args(["--ui", address]).env("RUST_LOG", "warn").current_dir(folder.path());
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let (at, token) = loop {
-            let line = lines.recv_timeout(Duration::from_secs(30)).unwrap();
-            if let Some(url) = line.strip_prefix("page: ") {
-                let (at, token) = url.split_once("/#token=").unwrap();
-                break (at.to_owned(), token.to_owned());
-            }
-        };
-        Self { child, _lines: lines, at, token, http: reqwest::Client::new(), folder }
+        let mut command = driver(format!("{line} --ui {address}"));
+        let mut process = Running::start(command.current_dir(folder.path()).stdout(Stdio::null()));
+        let mut lines = process.told();
+        let url = lines.find_map(|line| line.strip_prefix("page: ").map(str::to_owned)).unwrap();
+        // What it says goes on being read.
+        std::thread::spawn(move || lines.for_each(drop));
+        let (at, token) = url.split_once("/#token=").unwrap();
+        Self { process, at: at.to_owned(), token: token.to_owned(), http: reqwest::Client::new(), folder }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.http.get(format!("{}/api/{path}", self.at)).send().await.unwrap().json().await.unwrap()
     }
 
     async fn state(&self) -> Value {
-        self.http.get(format!("{}/api/state", self.at)).send().await.unwrap().json().await.unwrap()
+        self.get("state").await
     }
 
     /// Acts as curl would.
@@ -64,17 +61,6 @@ impl Opened {
         }
         panic!("{what} did not come: {:#}", self.state().await["head"]);
     }
-
-    fn ends(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn is(state: &Value, word: &str) -> bool {
@@ -83,7 +69,7 @@ fn is(state: &Value, word: &str) -> bool {
 
 #[tokio::test]
 async fn a_load_is_started_edited_and_stopped_and_leaves_a_report() {
-    let page = Opened::new(&["ui", "--every", "5", "--warmup", "0s"]);
+    let page = Opened::new("ui --every 5 --warmup 0s");
     let state = page.state().await;
     assert!(is(&state, "idle") && state["head"]["can"] == json!(["start"]), "{}", state["head"]);
     assert_eq!(state["plans"][0]["name"], "envelopes");
@@ -105,15 +91,7 @@ async fn a_load_is_started_edited_and_stopped_and_leaves_a_report() {
     assert_eq!(page.act("stop", json!({})).await.0, 200);
     let state = page.until("the end", |state| is(state, "done")).await;
     let sweep = state["head"]["sweep"].as_str().unwrap();
-    let report: Value = page
-        .http
-        .get(format!("{}/api/download/{sweep}/report.json", page.at))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let report = page.get(&format!("download/{sweep}/report.json")).await;
     let levels = report["levels"].as_array().unwrap();
     assert_eq!(levels.iter().map(|level| &level["load"]["concurrency"]).collect::<Vec<_>>(), [2, 5]);
     for (shown, level) in state["levels"].as_array().unwrap().iter().zip(levels) {
@@ -121,14 +99,14 @@ async fn a_load_is_started_edited_and_stopped_and_leaves_a_report() {
         assert_eq!((&shown["accepted"], &shown["tiles"]["lost"]), (&level["books"]["accepted"], &json!(0)));
         assert!(level["load"]["interrupted_us"].is_null(), "a load that lasts until it is ended was not interrupted");
     }
-    let reports: Value = page.http.get(format!("{}/api/reports", page.at)).send().await.unwrap().json().await.unwrap();
+    let reports = page.get("reports").await;
     assert_eq!(reports["reports"][0]["sweep"], sweep);
     assert!(page.folder.path().join("reports").join(sweep).join("plan.yaml").exists());
 }
 
 #[tokio::test]
 async fn a_sweep_ends_with_its_page_and_streams_until_then() {
-    let mut page = Opened::new(&["sweep", "--levels", "2", "-d", "3s", "--warmup", "0s", "--every", "5"]);
+    let page = Opened::new("sweep --levels 2 -d 3s --warmup 0s --every 5");
     let stream = page.http.get(format!("{}/events", page.at)).send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     // It is read to its end: the driver closes it.
@@ -137,12 +115,12 @@ async fn a_sweep_ends_with_its_page_and_streams_until_then() {
     assert_eq!((events[0], events[events.len() - 1]), ("snapshot", "bye"), "{events:?}");
     assert!(events.iter().filter(|event| **event == "tick").count() >= 2, "{events:?}");
     assert_eq!(events.iter().filter(|event| **event == "level").count(), 1, "{events:?}");
-    assert_eq!(page.ends(), Some(0));
+    assert_eq!(page.process.code(), Some(0));
 }
 
 #[tokio::test]
 async fn whoever_was_away_gets_what_was_missed_and_of_another_process_all() {
-    let page = Opened::new(&["sweep", "--levels", "1", "-d", "30s", "--warmup", "0s"]);
+    let page = Opened::new("sweep --levels 1 -d 30s --warmup 0s");
     let state = page.until("points", |state| state["points"]["rows"].as_array().unwrap().len() >= 2).await;
     let (boot, event) = (state["boot"].as_str().unwrap(), state["event"].as_u64().unwrap());
     let first = async |last: String| {
@@ -165,7 +143,7 @@ async fn a_load_of_one_api_can_be_edited_too() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut page = Opened::new(&["load", &api, "-d", "60s", "--think-time", "1ms"]);
+    let page = Opened::new(&format!("load {api} -d 60s --think-time 1ms"));
     let state = page.until("answers", |state| state["now"]["tiles"]["http"]["n"].as_u64() > Some(0)).await;
     assert_eq!((&state["head"]["traced"], &state["now"]["tiles"]["arrived"]), (&json!(false), &Value::Null));
     assert_eq!(page.act("edit", json!({ "users": 10_001 })).await.0, 422);
@@ -181,12 +159,12 @@ async fn a_load_of_one_api_can_be_edited_too() {
     assert_eq!(page.act("start", json!({})).await.0, 200);
     page.until("the third level", |state| state["head"]["setting"]["number"] == 3).await;
     assert_eq!(page.act("stop", json!({})).await.0, 200);
-    assert_eq!(page.ends(), Some(130));
+    assert_eq!(page.process.code(), Some(130));
 }
 
 #[tokio::test]
 async fn a_page_for_others_is_watched_with_its_token_alone() {
-    let page = Opened::at("0.0.0.0:0", &["ui"]);
+    let page = Opened::at("0.0.0.0:0", "ui");
     let (at, token) = (&page.at, page.token.as_str());
     assert!(at.starts_with("http://127.0.0.1:"), "{at}");
     let status = async |path: &str, token: Option<&str>, host: Option<&str>| {

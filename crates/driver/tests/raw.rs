@@ -1,15 +1,16 @@
 //! Raw stamps in a file, by the commands as a user runs them.
 #![allow(clippy::unwrap_used)]
 
-use std::process::{Command, Output};
+mod driving;
 
-fn driver(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driver")).args(args).env("RUST_LOG", "warn").output().unwrap()
-}
+use driving::{printed, report, run, told};
+use std::path::Path;
 
-fn stdout(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+/// Runs it, and gives what it printed.
+fn done(line: &str) -> String {
+    let output = run(line);
+    assert!(output.status.success(), "{}", told(&output));
+    printed(&output).trim().to_owned()
 }
 
 #[tokio::test]
@@ -24,22 +25,19 @@ async fn a_run_outlives_the_log_store_that_held_it() {
     tracer.close().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("adhoc.stamps.lz4").display().to_string();
-    assert_eq!(stdout(&driver(&["export", "adhoc", "--redis", &url, "-o", &file])), file);
-    let again = driver(&["import", &file, "--redis", &url]);
+    assert_eq!(done(&format!("export adhoc --redis {url} -o {file}")), file);
+    let again = run(format!("import {file} --redis {url}"));
     assert_eq!(again.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&again.stderr).into_owned();
+    let told = told(&again);
     assert!(told.contains("holds run adhoc already: give --replace"), "{told}");
     drop(redis);
 
     let other = stack::Redis::start().await.unwrap();
-    assert_eq!(stdout(&driver(&["import", &file, "--redis", &other.url()])), "adhoc");
+    assert_eq!(done(&format!("import {file} --redis {}", other.url())), "adhoc");
     let [from_file, from_store] = ["file", "store"].map(|name| folder.path().join(name).display().to_string());
-    stdout(&driver(&["report", &file, "--out", &from_file]));
-    stdout(&driver(&["report", "adhoc", "--redis", &other.url(), "--out", &from_store]));
-    let levels = |out: &str| {
-        let report = std::fs::read(std::path::Path::new(out).join("latest/report.json")).unwrap();
-        serde_json::from_slice::<serde_json::Value>(&report).unwrap()["levels"].take()
-    };
+    done(&format!("report {file} --out {from_file}"));
+    done(&format!("report adhoc --redis {} --out {from_store}", other.url()));
+    let levels = |out: &str| report(Path::new(out))["levels"].take();
     assert_eq!(levels(&from_file)[0]["arrival"]["count"], 1000);
     assert_eq!(levels(&from_file), levels(&from_store));
 }

@@ -1,24 +1,18 @@
 //! What reports on real pipelines say where something is wrong on purpose.
 #![allow(clippy::unwrap_used)]
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use stack::Endpoints;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+mod driving;
 
-/// The report of a sweep with these arguments.
-fn sweep(out: &Path, args: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_driver"))
-        .args(["sweep", "--warmup", "200ms", "--every", "10", "--out", out.to_str().unwrap()])
-        .args(args)
-        .env("RUST_LOG", "warn")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&fs::read(out.join("latest/report.json")).unwrap()).unwrap()
+use driving::{RunningStack, kill, report, run, told};
+use rustix::process::Signal;
+use serde_json::Value;
+use std::path::Path;
+
+/// The report of a sweep with these options.
+fn sweep(out: &Path, options: &str) -> Value {
+    let output = run(format!("sweep --warmup 200ms --every 10 --out {} {options}", out.display()));
+    assert!(output.status.success(), "{}", told(&output));
+    report(out)
 }
 
 #[test]
@@ -26,7 +20,7 @@ fn a_forwarder_that_cannot_keep_up_is_named() {
     let out = tempfile::tempdir().unwrap();
     // One worker takes one message at a time, and the next when the broker has acknowledged it.
     let slow = "--workers 1 --batch 1 --handoff inline --qos 1";
-    let report = sweep(out.path(), &["--levels", "1,12", "--duration", "4s", "--pushserver-args", slow]);
+    let report = sweep(out.path(), &format!("--levels 1,12 --duration 4s --pushserver-args '{slow}'"));
     let findings = &report["findings"];
     assert_eq!(findings["weakest"]["hop"], "pushserver", "{findings}");
     assert_eq!(findings["weakest"]["overloaded"], true, "{findings}");
@@ -47,30 +41,20 @@ fn a_forwarder_that_cannot_keep_up_is_named() {
 
 #[test]
 fn a_broker_that_pauses_shows_in_the_timeline() {
-    let mut stack = Command::new(env!("CARGO_BIN_EXE_driver"))
-        .args(["stack", "--json", "--every", "10"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .env("RUST_LOG", "warn")
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(stack.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let at: Endpoints = serde_json::from_str(&line).unwrap();
-    let mosquitto = Pid::from_raw(at.pids.mosquitto.cast_signed()).unwrap();
+    let stack = RunningStack::start("--every 10");
+    let mosquitto = stack.at.pids.mosquitto;
     let pausing = std::thread::spawn(move || {
         for (ms, signal) in [(2000, Signal::STOP), (1500, Signal::CONT)] {
             std::thread::park_timeout(std::time::Duration::from_millis(ms));
-            kill_process(mosquitto, signal).unwrap();
+            kill(mosquitto, signal);
         }
     });
     let out = tempfile::tempdir().unwrap();
     // At a rate: in a closed loop nobody would send what then has to wait.
-    let load = ["--rates", "500", "--duration", "5s", "--target", &at.api, "--redis", &at.redis];
-    let report = sweep(out.path(), &load[..]);
+    let load = format!("--rates 500 --duration 5s --target {} --redis {}", stack.at.api, stack.at.redis);
+    let report = sweep(out.path(), &load);
     pausing.join().unwrap();
-    kill_process(Pid::from_child(&stack), Signal::TERM).unwrap();
-    stack.wait().unwrap();
+    stack.stop();
     let level = &report["levels"][0];
     let slices = level["timeline"]["slices"].as_array().unwrap();
     let longest = slices.iter().filter_map(|slice| slice["max_us"].as_i64()).max().unwrap();

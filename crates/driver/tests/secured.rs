@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::Value;
-use stack::{Certificates, Mosquitto, MosquittoOptions, Process, Redis, RedisOptions, Sandbox};
+use stack::{Certificates, Mosquitto, MosquittoOptions, Process, Redis, RedisOptions, Sandbox, until};
 use stamp::keys::DEFAULT_QUEUE;
 use stamp::{LogStore, RedisAccess, RedisTrust, RedisUrl, RunId, Secret};
 use std::path::{Path, PathBuf};
@@ -149,8 +149,8 @@ impl Pipeline {
     /// A sweep of one level, in which nothing may be lost.
     fn sweep(&self, out: &Path) {
         let mut sweep = self.driver("driver");
-        sweep.args(["sweep", "--target", &self.api, "--every", "10", "--to", "1", "--warmup", "0s"]);
-        sweep.args(["--queue", self.setting.key, "--duration", "300ms", "--json", "--out"]).arg(out);
+        sweep.args(format!("sweep --target {} --every 10 --to 1 --warmup 0s --duration 300ms", self.api).split(' '));
+        sweep.args(["--queue", self.setting.key, "--json", "--out"]).arg(out);
         whole(&serde_json::from_str(&done(&mut sweep)).unwrap());
     }
 
@@ -160,20 +160,9 @@ impl Pipeline {
         worker.args(["worker", "--allow-target", &self.api, "--every", "10"]);
         let mut process = Process::spawn("worker", worker, &self.sandbox).unwrap();
         let mut sweep = self.driver("driver");
-        sweep.args([
-            "sweep",
-            "--target",
-            &self.api,
-            "--every",
-            "10",
-            "--rates",
-            "200",
-            "--warmup",
-            "0s",
-            "--workers",
-            "1",
-        ]);
-        sweep.args(["--queue", self.setting.key, "--duration", "500ms", "--json", "--out"]).arg(out);
+        let load =
+            format!("sweep --target {} --every 10 --rates 200 --warmup 0s --duration 500ms --workers 1", self.api);
+        sweep.args(load.split(' ')).args(["--queue", self.setting.key, "--json", "--out"]).arg(out);
         let level: Value = serde_json::from_str(&done(&mut sweep)).unwrap();
         whole(&level);
         assert_eq!(level["load"]["workers"][0]["requests"], 100, "{level}");
@@ -200,12 +189,7 @@ impl Pipeline {
         };
         let log = LogStore::connect(&self.redis.url().parse::<RedisUrl>().unwrap().with(&access)).await.unwrap();
         let run: RunId = "r".parse().unwrap();
-        let polling = async {
-            while log.counts(&run).await.unwrap().get("mqttclient") < arrivals {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, polling).await.unwrap();
+        until(async || log.counts(&run).await.unwrap().get("mqttclient") >= arrivals).await;
         let counts = log.counts(&run).await.unwrap();
         assert_eq!((counts.get("mqttclient"), counts.get("duplicates")), (arrivals, duplicates));
     }

@@ -1,15 +1,18 @@
 //! `driver try` against an API as a stranger would write it: it wants a proof with its newest nonce, and the order of things.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use driving::{Running, driver, printed, told, until};
+use rustix::process::Signal;
 use std::collections::BTreeSet;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 #[derive(Default)]
 struct Orders {
@@ -82,8 +85,8 @@ async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers:
     }
 }
 
-/// Tries the example, and gives what it said and what the API has seen.
-fn tried(refuses: Option<&'static str>, more: &[&str]) -> (Output, Orders) {
+/// Tries a task of the example, and gives what it said and what the API has seen.
+fn tried(refuses: Option<&'static str>, task: &str) -> (Output, Orders) {
     let shared = Shared::default();
     shared.lock().unwrap().refuses = refuses;
     let state = shared.clone();
@@ -92,8 +95,7 @@ fn tried(refuses: Option<&'static str>, more: &[&str]) -> (Output, Orders) {
     let api = format!("api=http://{}", listener.local_addr().unwrap());
     runtime.spawn(async move { axum::serve(listener, Router::new().fallback(answer).with_state(state)).await });
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/orders.yaml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    command.args(["try", example, "--set", &api, "--redis", "redis://127.0.0.1:1"]).args(more);
+    let mut command = driver(format!("try {example} --set {api} --redis redis://127.0.0.1:1 --task {task}"));
     let output = command.env("ADMIN_KEY", "hush-hush").output().unwrap();
     let orders = std::mem::take(&mut *shared.lock().unwrap());
     (output, orders)
@@ -101,9 +103,9 @@ fn tried(refuses: Option<&'static str>, more: &[&str]) -> (Output, Orders) {
 
 #[test]
 fn a_round_is_sent_step_by_step_and_shown() {
-    let (output, orders) = tried(None, &["--task", "order"]);
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let (output, orders) = tried(None, "order");
+    let shown = printed(&output);
+    assert_eq!(output.status.code(), Some(0), "{shown}{}", told(&output));
     assert_eq!(
         orders.taken,
         [
@@ -117,7 +119,7 @@ fn a_round_is_sent_step_by_step_and_shown() {
         ]
     );
     assert!(orders.open.is_empty());
-    for shown in [
+    for part in [
         "== set-up",
         "X-Admin: ***",
         "== user student, task order",
@@ -125,26 +127,26 @@ fn a_round_is_sent_step_by_step_and_shown() {
         "< 401 in ",
         "7 done, 0 failed",
     ] {
-        assert!(told.contains(shown), "{shown}: {told}");
+        assert!(shown.contains(part), "{part}: {shown}");
     }
-    assert!(!told.contains("hush-hush") && !told.contains("token-001"), "{told}");
+    assert!(!shown.contains("hush-hush") && !shown.contains("token-001"), "{shown}");
 }
 
 #[test]
 fn a_failure_ends_the_round_and_not_what_tidies_up() {
-    let (output, orders) = tried(Some("tea"), &["--task", "order"]);
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("FAILED: add: status 409") && told.contains("< sold out"), "{told}");
-    assert!(told.contains("-- remove: left out, as the round has failed, and what it needs was not kept"), "{told}");
+    let (output, orders) = tried(Some("tea"), "order");
+    let shown = printed(&output);
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("FAILED: add: status 409") && shown.contains("< sold out"), "{shown}");
+    assert!(shown.contains("-- remove: left out, as the round has failed, and what it needs was not kept"), "{shown}");
     assert_eq!(orders.taken[orders.taken.len() - 2..], ["POST /api/v1/logout", "DELETE /api/v1/test/account"]);
 }
 
 #[test]
 fn a_task_that_is_not_there_is_named() {
-    let (output, orders) = tried(None, &["--task", "ordr"]);
+    let (output, orders) = tried(None, "ordr");
     assert_eq!((output.status.code(), orders.taken.len()), (Some(2), 0));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no task `ordr`: it has `look`, `order`"));
+    assert!(told(&output).contains("no task `ordr`: it has `look`, `order`"));
 }
 
 #[test]
@@ -161,32 +163,20 @@ teardown: [ { command: touch FOLDER/tidied } ]
 load: { users: 1, duration: 1s }
 ";
     std::fs::write(file("p.yaml"), plan.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_driver"))
-        .arg("try")
-        .arg(file("p.yaml"))
-        .env("ADMIN_KEY", "hush-hush")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let deadline = stamp::clock::now() + Duration::from_secs(30);
-    while !file("pid").exists() || std::fs::read(file("pid")).unwrap().is_empty() {
-        assert!(stamp::clock::now() < deadline, "the command never began");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{told}");
-    assert!(told.contains("$ echo *** ") && told.contains("FAILED: interrupted") && !told.contains("hush"), "{told}");
-    assert!(file("tidied").exists(), "{told}");
+    let mut tried = driver(format!("try {}", file("p.yaml").display()));
+    let tried = Running::start(tried.env("ADMIN_KEY", "hush-hush"));
+    let pid = || std::fs::read_to_string(file("pid")).ok().filter(|pid| !pid.is_empty());
+    let pid = until(pid, "the command never began");
+    tried.signal(Signal::INT);
+    let output = tried.output();
+    let shown = printed(&output);
+    assert_eq!(output.status.code(), Some(130), "{shown}");
+    assert!(
+        shown.contains("$ echo *** ") && shown.contains("FAILED: interrupted") && !shown.contains("hush"),
+        "{shown}"
+    );
+    assert!(file("tidied").exists(), "{shown}");
     // What the command had started has ended with it.
-    let pid = std::fs::read_to_string(file("pid")).unwrap();
-    let gone =
-        || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |stat| stat.contains(") Z "));
-    while !gone() {
-        assert!(stamp::clock::now() < deadline, "the command still runs");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+    until(|| stat().map_or(true, |stat| stat.contains(") Z ")).then_some(()), "the command still runs");
 }

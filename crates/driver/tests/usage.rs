@@ -1,20 +1,14 @@
 //! What is refused before anything is started: exit code 2, what is wrong, and what to do.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
+
+use driving::{driver, printed, run, told};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::process::{Command, Output, Stdio};
-
-fn driver(line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driver")).args(line.split(' ')).stdin(Stdio::null()).output().unwrap()
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn refused(line: &str, remedies: &[&str]) {
-    let output = driver(line);
+    let output = run(line);
     assert_eq!(output.status.code(), Some(2), "{line}: {}", told(&output));
     for remedy in remedies {
         assert!(told(&output).contains(remedy), "{line}: {}", told(&output));
@@ -36,7 +30,7 @@ fn what_contradicts_itself() {
         ("sweep --threshold enricher.p50<1ms", "take one of apiserver"),
         ("sweep --threshold lost<5ms", "is no unit of lost"),
         ("sweep --path send,apiserver,enricher,mqttclient", "stamps enricher"),
-        ("sweep --pushserver-args 'x", "a quote is not closed"),
+        ("sweep --pushserver-args \"'x\"", "a quote is not closed"),
         ("load http://127.0.0.1:9/ -d 0s", "give a longer one"),
         ("chaos -d 0s", "give a longer one"),
         ("clock --duration 0s", "give at least 2ms"),
@@ -67,15 +61,12 @@ fn what_contradicts_itself() {
 
 #[test]
 fn headers_of_the_environment_may_be_none_and_are_told_to_nobody() {
-    let driver = |headers: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-        command.args(["sweep", "--print-plan"]).env("STAMPEDE_OTLP_HEADERS", headers).output().unwrap()
-    };
+    let with = |headers: &str| driver("sweep --print-plan").env("STAMPEDE_OTLP_HEADERS", headers).output().unwrap();
     for well in ["", "\n", "X-Scope-OrgID: team\n"] {
-        let output = driver(well);
+        let output = with(well);
         assert!(output.status.success(), "{well:?}: {}", told(&output));
     }
-    let output = driver("X-Scope-OrgID: team\ns3cretWithoutColon\n");
+    let output = with("X-Scope-OrgID: team\ns3cretWithoutColon\n");
     assert_eq!(output.status.code(), Some(2));
     let told = told(&output);
     assert!(told.contains("--otlp-header") && !told.contains("s3cret"), "{told}");
@@ -124,25 +115,24 @@ fn what_would_do_nothing() {
 fn arguments_in_any_bytes_panic_nowhere() {
     let odd = OsStr::from_bytes(b"\xff\xfe");
     for before in [
-        &["sweep", "--out"][..],
-        &["sweep", "--body"],
-        &["sweep", "--target"],
-        &["sweep", "--from", "9", "--to", "1", "--junit"],
-        &["load"],
-        &["load", "http://127.0.0.1:9/", "-d", "0s", "--hgrm"],
-        &["report"],
-        &["compare", "a"],
-        &["as-owner-of"],
-        &["role", "apiserver", "--redis"],
-        &["role", "pushserver", "--topic"],
-        &["role", "mqttclient", "--client-id"],
-        &[],
+        "sweep --clock off --out",
+        "sweep --clock off --body",
+        "sweep --clock off --target",
+        "sweep --clock off --from 9 --to 1 --junit",
+        "load",
+        "load http://127.0.0.1:9/ -d 0s --hgrm",
+        "report",
+        "compare a",
+        "as-owner-of",
+        "role apiserver --redis",
+        "role pushserver --topic",
+        "role mqttclient --client-id",
+        "",
     ] {
         // Each is wrong in another way as well, so that nothing is started.
-        let more: &[&str] = if before.contains(&"sweep") { &["--clock", "off"] } else { &[] };
-        let output = Command::new(env!("CARGO_BIN_EXE_driver")).args(before).arg(odd).args(more).output().unwrap();
-        assert!(matches!(output.status.code(), Some(1 | 2)), "{before:?}: {:?} {}", output.status, told(&output));
-        assert!(!told(&output).contains("panicked"), "{before:?}: {}", told(&output));
+        let output = driver(before).arg(odd).output().unwrap();
+        assert!(matches!(output.status.code(), Some(1 | 2)), "{before}: {:?} {}", output.status, told(&output));
+        assert!(!told(&output).contains("panicked"), "{before}: {}", told(&output));
     }
 }
 
@@ -151,12 +141,7 @@ fn a_reader_that_goes_away_is_no_panic() {
     for line in
         ["--help", "sweep --help", "completions bash", "services --redis redis://127.0.0.1:1", "sweep --from 5 --to 2"]
     {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_driver"))
-            .args(line.split(' '))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = driver(line).spawn().unwrap();
         drop(child.stdout.take());
         drop(child.stderr.take());
         let code = child.wait().unwrap().code();
@@ -170,7 +155,7 @@ fn a_reader_that_goes_away_is_no_panic() {
 fn results_that_cannot_be_printed_are_an_error() {
     for line in ["completions bash", "load http://127.0.0.1:9/ -d 1s --json"] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_driver")).args(line.split(' ')).stdout(full).output().unwrap();
+        let output = driver(line).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{line}: {}", told(&output));
         assert!(!told(&output).contains("panicked"), "{line}: {}", told(&output));
     }
@@ -181,7 +166,7 @@ fn a_plan_in_another_encoding_is_a_wrong_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.yaml");
     std::fs::write(&file, b"stampede: 1\nname: caf\xe9\n").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_driver")).arg("check").arg(&file).output().unwrap();
+    let output = driver("check").arg(&file).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("p.yaml:2: this is no UTF-8"), "{}", told(&output));
 }
@@ -190,18 +175,17 @@ fn a_plan_in_another_encoding_is_a_wrong_one() {
 fn a_plan_is_checked_whole() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.yaml");
-    let check = |text: &str, more: &[&str]| {
+    let check = |text: &str, options: &str| {
         std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-        command.arg("check").arg(&file).args(more).env_remove("STAMPEDE_REDIS").output().unwrap()
+        run(format!("check {} {options}", file.display()))
     };
     let plan = "stampede: 1\nparams: { users: 5 }\ntarget: http://127.0.0.1:9\nusers:\n  u:\n    tasks: { t: { steps: [ { GET: / } ] } }\n";
     let load = "load: { users: \"${users}\", duration: 1s }\n";
-    let output = check(&format!("{plan}{load}"), &["--set", "users=7"]);
+    let output = check(&format!("{plan}{load}"), "--set users=7");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    let line = printed(&output);
     assert!(line.ends_with("1 kind of user, 1 task, 1 step (0 traced); 7 users for 1s; 0 thresholds\n"), "{line}");
-    let output = check(&format!("{plan}{load}thresholds: [ \"http.p95<1s\", \"lost==0\" ]\n"), &["--set", "usres=7"]);
+    let output = check(&format!("{plan}{load}thresholds: [ \"http.p95<1s\", \"lost==0\" ]\n"), "--set usres=7");
     assert_eq!(output.status.code(), Some(2));
     for remedy in [
         "p.yaml: the plan has no parameter `usres`",
@@ -212,10 +196,10 @@ fn a_plan_is_checked_whole() {
     ] {
         assert!(told(&output).contains(remedy), "{remedy}: {}", told(&output));
     }
-    let output = check(&format!("{plan}{load}thresholds: [ \"lost==0\" ]\n"), &["--redis", "redis://127.0.0.1:1"]);
+    let output = check(&format!("{plan}{load}thresholds: [ \"lost==0\" ]\n"), "--redis redis://127.0.0.1:1");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     std::fs::write(folder.path().join("params.yaml"), "users: none\n").unwrap();
     let params = folder.path().join("params.yaml");
-    let output = check(&format!("{plan}{load}"), &["--params", params.to_str().unwrap()]);
+    let output = check(&format!("{plan}{load}"), &format!("--params {}", params.display()));
     assert!(told(&output).contains("\"none\" is not a whole number above 0"), "{}", told(&output));
 }

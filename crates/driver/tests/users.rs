@@ -1,8 +1,11 @@
 //! `driver run`: users who go through the steps of a plan file, against servers that answer as a test wants them to, and over a real pipeline.
 #![allow(clippy::unwrap_used)]
 
+mod driving;
 mod server;
 
+use driving::{Running, assert_valid, driver, printed, told, until};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use server::{request, server};
 use std::collections::BTreeMap;
@@ -10,30 +13,23 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Runs a plan whose target is this server; its folder is also that of its files and of its report.
-fn run(folder: &Path, plan: &str, target: SocketAddr, args: &[&str]) -> Output {
-    command(folder, plan, target, args).output().unwrap()
+fn run(folder: &Path, plan: &str, target: SocketAddr, options: &str) -> Output {
+    command(folder, plan, target, options).output().unwrap()
 }
 
-fn command(folder: &Path, plan: &str, target: SocketAddr, args: &[&str]) -> Command {
+fn command(folder: &Path, plan: &str, target: SocketAddr, options: &str) -> Command {
     fs::write(folder.join("p.yaml"), plan.replace("TARGET", &format!("http://{target}"))).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    command.arg("run").arg(folder.join("p.yaml")).arg("--out").arg(folder.join("out")).args(args);
-    command.env_remove("STAMPEDE_REDIS").stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn told(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    driver(format!("run {0}/p.yaml --out {0}/out {options}", folder.display()))
 }
 
 fn report(folder: &Path) -> Value {
-    serde_json::from_slice(&fs::read(folder.join("out/latest/report.json")).unwrap()).unwrap()
+    driving::report(&folder.join("out"))
 }
 
 /// The users' figures of the first level.
@@ -90,7 +86,7 @@ load: { users: 4, spawn: 40/s, warmup: 100ms, duration: 1s }
 thresholds: [ \"steps.first.arrival.p50<10s\", \"steps.second.errors==0\", \"rounds.two.p50<10s\", \"lost==0\" ]
 ";
     let nowhere = "127.0.0.1:9".parse().unwrap();
-    let output = run(folder.path(), plan, nowhere, &["--every", "5"]);
+    let output = run(folder.path(), plan, nowhere, "--every 5");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let report = report(folder.path());
     let level = &report["levels"][0];
@@ -106,15 +102,9 @@ thresholds: [ \"steps.first.arrival.p50<10s\", \"steps.second.errors==0\", \"rou
     assert!(steps.iter().all(|step| step["arrival"]["count"].as_u64().unwrap() > 10), "{steps:?}");
     let rows = fs::read_to_string(folder.path().join("out/latest/steps.tsv")).unwrap();
     assert_eq!(rows.lines().count(), 3, "{rows}");
-    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/report.schema.json");
-    let schema: Value = serde_json::from_slice(&fs::read(schema).unwrap()).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
-    let faults: Vec<_> =
-        validator.iter_errors(&report).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
-    assert!(faults.is_empty(), "{faults:#?}");
+    assert_valid("report.schema.json", &report);
     // The plan that is kept means the same.
-    let kept = folder.path().join("out/latest/plan.yaml");
-    let again = Command::new(env!("CARGO_BIN_EXE_driver")).arg("check").arg(kept).output().unwrap();
+    let again = driving::run(format!("check {}/out/latest/plan.yaml", folder.path().display()));
     assert_eq!(again.status.code(), Some(0), "{}", told(&again));
 }
 
@@ -158,7 +148,7 @@ load: { users: 3, duration: 300ms }
             _ => ok("", ""),
         }
     });
-    let output = run(folder.path(), plan, address, &["--seed", "7"]);
+    let output = run(folder.path(), plan, address, "--seed 7");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let all = all.lock().unwrap();
     let of = |start: &str| all.iter().filter(|request| request.starts_with(start)).count();
@@ -229,7 +219,7 @@ load: {{ users: 1, duration: 10s, requests: 6, timeout: 1s }}
             }
         }
     });
-    let output = run(folder.path(), &plan, address, &[]);
+    let output = run(folder.path(), &plan, address, "");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     let scenario = scenario(folder.path());
     let mut failures: Vec<String> =
@@ -265,12 +255,12 @@ load: {{ users: 2, duration: 60s }}
         )
     };
     let (address, all) = asked(|_| ok("", ""));
-    let output = run(folder.path(), &plan("once"), address, &[]);
+    let output = run(folder.path(), &plan("once"), address, "");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let mut lines: Vec<String> = all.lock().unwrap().iter().map(|request| line(request).to_owned()).collect();
     lines.sort();
     assert_eq!(lines, ["GET /1", "GET /2", "GET /3", "GET /4", "GET /5"]);
-    let output = run(folder.path(), &plan("unique"), address, &["--users", "9"]);
+    let output = run(folder.path(), &plan("unique"), address, "--users 9");
     assert_eq!((output.status.code(), all.lock().unwrap().len()), (Some(2), 5));
     assert!(told(&output).contains("a.json has 5 rows, but 9 users each take one"), "{}", told(&output));
 }
@@ -301,7 +291,7 @@ load: { users: 2, duration: 60s }
         _ => ok("", ""),
     });
     let lines = || all.lock().unwrap().iter().map(|request| line(request).to_owned()).collect::<Vec<_>>();
-    let output = run(folder.path(), &plan, address, &[]);
+    let output = run(folder.path(), &plan, address, "");
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     assert!(told(&output).contains("set-up failed: more: status 500\nno more k"), "{}", told(&output));
     assert_eq!(lines(), ["POST /key", "POST /more", "DELETE /key/k%201"]);
@@ -309,14 +299,10 @@ load: { users: 2, duration: 60s }
 
     refuses.store(0, Ordering::Relaxed);
     all.lock().unwrap().clear();
-    let child = command(folder.path(), &plan, address, &[]).spawn().unwrap();
-    let deadline = stamp::clock::now() + Duration::from_secs(30);
-    while !lines().contains(&"POST /a".to_owned()) {
-        assert!(stamp::clock::now() < deadline, "it never began");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
+    let running = Running::start(&mut command(folder.path(), &plan, address, ""));
+    until(|| lines().contains(&"POST /a".to_owned()).then_some(()), "it never began");
+    running.signal(Signal::INT);
+    let output = running.output();
     assert_eq!(output.status.code(), Some(130), "{}", told(&output));
     let lines = lines();
     let of = |wanted: &str| lines.iter().filter(|line| *line == wanted).count();
@@ -337,24 +323,24 @@ load: LOAD
 ";
     let (address, all) = asked(|_| ok("", ""));
     let with = |load: &str| plan.replace("LOAD", load);
-    let output = run(folder.path(), &with("{ rate: 100/s, max_users: 5, duration: 500ms }"), address, &[]);
+    let output = run(folder.path(), &with("{ rate: 100/s, max_users: 5, duration: 500ms }"), address, "");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let level = report(folder.path())["levels"][0].clone();
     assert_eq!((&level["load"]["rate"], level["load"]["scenario"]["closed"].as_bool()), (&json!(100.0), Some(false)));
     assert_eq!(level["load"]["scenario"]["all_rounds"]["ended"], 50);
     all.lock().unwrap().clear();
     let stages = with("{ stages: [ { to: 6, over: 200ms }, { to: 0, over: 300ms } ] }");
-    let output = run(folder.path(), &stages, address, &[]);
+    let output = run(folder.path(), &stages, address, "");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let scenario = scenario(folder.path());
     assert_eq!((&scenario["staged"], &scenario["users"]), (&json!(true), &json!(6)));
     assert!(all.lock().unwrap().iter().any(|request| line(request) == "GET /one"));
     // Only what is chosen runs; a name that is none is told with those that are.
     all.lock().unwrap().clear();
-    let output = run(folder.path(), &with("{ users: 3, duration: 100ms }"), address, &["--except", "a"]);
+    let output = run(folder.path(), &with("{ users: 3, duration: 100ms }"), address, "--except a");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     assert!(all.lock().unwrap().iter().all(|request| line(request) == "GET /two"));
-    let output = run(folder.path(), &with("{ users: 3, duration: 100ms }"), address, &["--only", "c"]);
+    let output = run(folder.path(), &with("{ users: 3, duration: 100ms }"), address, "--only c");
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("the plan has no task `c`: it has `a`, `b`"), "{}", told(&output));
 }
@@ -369,11 +355,10 @@ users: { u: { tasks: { t: { steps: [ { GET: \"/${n}\" } ] } } } }
 load: { users: 1, duration: 1m }
 ";
     let address = "127.0.0.1:9".parse().unwrap();
-    let more =
-        ["--set", "n=2", "--users", "2,5", "--spawn", "5", "-d", "2s", "--threshold", "errors==0", "--print-plan"];
-    let output = run(folder.path(), plan, address, &more);
+    let options = "--set n=2 --users 2,5 --spawn 5 -d 2s --threshold errors==0 --print-plan";
+    let output = run(folder.path(), plan, address, options);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
-    insta::assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r#"
+    insta::assert_snapshot!(printed(&output), @r#"
     stampede: 1
     params:
       n: "2"
@@ -385,31 +370,22 @@ load: { users: 1, duration: 1m }
       duration: 2s
     thresholds: ["errors==0"]
     "#);
-    let sweep = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-        command.arg("sweep").args(args).env_remove("STAMPEDE_EVERY").output().unwrap()
-    };
+    let sweep = |options: &str| driving::run(format!("sweep {options}"));
     let file = folder.path().join("p.yaml");
-    let file = file.to_str().unwrap();
-    let output = sweep(&["--plan", file, "--users", "3", "--duration", "5s", "--print-plan"]);
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        printed.contains("load:\n  users: 3\n  duration: 5s\n"),
-        "{printed}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    for (args, why) in [
-        (&["--plan", file, "--levels", "1,2"][..], "give --users or --rates"),
-        (&["--plan", file, "--body", "x"], "the plan says what is sent"),
-        (&["--users", "3"], "give one with --plan"),
+    let plan = format!("--plan {}", file.display());
+    let output = sweep(&format!("{plan} --users 3 --duration 5s --print-plan"));
+    assert!(printed(&output).contains("load:\n  users: 3\n  duration: 5s\n"), "{output:?}");
+    for (options, why) in [
+        (format!("{plan} --levels 1,2"), "give --users or --rates"),
+        (format!("{plan} --body x"), "the plan says what is sent"),
+        ("--users 3".to_owned(), "give one with --plan"),
     ] {
-        let output = sweep(args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let output = sweep(&options);
+        assert_eq!(output.status.code(), Some(2), "{options}");
         assert!(told(&output).contains(why), "{}", told(&output));
     }
-    let output = sweep(&["--levels", "1,4", "-d", "2s", "--threshold", "lost==0", "--print-plan"]);
-    let printed = String::from_utf8(output.stdout).unwrap();
-    insta::assert_snapshot!(printed.split_once('\n').unwrap().1, @r#"
+    let output = sweep("--levels 1,4 -d 2s --threshold lost==0 --print-plan");
+    insta::assert_snapshot!(printed(&output).split_once('\n').unwrap().1, @r#"
     stampede: 1
     pipeline: local
     load:
@@ -431,7 +407,7 @@ users: { u: { tasks: { t: { steps: [ { GET: / } ] } } } }
 load: { users: 900000, duration: 1s }
 ";
     let (address, all) = asked(|_| ok("", ""));
-    let output = run(folder.path(), plan, address, &[]);
+    let output = run(folder.path(), plan, address, "");
     assert_eq!((output.status.code(), all.lock().unwrap().len()), (Some(1), 0));
     let told = told(&output);
     assert!(told.contains("raise `ulimit -n`") || told.contains("widen net.ipv4.ip_local_port_range"), "{told}");

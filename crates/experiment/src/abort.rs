@@ -27,9 +27,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Why the level is to be ended, where it is: the threshold that does not hold, and what was measured.
-    ///
-    /// # Errors
-    /// When the log store fails.
+    /// Fails when the log store fails.
     pub(crate) async fn look(
         &mut self,
         totals: &Totals,
@@ -87,8 +85,7 @@ fn so_far(totals: &Totals, lasted: Duration) -> Http {
         p50_us: at(0.5),
         p99_us: at(0.99),
         max_us: response.as_ref().map(Histogram::max),
-        service_p50_us: None,
-        generator_cpu_share: None,
+        ..Http::default()
     }
 }
 

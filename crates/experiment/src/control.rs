@@ -66,7 +66,6 @@ impl Control {
     }
 
     /// Whether no level is to begin.
-    #[must_use]
     pub fn is_paused(&self) -> bool {
         self.lock().paused
     }
@@ -108,7 +107,6 @@ pub struct Next {
 
 impl Levels {
     /// These levels, which `control` changes.
-    #[must_use]
     pub fn new(levels: &[Setting], control: &Control) -> Self {
         Self { left: levels.iter().cloned().collect(), begun: Vec::new(), control: control.clone() }
     }
@@ -124,7 +122,6 @@ impl Levels {
     }
 
     /// Whether the next has to wait until somebody lets it begin.
-    #[must_use]
     pub fn is_paused(&self) -> bool {
         self.control.is_paused()
     }

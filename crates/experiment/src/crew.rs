@@ -117,7 +117,6 @@ impl Hands {
     }
 
     /// Who has been lost since this was asked last, and why; none: nobody.
-    #[must_use]
     pub fn lost(&mut self) -> Option<String> {
         let lost = self.crew.newly_lost();
         (!lost.is_empty()).then(|| format!("workers were lost: {}", lost.join("; ")))
@@ -159,7 +158,6 @@ async fn one_ends(processes: &mut [Process]) -> StackError {
 }
 
 /// What each worker made, for the report.
-#[must_use]
 pub fn of_parts(parts: &[Part]) -> Vec<WorkerLoad> {
     let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let one = |part: &Part| WorkerLoad {

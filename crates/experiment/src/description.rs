@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// `20261121-101500-k3f`: the time in UTC and three characters that tell sweeps of one second apart.
-#[must_use]
 pub fn new_id() -> RunId {
     let now = clock::unix_now();
     let time = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(now.as_secs())).to_string();

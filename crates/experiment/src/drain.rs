@@ -33,9 +33,7 @@ pub(crate) enum End {
 
 /// Waits until `accepted` messages of the run have passed every stage after the load generator's own, or until
 /// `patience` ends.
-///
-/// # Errors
-/// When the log store fails, or a part of the local stack ends.
+/// Fails when the log store fails, or a part of the local stack ends.
 pub(crate) async fn drain(
     pipeline: &mut Pipeline,
     run: &RunId,

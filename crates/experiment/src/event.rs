@@ -92,7 +92,6 @@ pub struct Audience<'a>(Vec<&'a mut dyn Listener>);
 
 impl<'a> Audience<'a> {
     /// These listeners: who comes first hears first.
-    #[must_use]
     pub fn new(listeners: Vec<&'a mut dyn Listener>) -> Self {
         Self(listeners)
     }

@@ -5,7 +5,6 @@ use load::{Tally, WrkResult};
 use std::time::Duration;
 
 /// What a load of this program measured.
-#[must_use]
 pub fn of_tally(tally: &Tally) -> Http {
     // An empty histogram tells zeros.
     let measured = |us: u64| (!tally.response.is_empty()).then_some(us);
@@ -38,8 +37,7 @@ pub(crate) fn of_wrk(result: WrkResult) -> Http {
         p50_us: Some(whole(p50)),
         p99_us: Some(whole(p99)),
         max_us: Some(whole(max)),
-        service_p50_us: None,
-        generator_cpu_share: None,
+        ..Http::default()
     }
 }
 

@@ -14,9 +14,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 pub(crate) const STILL: Duration = Duration::from_millis(400);
 
 /// Waits until messages of the run come in; false where `stop` came before.
-///
-/// # Errors
-/// When the log store fails, or a part of the local stack ends.
+/// Fails when the log store fails, or a part of the local stack ends.
 pub(crate) async fn begins(
     pipeline: &mut Pipeline,
     run: &RunId,
@@ -33,9 +31,7 @@ pub(crate) async fn begins(
 }
 
 /// Waits until no message has come in for `quiet`, or until `stop`, and gives how many have: what a load of another program has accepted.
-///
-/// # Errors
-/// When the log store fails, or a part of the local stack ends.
+/// Fails when the log store fails, or a part of the local stack ends.
 pub(crate) async fn settled(
     pipeline: &mut Pipeline,
     run: &RunId,

@@ -87,9 +87,7 @@ impl Loaded {
 }
 
 /// The load of users at one level.
-///
-/// # Errors
-/// When there are fewer rows than users who each take one.
+/// Fails when there are fewer rows than users who each take one.
 pub(crate) fn of_users(
     plan: &Plan,
     tracer: Option<&Tracer>,

@@ -46,9 +46,7 @@ pub struct Store {
 
 impl Pipeline {
     /// Starts the local stack, or connects to the pipeline that is already there.
-    ///
-    /// # Errors
-    /// When a part does not start, or does not answer.
+    /// Fails when a part does not start, or does not answer.
     pub(crate) async fn open(site: &Site, queue: &str) -> Result<Self, ExperimentError> {
         let mut targets = Vec::new();
         let (target, redis, url, stack) = match site {

@@ -133,7 +133,6 @@ pub struct Users {
 
 impl Work {
     /// The single request, where there is one.
-    #[must_use]
     pub fn request(&self) -> Option<&RequestOptions> {
         match self {
             Self::Requests(request) => Some(request),
@@ -142,7 +141,6 @@ impl Work {
     }
 
     /// The users, where there are some.
-    #[must_use]
     pub fn users(&self) -> Option<&Users> {
         match self {
             Self::Users(users) => Some(users),
@@ -212,7 +210,6 @@ pub struct Shape {
 
 impl Shape {
     /// One load of this shape, in an open loop where there is a rate.
-    #[must_use]
     pub fn load(&self, endpoint: Endpoint, template: Template, connections: u32, rate: Option<f64>) -> LoadPlan {
         let pacing = match rate {
             Some(rate) => Pacing::Open {

@@ -38,7 +38,6 @@ pub struct Setting {
 impl Setting {
     /// Each of these levels, connections and rate, `repeat` times. Repetitions are shuffled: in a fixed order, what changes slowly about the machine
     /// would look like an effect of the load.
-    #[must_use]
     pub fn all(levels: &[(u32, Option<f64>)], who: Who, repeat: u32, seed: u64, spawn: Option<f64>) -> Vec<Self> {
         let repeated = repeat > 1;
         let setting = |repeat, &(connections, rate): &(u32, Option<f64>)| Self {
@@ -59,7 +58,6 @@ impl Setting {
     }
 
     /// The end of its run's id: `c05`, `u500`, `r2000`, `c05.2`.
-    #[must_use]
     pub fn name(&self) -> String {
         let repeat = if self.repeated { format!(".{}", self.repeat) } else { String::new() };
         match (self.rate, self.who) {

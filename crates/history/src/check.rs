@@ -66,7 +66,6 @@ impl Measured {
 
 /// Sets a figure of the newest run beside those of the earlier ones, as one of `figures` that are looked at. Nothing where there are fewer than three
 /// earlier ones, or a value is not above 0.
-#[must_use]
 pub fn judge(newest: Measured, earlier: &[Measured], better: Better, figures: usize) -> Option<Judgement> {
     let positive = |one: &Measured| one.value > 0.0 && one.value.is_finite();
     if earlier.len() < LEAST || !positive(&newest) || !earlier.iter().all(positive) {

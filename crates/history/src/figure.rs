@@ -36,13 +36,11 @@ pub enum Better {
 
 impl Figure {
     /// A value with its unit, for people: times in ms, or in µs where they are shorter than that.
-    #[must_use]
     pub fn shown(&self, value: f64) -> String {
         self.scale(value).shown(value)
     }
 
     /// Its own value with its interval.
-    #[must_use]
     pub fn told(&self) -> String {
         let scale = self.scale(self.value);
         let interval = match (self.low, self.high) {

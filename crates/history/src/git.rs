@@ -28,7 +28,6 @@ impl Git {
     }
 
     /// Its first digits, and an asterisk where files were changed.
-    #[must_use]
     pub fn short(&self) -> String {
         format!("{}{}", self.commit.get(..7).unwrap_or(&self.commit), if self.dirty { "*" } else { "" })
     }

@@ -24,7 +24,6 @@ pub struct Host {
 
 impl Host {
     /// This machine, as far as it can be found out.
-    #[must_use]
     pub fn find() -> Self {
         let kernel = rustix::system::uname();
         let text = |path: &str| fs::read_to_string(path).ok();
@@ -49,7 +48,6 @@ impl Host {
     }
 
     /// In one line.
-    #[must_use]
     pub fn told(&self) -> String {
         let limit = self.cpu_limit.map_or_else(String::new, |limit| format!(", limited to {limit}"));
         let name = if self.name.is_empty() { &self.id } else { &self.name };

@@ -25,7 +25,6 @@ impl Prepared {
     }
 
     /// The row of its report; `folder` is that of the report, seen from the history's. `stopped` is whether somebody ended it early.
-    #[must_use]
     pub fn row(&self, report: &Report, folder: &str, stopped: bool) -> Row {
         let kind = if report.settings.keys().any(|name| name.starts_with("param_")) { "vary" } else { self.kind };
         let row = Row::of(report, kind, &self.subject, self.text.as_deref(), &self.origin, folder);
@@ -47,7 +46,6 @@ pub struct History {
 impl History {
     /// Adds to the history in `folder`; `report` is the folder of the report, within it. `stop` tells whether the experiment was ended early; what goes wrong
     /// is told by `note`, and ends nothing.
-    #[must_use]
     pub fn new(folder: &Path, report: &Path, stop: &CancellationToken, note: Note) -> Self {
         let report = report.strip_prefix(folder).unwrap_or(report).to_string_lossy().into_owned();
         Self { folder: folder.to_owned(), report, stop: stop.clone(), note, prepared: None }

@@ -38,7 +38,6 @@ impl fmt::Display for Sentence {
 
 impl Judged {
     /// Whether any of the newest runs is worse than those before.
-    #[must_use]
     pub fn is_worse(&self) -> bool {
         self.sentences.iter().any(|sentence| sentence.change == Change::Worse)
     }
@@ -56,7 +55,6 @@ impl Judged {
 }
 
 /// Sets the newest run of each plan, or of one, beside the earlier runs of the same kind, with the same parameters, on the same host.
-#[must_use]
 pub fn check(rows: &[Row], plan: Option<&str>) -> Judged {
     let names: BTreeSet<&str> =
         rows.iter().map(|row| row.plan.name.as_str()).filter(|name| plan.is_none_or(|plan| plan == *name)).collect();

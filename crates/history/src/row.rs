@@ -96,7 +96,6 @@ impl Row {
     pub const VERSION: u32 = 1;
 
     /// A row of a report: `text` is its plan's, `report_folder` where the report lies, seen from the history's folder.
-    #[must_use]
     pub fn of(
         report: &Report,
         kind: &str,
@@ -146,7 +145,6 @@ impl Row {
     }
 
     /// The commit, short, and with an asterisk where there were changes beside it.
-    #[must_use]
     pub fn commit(&self) -> String {
         self.git.as_ref().map_or_else(String::new, Git::short)
     }
@@ -170,7 +168,6 @@ impl Verdict {
     }
 
     /// As it is written.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Held => "held",

@@ -9,7 +9,6 @@ use analysis::number::NOT_AVAILABLE;
 const USUAL: [&str; 2] = ["capacity", "arrival_p99_us"];
 
 /// The last rows, the newest at the end, with one figure or the usual ones; `rows` may be of several plans.
-#[must_use]
 pub fn table(rows: &[Row], figure: Option<&str>, last: usize) -> String {
     let rows: Vec<&Row> = rows.iter().collect();
     let (newest, params) = (newest(&rows), differing(&rows));

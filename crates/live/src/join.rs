@@ -45,20 +45,17 @@ pub enum Found<'a> {
 
 impl Join {
     /// Over a path.
-    #[must_use]
     pub fn new(path: &Path) -> Self {
         let stages = path.stages().to_vec();
         Self { intake: analysis::arrival_begins(&stages), waiting: HashMap::new(), stages }
     }
 
     /// The stages.
-    #[must_use]
     pub fn stages(&self) -> &[Stage] {
         &self.stages
     }
 
     /// Where arrival latency begins, counted along the path.
-    #[must_use]
     pub fn intake(&self) -> usize {
         self.intake
     }

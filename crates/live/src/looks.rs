@@ -13,7 +13,6 @@ pub struct Looks {
 
 impl Looks {
     /// From the beginning of the run on.
-    #[must_use]
     pub fn new(log: &LogStore, run: &RunId, path: &Path) -> Self {
         let stages = path.stages().iter().map(|stage| (stage.clone(), 0)).collect();
         Self { log: log.clone(), run: run.clone(), stages }

@@ -54,9 +54,7 @@ impl Agenda {
     }
 
     /// Wakes everybody in time, until it is dropped.
-    ///
-    /// # Errors
-    /// When the system gives no timer.
+    /// Fails when the system gives no timer.
     pub(crate) async fn conduct(&self) -> io::Result<()> {
         let timer = Timer::new()?;
         loop {

@@ -107,7 +107,6 @@ impl Look for Seen {
 
 impl Expected {
     /// Any answer with one of these statuses.
-    #[must_use]
     pub fn status(status: StatusSet) -> Self {
         Self { status, checks: Vec::new(), within: None, keep: Vec::new(), keep_always: Vec::new() }
     }

@@ -59,9 +59,7 @@ impl Begin {
 }
 
 /// Runs a load on this thread.
-///
-/// # Errors
-/// When the system gives no timer.
+/// Fails when the system gives no timer.
 pub(crate) async fn conduct(
     plan: LoadPlan,
     tracing: Option<Tracing>,

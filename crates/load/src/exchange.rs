@@ -129,7 +129,6 @@ impl Exchange<'_> {
 
 impl Reply {
     /// An answer of this header block and this body, taken apart.
-    #[must_use]
     pub fn of(head: &[u8], body: &[u8]) -> Option<Self> {
         let mut fields = vec![httparse::EMPTY_HEADER; head.len() / 4 + 1];
         let mut response = httparse::Response::new(&mut fields);
@@ -140,13 +139,11 @@ impl Reply {
     }
 
     /// Its body as text.
-    #[must_use]
     pub fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
 
     /// The same as people are told it: the beginning, where it is long.
-    #[must_use]
     pub fn told(&self) -> String {
         let body = self.text();
         let body = body.trim();
@@ -155,7 +152,6 @@ impl Reply {
     }
 
     /// Whether it is one of 2xx.
-    #[must_use]
     pub fn is_fine(&self) -> bool {
         (200..300).contains(&self.status)
     }

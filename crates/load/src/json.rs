@@ -21,7 +21,6 @@ pub struct NoJson;
 
 impl JsonPath {
     /// Reads `$.a[0].b`; nothing where it is none.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut rest = text.strip_prefix('$')?;
         let mut segments = Vec::new();

@@ -10,13 +10,11 @@ const LONGEST_US: u64 = 3_600_000_000;
 const DIGITS: u8 = 3;
 
 /// What a histogram holds: its values and how often each is there, ascending.
-#[must_use]
 pub fn recorded(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     histogram.iter_recorded().map(|value| (value.value_iterated_to(), value.count_since_last_iteration())).collect()
 }
 
 /// A percentile, or none where fewer than 10 values lie beyond it: too few to say anything.
-#[must_use]
 pub fn percentile(histogram: &Histogram<u64>, quantile: f64) -> Option<u64> {
     let beyond = histogram.len() as f64 * (1.0 - quantile);
     // 10,000 values have 10 beyond p99.9; the product may come out a hair below.
@@ -91,7 +89,6 @@ pub(crate) mod wire {
 }
 
 /// Three significant digits, from 1 µs up to an hour.
-#[must_use]
 pub fn histogram() -> Histogram<u64> {
     // These bounds are valid by the histogram's own rules.
     Histogram::new_with_bounds(1, LONGEST_US, DIGITS).unwrap_or_else(|_| unreachable!("the bounds are constants"))

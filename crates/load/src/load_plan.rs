@@ -119,7 +119,6 @@ pub struct Tracing {
 
 impl Tracing {
     /// Stamps of `run`.
-    #[must_use]
     pub fn new(tracer: &Tracer, run: &RunId) -> Self {
         Self { run: tracer.run(run.as_str()), send: tracer.stage(&Stage::SEND), accepted: tracer.counter("accepted") }
     }

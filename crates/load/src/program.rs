@@ -109,7 +109,6 @@ pub struct Task {
 
 impl Program {
     /// The same request again and again.
-    #[must_use]
     pub fn single(
         endpoint: Endpoint,
         template: Template,
@@ -162,7 +161,6 @@ impl Program {
     }
 
     /// How many of so many users take rows of this table.
-    #[must_use]
     pub fn users_with(&self, table: usize, users: u32) -> u32 {
         let counts = shares(&self.kinds.iter().map(|kind| kind.share).collect::<Vec<_>>(), users);
         self.takers(table, &counts)

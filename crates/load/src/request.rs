@@ -30,6 +30,14 @@ pub struct RequestOptions {
     pub payload_bytes: usize,
 }
 
+impl RequestOptions {
+    /// Envelopes with so many bytes of user data.
+    pub fn envelope(payload_bytes: usize) -> Self {
+        let method = Method("POST".to_owned());
+        Self { method, path: None, headers: Vec::new(), body: None, payload_bytes }
+    }
+}
+
 /// An HTTP method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Method(String);
@@ -43,13 +51,11 @@ pub struct Header {
 
 impl Header {
     /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its value, which may be secret.
-    #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
@@ -57,7 +63,6 @@ impl Header {
 
 impl Template {
     /// Requests to `target` of the given run.
-    #[must_use]
     pub fn single(target: &Target, run: &RunId, options: &RequestOptions) -> Self {
         let method = &options.method.0;
         let bodyless = matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
@@ -149,13 +154,7 @@ mod tests {
     use stamp::clock;
 
     fn options() -> RequestOptions {
-        RequestOptions {
-            method: "POST".parse().unwrap(),
-            path: None,
-            headers: Vec::new(),
-            body: None,
-            payload_bytes: 4,
-        }
+        RequestOptions::envelope(4)
     }
 
     fn written(target: &str, options: &RequestOptions) -> String {

@@ -72,7 +72,6 @@ pub struct SplitMix(u64);
 
 impl SplitMix {
     /// The same numbers for the same seed.
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -22,7 +22,6 @@ impl Default for Segment {
 
 impl Segment {
     /// How many of the first `number` are in it.
-    #[must_use]
     pub fn count(self, number: u64) -> u64 {
         (number + u64::from(self.of - 1 - self.index)) / u64::from(self.of)
     }

@@ -18,7 +18,6 @@ pub struct InvalidStatusSet(String);
 
 impl StatusSet {
     /// These ranges, both ends included.
-    #[must_use]
     pub fn of(ranges: &[(u16, u16)]) -> Self {
         let text: Vec<String> = ranges
             .iter()
@@ -28,7 +27,6 @@ impl StatusSet {
     }
 
     /// Whether the status is in the set.
-    #[must_use]
     pub fn contains(&self, status: u16) -> bool {
         self.ranges.iter().any(|&(least, most)| (least..=most).contains(&status))
     }

@@ -92,7 +92,6 @@ impl StepTally {
     }
 
     /// Requests whose answer was as expected.
-    #[must_use]
     pub fn accepted(&self) -> u64 {
         self.response.as_ref().map_or(0, |response| response.len())
     }
@@ -127,7 +126,6 @@ impl RoundTally {
     }
 
     /// Mean of the pauses of a round without a failure, µs.
-    #[must_use]
     pub fn pauses_us(&self) -> f64 {
         if self.whole.is_empty() { 0.0 } else { self.pauses.as_secs_f64() * 1e6 / self.whole.len() as f64 }
     }

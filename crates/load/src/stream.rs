@@ -153,7 +153,6 @@ impl Endpoint {
     }
 
     /// Where it goes: `scheme://host:port` of each.
-    #[must_use]
     pub fn targets(&self) -> &[String] {
         &self.targets
     }

@@ -34,7 +34,6 @@ pub enum Take {
 
 impl Table {
     /// A table; each row has a value for each column.
-    #[must_use]
     pub fn new(rows: Vec<Vec<Value>>, take: Take) -> Self {
         Self { rows, take }
     }

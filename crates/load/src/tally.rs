@@ -177,7 +177,6 @@ impl Default for Tally {
 
 impl Tally {
     /// Of a load that has not begun.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             requests: 0,
@@ -257,13 +256,11 @@ impl Tally {
     }
 
     /// Requests that were accepted.
-    #[must_use]
     pub fn accepted(&self) -> u64 {
         self.response.len()
     }
 
     /// Traced messages that were accepted.
-    #[must_use]
     pub fn accepted_messages(&self, program: &Program) -> u64 {
         if self.steps.is_empty() {
             return self.accepted();
@@ -272,20 +269,17 @@ impl Tally {
     }
 
     /// Requests that were not accepted.
-    #[must_use]
     pub fn failed(&self) -> u64 {
         self.errors.values().sum()
     }
 
     /// The share of the load's time that the generator's thread was busy.
-    #[must_use]
     pub fn cpu_share(&self) -> Option<f64> {
         let lasted = self.duration + self.waited;
         (!lasted.is_zero()).then_some(self.cpu?.as_secs_f64() / lasted.as_secs_f64())
     }
 
     /// Why the generator, and not the API, limited the load; none when it did not.
-    #[must_use]
     pub fn limited_by(&self) -> Option<String> {
         let delay_us = self.send_delay.value_at_quantile(0.99);
         let service_us = self.service.value_at_quantile(0.5);
@@ -313,7 +307,6 @@ impl Tally {
     }
 
     /// Accepted requests a second, over the time in which requests were sent.
-    #[must_use]
     pub fn requests_per_sec(&self) -> f64 {
         if self.duration.is_zero() { 0.0 } else { self.accepted() as f64 / self.duration.as_secs_f64() }
     }
@@ -321,7 +314,6 @@ impl Tally {
 
 impl Live {
     /// Sums up what a histogram gathered in `period`.
-    #[must_use]
     pub fn of(latency: &Histogram<u64>, period: Duration) -> Self {
         Self {
             requests_per_sec: latency.len() as f64 / period.as_secs_f64(),
@@ -332,7 +324,6 @@ impl Live {
     }
 
     /// All of it so far, as figures; once a second.
-    #[must_use]
     pub fn totals(&self) -> Option<Totals> {
         self.snapshot.as_deref().map(Totals::of)
     }
@@ -340,7 +331,6 @@ impl Live {
 
 impl Snapshot {
     /// Of a load that has ended.
-    #[must_use]
     pub fn of(tally: &Tally) -> Self {
         Self { tally: tally.clone(), users: tally.connections, ..Self::default() }
     }
@@ -356,7 +346,6 @@ impl Snapshot {
 
 impl Totals {
     /// The sum so far.
-    #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
         let tally = &snapshot.tally;
         let step = |step: &StepTally| StepTotals {
@@ -385,7 +374,6 @@ impl Totals {
 
 impl Second {
     /// Sums up what a histogram of response times gathered in a second.
-    #[must_use]
     pub fn of(response: &Histogram<u64>, errors: u64, in_flight: u64) -> Self {
         let at = |quantile: f64| (!response.is_empty()).then(|| response.value_at_quantile(quantile));
         Self { accepted: response.len(), errors, p50_us: at(0.5), p99_us: at(0.99), in_flight }

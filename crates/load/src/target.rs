@@ -45,38 +45,32 @@ impl Target {
     }
 
     /// Whether it is reached by TLS.
-    #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
     /// The name or address of the host.
-    #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
     /// The value of the Host header.
-    #[must_use]
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == default_port(self.tls) { host } else { format!("{host}:{}", self.port) }
     }
 
     /// `http://host:port`, as the address of a request begins.
-    #[must_use]
     pub fn origin(&self) -> String {
         [if self.tls { "https://" } else { "http://" }, &self.authority()].concat()
     }
 
     /// The path of requests, where the address names one.
-    #[must_use]
     pub fn path(&self) -> Option<&str> {
         self.path.as_deref()
     }
 
     /// The address of a path beneath this one: `/api` and `/v1` make `/api/v1`. Nothing where this one has a query.
-    #[must_use]
     pub fn beneath(&self, path: &str) -> Option<Self> {
         let base = self.path().unwrap_or("");
         let base = base.strip_suffix('/').unwrap_or(base);
@@ -84,7 +78,6 @@ impl Target {
     }
 
     /// The value of the Authorization header, where the address names a user.
-    #[must_use]
     pub fn authorization(&self) -> Option<&str> {
         self.authorization.as_deref()
     }

@@ -104,7 +104,6 @@ pub(crate) struct Values<'a> {
 
 impl Template {
     /// A request of these parts: `head` ends behind the last header's line. The Content-Length follows from the body.
-    #[must_use]
     pub fn new(mut head: Vec<Part>, body: Option<Vec<Part>>, is_head: bool) -> Self {
         head.push(Part::Bytes(if body.is_some() { b"Content-Length: ".to_vec() } else { b"\r\n".to_vec() }));
         Self { head: joined(head), body: body.map(joined), is_head }

@@ -24,9 +24,7 @@ pub enum Trust {
 }
 
 /// The TLS settings of one load.
-///
-/// # Errors
-/// When there are no certificate authorities, or their file cannot be read.
+/// Fails when there are no certificate authorities, or their file cannot be read.
 pub(crate) fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;

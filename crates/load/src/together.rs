@@ -33,7 +33,6 @@ struct Inner {
 
 impl Fence {
     /// At this moment.
-    #[must_use]
     pub fn at(moment: Instant) -> Self {
         let fence =
             Self(Arc::new(Inner { anchor: clock::now(), until: AtomicU64::new(0), passed: AtomicBool::new(false) }));
@@ -48,7 +47,6 @@ impl Fence {
     }
 
     /// Whether its moment has passed, or had when somebody asked before: who has stopped at it does not go on.
-    #[must_use]
     pub fn has_passed(&self) -> bool {
         let moment = self.0.anchor + Duration::from_nanos(self.0.until.load(Ordering::Relaxed));
         if clock::now() >= moment {

@@ -29,25 +29,21 @@ enum Kind {
 
 impl Value {
     /// A text.
-    #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), kind: Kind::Text }
     }
 
     /// JSON that is no string.
-    #[must_use]
     pub fn json(json: impl Into<String>) -> Self {
         Self { text: json.into(), kind: Kind::Json }
     }
 
     /// As it stands in texts; absent where nothing was kept.
-    #[must_use]
     pub fn get(&self) -> Option<&str> {
         (self.kind != Kind::Absent).then_some(&self.text)
     }
 
     /// Whether it is JSON of another type than a string.
-    #[must_use]
     pub fn is_json(&self) -> bool {
         self.kind == Kind::Json
     }

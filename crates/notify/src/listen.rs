@@ -30,7 +30,6 @@ pub struct Notify {
 impl Notify {
     /// Tells `targets`, with what the history in `folder` says of the runs before. `link` is the address under which that folder can be seen; without it
     /// messages name the report's place on this machine. `stop` tells whether the run was ended early. What cannot be sent is told by `note`.
-    #[must_use]
     pub fn new(targets: Targets, folder: &Path, link: Option<String>, stop: &CancellationToken, note: Note) -> Self {
         let (folder, stop) = (folder.to_owned(), stop.clone());
         Self { targets, folder, link, stop, note, within: WITHIN, prepared: None }
@@ -54,7 +53,6 @@ impl Notify {
     }
 
     /// Where a report is, for people: `report` is its folder, seen from that of all reports.
-    #[must_use]
     pub fn place(&self, report: &str) -> String {
         match &self.link {
             Some(link) => format!("{}/{report}/report.html", link.trim_end_matches('/')),
@@ -63,7 +61,6 @@ impl Notify {
     }
 
     /// The newest run of the same plan on the same host that came before this one; what cannot be read of the history is told where it is shown.
-    #[must_use]
     pub fn before(&self, row: &Row) -> Option<Row> {
         let past = history::read(&self.folder).ok()?;
         let is_before = |other: &Row| {

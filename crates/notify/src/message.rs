@@ -19,13 +19,11 @@ pub struct Message {
 
 impl Message {
     /// What is told of a report.
-    #[must_use]
     pub fn of(row: Row, before: Option<Row>, report: &Report, place: String) -> Self {
         Self { row, before, weakest: weakest(report), place }
     }
 
     /// In one line.
-    #[must_use]
     pub fn title(&self) -> String {
         let verdict = match self.row.verdict {
             Verdict::NoneDemanded => "done",
@@ -35,7 +33,6 @@ impl Message {
     }
 
     /// The rest, the most important first.
-    #[must_use]
     pub fn sentences(&self) -> Vec<String> {
         let figure = |name: &str, label: &str| {
             let told = |row: &Row| row.figures.get(name).map(history::Figure::told);

@@ -45,7 +45,6 @@ impl fmt::Debug for Address {
 
 impl Targets {
     /// Whether there is nobody to tell.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slack.is_none() && self.url.is_none()
     }

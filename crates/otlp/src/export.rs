@@ -118,7 +118,6 @@ impl Exporter {
     }
 
     /// What has been sent so far.
-    #[must_use]
     pub fn sent(&self) -> Sent {
         self.sent
     }

@@ -20,7 +20,6 @@ pub(crate) struct Service {
 
 impl Services {
     /// As they describe themselves.
-    #[must_use]
     pub fn of(beats: &[Beat]) -> Self {
         let mut services = BTreeMap::<Stage, Service>::new();
         // Who takes the spans of others is not who passes their messages.

@@ -136,7 +136,6 @@ impl Page {
     }
 
     /// The address to open, with the token, unless that was given.
-    #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -150,7 +149,6 @@ impl Page {
     }
 
     /// For those who mark in the charts what happens.
-    #[must_use]
     pub fn marks(&self) -> Marks {
         Marks(self.board.clone())
     }

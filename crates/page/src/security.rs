@@ -13,9 +13,7 @@ pub(crate) struct Token(String);
 
 impl Token {
     /// A new one.
-    ///
-    /// # Errors
-    /// When the system gives no random numbers.
+    /// Fails when the system gives no random numbers.
     pub(crate) fn new() -> Result<Self, std::io::Error> {
         let mut bytes = [0u8; 16];
         SystemRandom::new()

@@ -40,8 +40,7 @@ fn report(sweep: &Sweep, level: &Level, now: Instant) -> Report {
             p50_us: figures.p50_us,
             p99_us: figures.p99_us,
             max_us: figures.max_us,
-            service_p50_us: None,
-            generator_cpu_share: None,
+            ..Http::default()
         }
     });
     let steps = level.steps();

@@ -26,7 +26,6 @@ pub struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// A text alone: no variables, files beside the current folder.
-    #[must_use]
     pub fn new(name: &str, text: &'a str) -> Self {
         Self {
             name: name.to_owned(),

@@ -8,7 +8,6 @@ use std::time::Duration;
 impl Plan {
     /// The text that repeats it: `text` is what it was read from, beside which its files were looked for in `folder`; `thresholds` are all that
     /// must hold. Values that may be secret are not written.
-    #[must_use]
     pub fn kept(&self, text: &str, folder: &Path, thresholds: &[String]) -> String {
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -64,7 +63,6 @@ impl Plan {
 
 impl Load {
     /// As it stands in a plan file.
-    #[must_use]
     pub fn block(&self) -> String {
         let mut keys = match &self.amount {
             Amount::Users(users) => match users[..] {
@@ -85,7 +83,6 @@ impl Load {
     }
 
     /// The same, where a search finds how much.
-    #[must_use]
     pub fn block_of_search(&self) -> String {
         match &self.keys()[..] {
             [] => String::new(),
@@ -113,7 +110,6 @@ impl Load {
 
 impl Search {
     /// As it stands in a plan file.
-    #[must_use]
     pub fn block(&self) -> String {
         let is_rate = self.over == SearchOver::Rate;
         let load = |load: f64| if is_rate { format!("{load}/s") } else { load.to_string() };

@@ -58,7 +58,6 @@ impl Problems {
     }
 
     /// Each of them.
-    #[must_use]
     pub fn all(&self) -> &[Problem] {
         &self.all
     }

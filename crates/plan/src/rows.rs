@@ -20,13 +20,11 @@ pub struct Table {
 
 impl Datum {
     /// A text.
-    #[must_use]
     pub fn text(text: &str) -> Self {
         Self { text: text.to_owned(), typed: false }
     }
 
     /// A JSON value, which keeps its type.
-    #[must_use]
     pub fn json(value: &serde_json::Value) -> Self {
         match value.as_str() {
             Some(text) => Self::text(text),
@@ -35,13 +33,11 @@ impl Datum {
     }
 
     /// Whether its text is JSON of another type than a string.
-    #[must_use]
     pub fn is_json(&self) -> bool {
         self.typed
     }
 
     /// As it stands in JSON.
-    #[must_use]
     pub fn as_json(&self) -> String {
         if self.typed { self.text.clone() } else { serde_json::Value::from(self.text.as_str()).to_string() }
     }

@@ -28,7 +28,6 @@ impl Secrets {
     }
 
     /// A text without them.
-    #[must_use]
     pub fn mask(&self, text: &str) -> String {
         self.values.iter().fold(text.to_owned(), |text, secret| text.replace(secret, stamp::MASKED))
     }

@@ -3,11 +3,10 @@
 use super::distribution::{Distribution, Latencies};
 use super::latencies::RunLatencies;
 use load::Totals;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
-use service::metrics::Collector;
+use service::metrics::{Collector, Page};
 use stamp::{Path, RunId, Stamp};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -100,11 +99,11 @@ impl Level {
     fn encode(&self, to: &mut Page<'_>) -> fmt::Result {
         let run = ("run", self.run.as_str());
         if self.under_way {
-            let labels = [run, ("setting", self.setting.as_str())];
-            to.gauge("stampede_sweep_level", "The level under way, counted from 1", &labels, self.number as u64)?;
+            let level = ([run, ("setting", self.setting.as_str())], self.number as u64);
+            to.gauges("stampede_sweep_level", "The level under way, counted from 1", [level])?;
         }
         let in_flight = "Requests sent and not answered";
-        to.gauge("stampede_load_in_flight", in_flight, &[run], self.load.in_flight)?;
+        to.gauges("stampede_load_in_flight", in_flight, [([run], self.load.in_flight)])?;
         let errors = self.load.errors.iter().map(|(kind, count)| ([run, ("kind", kind.as_str())], *count));
         to.counters("stampede_load_errors", "Requests that were not accepted", errors)?;
         let failed = self.load.steps.iter().map(|step| ([run, ("step", step.name.as_str())], step.errors));
@@ -115,7 +114,7 @@ impl Level {
             self.encode_workers(to)?;
         }
         let negative = "Differences below zero between two stamps, which count as zero in the histograms";
-        to.counters("stampede_negative_latencies", negative, [([run], self.latencies.negative)].into_iter())?;
+        to.counters("stampede_negative_latencies", negative, [([run], self.latencies.negative)])?;
         let histograms = self.histograms();
         for (name, help) in [
             (RESPONSE, "From the intended send of a request to its answer, of accepted requests"),
@@ -127,7 +126,8 @@ impl Level {
         ] {
             let of_name = || histograms.iter().filter(|(other, ..)| *other == name);
             if of_name().next().is_some() {
-                to.histograms(name, help, of_name().map(|(_, labels, distribution)| (labels, distribution)))?;
+                let values = of_name().map(|(_, labels, distribution)| (labels, distribution));
+                encode_histograms(to, name, help, values)?;
             }
         }
         Ok(())
@@ -145,20 +145,12 @@ impl Level {
         let each = |of: fn(&load::Generator) -> u64| {
             named.iter().map(move |(number, one)| (labels(number, &one.host), of(one))).collect::<Vec<_>>()
         };
-        to.counters(
-            "stampede_worker_requests",
-            "Requests that a worker has sent",
-            each(|one| one.requests).into_iter(),
-        )?;
-        to.counters(
-            "stampede_worker_errors",
-            "Requests of a worker that were not accepted",
-            each(|one| one.errors).into_iter(),
-        )?;
+        to.counters("stampede_worker_requests", "Requests that a worker has sent", each(|one| one.requests))?;
+        to.counters("stampede_worker_errors", "Requests of a worker that were not accepted", each(|one| one.errors))?;
         let late = "99th percentile of the time from the intended send to the actual one, since the beginning of the load, in microseconds";
-        to.gauges("stampede_worker_send_delay_p99_microseconds", late, each(|one| one.send_delay_p99_us).into_iter())?;
+        to.gauges("stampede_worker_send_delay_p99_microseconds", late, each(|one| one.send_delay_p99_us))?;
         let lost = "Whether nothing is heard of a worker any more: its share of the load is not sent";
-        to.gauges("stampede_worker_lost", lost, each(|one| one.is_lost.into()).into_iter())
+        to.gauges("stampede_worker_lost", lost, each(|one| one.is_lost.into()))
     }
 }
 
@@ -168,54 +160,19 @@ impl Collector for Board {
     }
 }
 
-/// Where the metrics are written to.
-struct Page<'a>(DescriptorEncoder<'a>);
-
-impl Page<'_> {
-    fn gauge(&mut self, name: &str, help: &str, labels: &impl EncodeLabelSet, value: u64) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(value).encode(encoder.encode_family(labels)?)
+/// Histograms of one name.
+fn encode_histograms<'l>(
+    to: &mut Page<'_>,
+    name: &str,
+    help: &str,
+    values: impl Iterator<Item = (&'l Vec<(&'static str, String)>, &'l Distribution)>,
+) -> fmt::Result {
+    let mut encoder = to.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    for (labels, distribution) in values {
+        let (sum, count) = (distribution.sum_seconds(), distribution.count());
+        encoder.encode_family(labels)?.encode_histogram::<NoLabelSet>(sum, count, &distribution.buckets(), None)?;
     }
-
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl Iterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in values {
-            ConstGauge::new(value).encode(encoder.encode_family(&labels)?)?;
-        }
-        Ok(())
-    }
-
-    fn counters<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl Iterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in values {
-            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    fn histograms<'l>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl Iterator<Item = (&'l Vec<(&'static str, String)>, &'l Distribution)>,
-    ) -> fmt::Result {
-        let mut encoder = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-        for (labels, distribution) in values {
-            let (sum, count) = (distribution.sum_seconds(), distribution.count());
-            encoder.encode_family(labels)?.encode_histogram::<NoLabelSet>(sum, count, &distribution.buckets(), None)?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 #[cfg(test)]

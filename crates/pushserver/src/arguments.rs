@@ -100,9 +100,7 @@ impl PushserverArgs {
     }
 
     /// The quality of service that was asked for, or follows from the rest.
-    ///
-    /// # Errors
-    /// When the delivery asked for cannot be had with it.
+    /// Fails when the delivery asked for cannot be had with it.
     pub(crate) fn checked_qos(&self) -> Result<QoS, UsageError> {
         let least = match self.delivery {
             Delivery::AtMostOnce => QoS::AtMostOnce,

@@ -3,11 +3,11 @@
 
 mod app;
 
-use app::{PATIENCE, Subscriber, TestApp, enqueue, messages, query, until};
+use app::{PATIENCE, Subscriber, TestApp, enqueue, messages};
 use pushserver::PushserverArgs;
 use rumqttc::QoS;
 use service::Shell;
-use stack::{Mosquitto, Process, Redis, Sandbox, Signal};
+use stack::{Mosquitto, Process, Redis, Sandbox, Signal, until};
 use std::process::Command;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -22,11 +22,11 @@ type Pending = (u64, redis::Value, redis::Value, redis::Value);
 /// Messages that are held, or wait, in Redis.
 async fn left(redis: &Redis, kind: &str) -> u64 {
     if kind == "stream" {
-        return query(redis, &["XLEN", QUEUE]).await;
+        return redis.query(&format!("XLEN {QUEUE}")).await.unwrap();
     }
-    let mut left = query(redis, &["LLEN", QUEUE]).await;
-    for held in query::<Vec<String>>(redis, &["KEYS", "stampede:queue:held:*"]).await {
-        left += query::<u64>(redis, &["LLEN", &held]).await;
+    let mut left: u64 = redis.query(&format!("LLEN {QUEUE}")).await.unwrap();
+    for held in redis.query::<Vec<String>>("KEYS stampede:queue:held:*").await.unwrap() {
+        left += redis.query::<u64>(&format!("LLEN {held}")).await.unwrap();
     }
     left
 }
@@ -54,7 +54,7 @@ async fn every_message_arrives_once_in_every_setting() {
                 assert_eq!(subscriber.receive_all(&sent).await, sent.len(), "{kind} {delivery} {handoff}");
                 let (redis, _mosquitto) = app.stop().await;
                 assert_eq!(left(&redis, kind).await, 0, "{kind} {delivery} {handoff}");
-                let holders: u64 = query(&redis, &["ZCARD", HOLDERS]).await;
+                let holders: u64 = redis.query(&format!("ZCARD {HOLDERS}")).await.unwrap();
                 assert_eq!(holders, 0, "{kind} {delivery} {handoff}");
             }
         }
@@ -68,9 +68,11 @@ async fn at_least_once_a_message_leaves_redis_only_when_the_broker_has_it() {
         app.mosquitto.process.kill();
         let sent = messages(0..5000);
         enqueue(&app.redis, kind, &sent).await;
-        until(async || !query::<Vec<String>>(&app.redis, &["ZRANGE", HOLDERS, "0", "-1"]).await.is_empty()).await;
+        until(async || !app.redis.query::<Vec<String>>(&format!("ZRANGE {HOLDERS} 0 -1")).await.unwrap().is_empty())
+            .await;
         // The keys are read one after the other, and messages move between them until all that may be taken is taken.
-        until(async || kind == "stream" || query::<u64>(&app.redis, &["LLEN", QUEUE]).await < 4900).await;
+        until(async || kind == "stream" || app.redis.query::<u64>(&format!("LLEN {QUEUE}")).await.unwrap() < 4900)
+            .await;
         until(async || left(&app.redis, kind).await == 5000).await;
         app.mosquitto.restart().await.unwrap();
         let mut subscriber = app.subscribe(QoS::AtLeastOnce).await;
@@ -100,9 +102,9 @@ async fn what_a_dead_one_held_is_taken_over() {
         enqueue(&redis, kind, &sent).await;
         until(async || {
             if kind == "list" {
-                return query::<u64>(&redis, &["LLEN", QUEUE]).await == 0;
+                return redis.query::<u64>(&format!("LLEN {QUEUE}")).await.unwrap() == 0;
             }
-            query::<Pending>(&redis, &["XPENDING", QUEUE, "pushserver"]).await.0 == 1000
+            redis.query::<Pending>(&format!("XPENDING {QUEUE} pushserver")).await.unwrap().0 == 1000
         })
         .await;
         dead.kill();
@@ -128,8 +130,10 @@ async fn one_that_was_only_slow_loses_nothing() {
         slow.signal(Signal::STOP);
         let _other = start(&sandbox, &redis, &mosquitto, &args).await;
         // The fence tells that the other has taken over.
-        until(async || !query::<Vec<String>>(&redis, &["ZRANGE", HOLDERS, "-inf", "(0", "BYSCORE"]).await.is_empty())
-            .await;
+        until(async || {
+            !redis.query::<Vec<String>>(&format!("ZRANGE {HOLDERS} -inf (0 BYSCORE")).await.unwrap().is_empty()
+        })
+        .await;
         subscriber.receive_all(&first[1..]).await;
         slow.signal(Signal::CONT);
         until(async || slow.log().contains("the lease on what was taken is lost")).await;
@@ -151,14 +155,15 @@ async fn a_shutdown_without_a_broker_gives_messages_back() {
         let sent = messages(0..300);
         enqueue(&app.redis, kind, &sent).await;
         if kind == "list" {
-            until(async || query::<u64>(&app.redis, &["LLEN", QUEUE]).await == 0).await;
+            until(async || app.redis.query::<u64>(&format!("LLEN {QUEUE}")).await.unwrap() == 0).await;
         }
         let (redis, _mosquitto) = app.stop().await;
-        let waiting: u64 = query(&redis, &[if kind == "list" { "LLEN" } else { "XLEN" }, QUEUE]).await;
+        let length = if kind == "list" { "LLEN" } else { "XLEN" };
+        let waiting: u64 = redis.query(&format!("{length} {QUEUE}")).await.unwrap();
         assert_eq!(waiting, 300, "{kind} {delivery}");
         if kind == "list" {
             // In their old order: the one that was taken first is taken first again.
-            let next: Vec<u8> = query(&redis, &["LINDEX", QUEUE, "-1"]).await;
+            let next: Vec<u8> = redis.query(&format!("LINDEX {QUEUE} -1")).await.unwrap();
             assert_eq!(next, sent[0], "{delivery}");
         }
     }

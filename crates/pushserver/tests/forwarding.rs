@@ -5,9 +5,9 @@ mod app;
 
 use app::{PATIENCE, TestApp, messages};
 use rumqttc::QoS;
-use stamp::{RedisUrl, Stage, Wait};
+use stack::until;
+use stamp::Stage;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -49,13 +49,7 @@ async fn one_worker_keeps_the_order() {
 async fn several_connections_to_the_broker_share_the_work() {
     let app = TestApp::start(&["--workers", "3", "--publishers", "2", "--batch", "1"]).await;
     let connected = |log: String| log.lines().filter(|line| line.contains("as pushserver-")).count();
-    timeout(PATIENCE, async {
-        while connected(app.mosquitto.process.log()) < 2 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .unwrap();
+    until(async || connected(app.mosquitto.process.log()) >= 2).await;
     let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
     let sent = messages(0..500);
     app.enqueue(&sent).await;
@@ -90,15 +84,9 @@ async fn garbage_in_the_queue_is_counted_and_does_not_stop_the_rest() {
 #[tokio::test]
 async fn a_queue_of_the_wrong_type_is_waited_out() {
     let app = TestApp::start(&[]).await;
-    let mut connection = app.redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
-    let _: () = redis::cmd("SET").arg(stamp::keys::DEFAULT_QUEUE).arg("x").query_async(&mut connection).await.unwrap();
-    let unready = async {
-        while app.readiness.waiting_for().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, unready).await.unwrap();
-    let _: () = redis::cmd("DEL").arg(stamp::keys::DEFAULT_QUEUE).query_async(&mut connection).await.unwrap();
+    let () = app.redis.query("SET stampede:queue x").await.unwrap();
+    until(async || !app.readiness.waiting_for().is_empty()).await;
+    let () = app.redis.query("DEL stampede:queue").await.unwrap();
     let mut subscriber = app.subscribe(QoS::AtMostOnce).await;
     app.enqueue(&messages(0..1)).await;
     assert_eq!(subscriber.receive().await, messages(0..1)[0]);
@@ -132,12 +120,7 @@ async fn a_shutdown_publishes_what_was_popped() {
 async fn a_broker_that_comes_back_gets_what_waited() {
     let mut app = TestApp::start(&["--qos", "1"]).await;
     app.mosquitto.process.kill();
-    let gone = async {
-        while app.readiness.waiting_for() != ["mqtt"] {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, gone).await.unwrap();
+    until(async || app.readiness.waiting_for() == ["mqtt"]).await;
     // More than the two halves hold between them: the rest has to wait in Redis.
     app.enqueue(&messages(0..20_000)).await;
     app.mosquitto.restart().await.unwrap();

@@ -3,9 +3,9 @@
 
 mod app;
 
-use app::{Subscriber, TestApp, messages, query, until};
+use app::{Subscriber, TestApp, messages};
 use rumqttc::QoS;
-use stack::{Mosquitto, MosquittoOptions, Redis, Sandbox, Signal};
+use stack::{Mosquitto, MosquittoOptions, Redis, Sandbox, Signal, until};
 use std::sync::Arc;
 
 const ASIDE: &str = "stampede:queue:unsendable";
@@ -23,7 +23,7 @@ fn large(id: u64, size: usize) -> Vec<u8> {
 
 /// What is set aside, the first one first.
 async fn aside(redis: &Redis) -> Vec<Vec<u8>> {
-    let mut aside: Vec<Vec<u8>> = query(redis, &["LRANGE", ASIDE, "0", "-1"]).await;
+    let mut aside: Vec<Vec<u8>> = redis.query(&format!("LRANGE {ASIDE} 0 -1")).await.unwrap();
     aside.reverse();
     aside
 }
@@ -51,7 +51,7 @@ async fn a_message_that_an_mqtt_5_broker_refuses_is_set_aside_without_a_reconnec
         assert_eq!(aside(&app.redis).await, [large(10, 5000)], "{qos} {delivery}");
         assert_eq!(connections(&app.mosquitto), 1, "{qos} {delivery}");
         let (redis, _mosquitto) = app.stop().await;
-        assert_eq!(query::<u64>(&redis, &["EXISTS", stamp::keys::DEFAULT_QUEUE]).await, 0);
+        assert_eq!(redis.query::<u64>("EXISTS stampede:queue").await.unwrap(), 0);
     }
 }
 

@@ -84,9 +84,7 @@ pub(crate) struct TableWriter<W: Write + Send>(SerializedFileWriter<W>);
 impl<W: Write + Send> TableWriter<W> {
     /// Begins a file. `columns` tell the schema; their values are not written. `rising` names those whose values mostly lie a little above the one
     /// before: differences of these take the least room.
-    ///
-    /// # Errors
-    /// When `out` fails, here as in all that follows.
+    /// Fails when `out` fails, here as in all that follows.
     pub(crate) fn new(out: W, name: &str, columns: &[Column], rising: &[&str]) -> Result<Self, ParquetError> {
         let fields: String = columns.iter().map(Column::field).collect();
         let schema = parse_message_type(&format!("message {name} {{\n{fields}}}"))?;

@@ -72,13 +72,11 @@ pub fn write_varied(varied: &Varied, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// The table of a plan's combinations, as people read it on a terminal.
-#[must_use]
 pub fn varied_table(varied: &Varied) -> String {
     export::vary::text(varied)
 }
 
 /// The table of a comparison, as people read it on a terminal.
-#[must_use]
 pub fn comparison_table(comparison: &Comparison) -> String {
     export::comparison::text(comparison)
 }

@@ -52,7 +52,6 @@ impl Destination {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

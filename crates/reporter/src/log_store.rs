@@ -23,7 +23,6 @@ pub struct LogStoreArgs {
 
 impl LogStoreArgs {
     /// Its address, with the login and the authorities that it takes.
-    #[must_use]
     pub fn url(&self) -> RedisUrl {
         self.redis_args.reach(&self.redis)
     }

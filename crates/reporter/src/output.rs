@@ -47,7 +47,6 @@ impl Output {
     }
 
     /// What else is to be told of the report that was written: that `latest` does not point to it, and why.
-    #[must_use]
     pub fn note(&self) -> Option<String> {
         let why = self.unlinked.get()?;
         let latest = self.folder.parent()?.join("latest");
@@ -61,7 +60,6 @@ impl Output {
     }
 
     /// The folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }

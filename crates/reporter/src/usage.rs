@@ -8,7 +8,6 @@ use stamp::{UsageError, WRONG_USAGE};
 use std::path::Path;
 
 /// The exit code that an error ends a program with: 2 where it is of usage, however it has been wrapped, else 1.
-#[must_use]
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = |cause: &(dyn std::error::Error + 'static)| {
         cause.is::<UsageError>()
@@ -18,14 +17,14 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.chain().any(is_usage) { WRONG_USAGE } else { 1 }
 }
 
-/// An option that does nothing in some cases, and is refused in these.
+/// Options that do nothing in some cases, and are refused in these.
 pub struct Idle {
-    /// As clap knows it: the name of its field.
-    pub id: &'static str,
-    /// As people know it.
-    pub option: &'static str,
-    /// Why it would do nothing, and what to do; absent where it does something.
-    pub why: fn(&ArgMatches) -> Option<&'static str>,
+    /// As clap knows them, with spaces between. Each is the name on the command line, with `_` for `-`.
+    pub ids: &'static str,
+    /// Whether they would do nothing.
+    pub when: fn(&ArgMatches) -> bool,
+    /// Why, and what to do.
+    pub why: &'static str,
 }
 
 /// Refuses the options on the command line that would do nothing. What stands in the environment is for many commands, and is left alone.
@@ -33,20 +32,20 @@ pub struct Idle {
 /// # Errors
 /// Names each of them, and why.
 pub fn refuse_idle(matches: &ArgMatches, table: &[Idle]) -> Result<(), UsageError> {
-    let idle = table.iter().filter(|idle| is_given(matches, idle.id));
-    let told = idle.filter_map(|idle| Some(format!("{} would do nothing: {}", idle.option, (idle.why)(matches)?)));
-    let told: Vec<String> = told.collect();
+    let mut told = Vec::new();
+    for idle in table.iter().filter(|idle| (idle.when)(matches)) {
+        let given = idle.ids.split(' ').filter(|id| is_given(matches, id));
+        told.extend(given.map(|id| format!("--{} would do nothing: {}", id.replace('_', "-"), idle.why)));
+    }
     if told.is_empty() { Ok(()) } else { Err(UsageError(told.join("\n"))) }
 }
 
 /// Whether an argument stands on the command line.
-#[must_use]
 pub fn is_given(matches: &ArgMatches, id: &str) -> bool {
     source(matches, id) == Some(ValueSource::CommandLine)
 }
 
 /// Whether an argument has a value other than its default.
-#[must_use]
 pub fn is_set(matches: &ArgMatches, id: &str) -> bool {
     matches!(source(matches, id), Some(ValueSource::CommandLine | ValueSource::EnvVariable))
 }
@@ -57,23 +56,21 @@ fn source(matches: &ArgMatches, id: &str) -> Option<ValueSource> {
 }
 
 /// Where what is named on the command line lies in files, the log store is not asked.
-fn needs_no_store(matches: &ArgMatches) -> Option<&'static str> {
+fn needs_no_store(matches: &ArgMatches) -> bool {
     let named = |id: &str, is_here: fn(&Path) -> bool| {
         let given = is_given(matches, id).then(|| matches.get_raw(id)).flatten();
         given.is_some_and(|mut names| names.all(|name| is_here(Path::new(name))))
     };
     // A report is made from a file; what is compared may be folders of reports, too.
-    let is_here = named("sweep", Path::is_file) || named("sweeps", Path::exists);
-    is_here.then_some("what is to be read lies in files here, and not in a log store: leave it out")
+    named("sweep", Path::is_file) || named("sweeps", Path::exists)
 }
 
 /// What `report` and `compare` refuse.
-pub const IDLE_IN_REPORTS: &[Idle] = &[
-    Idle { id: "redis", option: "--redis", why: needs_no_store },
-    Idle { id: "redis_user", option: "--redis-user", why: needs_no_store },
-    Idle { id: "redis_password_file", option: "--redis-password-file", why: needs_no_store },
-    Idle { id: "redis_ca", option: "--redis-ca", why: needs_no_store },
-];
+pub const IDLE_IN_REPORTS: &[Idle] = &[Idle {
+    ids: "redis redis_user redis_password_file redis_ca",
+    when: needs_no_store,
+    why: "what is to be read lies in files here, and not in a log store: leave it out",
+}];
 
 #[cfg(test)]
 mod tests {

@@ -44,15 +44,9 @@ impl Fixture {
             self.log.put_counts(&run, &counts, HOUR).await.unwrap();
         }
         let sweep = Sweep {
-            id: id.parse().unwrap(),
             started_unix_s: 1_795_255_200,
-            every: Some(1),
-            path: path.stages().to_vec(),
-            settings: BTreeMap::new(),
-            environment: BTreeMap::new(),
-            p99_limit_us: analysis::Report::P99_LIMIT_US,
             loads: runs.iter().map(|(run, _)| Load::foreign(run.parse().unwrap())).collect(),
-            search: None,
+            ..Sweep::of_load(id.parse().unwrap(), 1, &path)
         };
         sweep.save(&self.log, HOUR).await.unwrap();
     }

@@ -44,15 +44,10 @@ impl Fixture {
         commands.set("trace:s.c02:other", "x").ignore();
         let (): () = commands.query_async(&mut fixture.connection().await).await.unwrap();
         let sweep = Sweep {
-            id: "s".parse().unwrap(),
             started_unix_s: 1_795_255_200,
-            every: Some(1),
-            path: path.stages().to_vec(),
             settings: BTreeMap::from([("duration".to_owned(), "1s".to_owned())]),
-            environment: BTreeMap::new(),
-            p99_limit_us: analysis::Report::P99_LIMIT_US,
             loads: runs.into_iter().zip([25_000, 400]).map(|(run, messages)| load(run, messages)).collect(),
-            search: None,
+            ..Sweep::of_load("s".parse().unwrap(), 1, &path)
         };
         sweep.save(&LogStore::connect(&fixture.url).await.unwrap(), Duration::from_secs(60)).await.unwrap();
         fixture
@@ -115,13 +110,11 @@ fn load(run: &str, messages: u64) -> Load {
         duration_us: 1_000_000,
         requests: messages,
         accepted: messages,
-        errors: BTreeMap::new(),
         mean_us: Some(100.0),
         p50_us: Some(90),
         p99_us: Some(300),
         max_us: Some(400),
-        service_p50_us: None,
-        generator_cpu_share: None,
+        ..Http::default()
     };
     Load { concurrency: Some(8), drain_us: Some(1000), http: Some(http), ..Load::foreign(run.parse().unwrap()) }
 }

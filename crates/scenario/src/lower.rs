@@ -24,9 +24,7 @@ pub(crate) struct Lowering<'a> {
 
 impl Lowering<'_> {
     /// A step of this kind of user, or of set-up and tear-down.
-    ///
-    /// # Errors
-    /// When what set-up has kept does not fit, or a file cannot be read.
+    /// Fails when what set-up has kept does not fit, or a file cannot be read.
     pub(crate) fn step(&self, step: &Step, kind: Option<&UserKind>) -> Result<load::Step, ScenarioError> {
         let address = self.sites.address(step)?;
         let wrong = |why: String| ScenarioError::Step { step: step.name.clone(), why };

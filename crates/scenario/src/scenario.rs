@@ -97,7 +97,6 @@ impl Scenario {
     }
 
     /// The plan.
-    #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -214,19 +213,16 @@ impl Scenario {
     }
 
     /// Where requests go: `scheme://host:port` of each.
-    #[must_use]
     pub fn targets(&self) -> Vec<String> {
         self.sites.endpoints().iter().flat_map(Endpoint::targets).cloned().collect()
     }
 
     /// How many hosts its users ask.
-    #[must_use]
     pub fn sites(&self) -> usize {
         self.sites.endpoints().len()
     }
 
     /// The users there are rows for, where each takes one.
-    #[must_use]
     pub fn rows_at_most(&self) -> Option<u32> {
         let unique = self.plan.data.iter().zip(&self.tables).filter(|(data, _)| data.take == plan::Take::Unique);
         unique.map(|(_, rows)| u32::try_from(rows.len()).unwrap_or(u32::MAX)).min()

@@ -34,9 +34,7 @@ pub(crate) struct Address<'s> {
 
 impl Sites {
     /// Finds all sites that these steps ask; where paths are asked for, connections take turns over the replicas, where there are some.
-    ///
-    /// # Errors
-    /// When an address is none, or its host is unknown.
+    /// Fails when an address is none, or its host is unknown.
     pub(crate) async fn open<'p>(
         steps: impl Iterator<Item = &'p Step>,
         target: Option<&str>,
@@ -81,9 +79,7 @@ impl Sites {
     }
 
     /// Where a step goes.
-    ///
-    /// # Errors
-    /// When that is not known.
+    /// Fails when that is not known.
     pub(crate) fn address(&self, step: &Step) -> Result<Address<'_>, ScenarioError> {
         let (origin, path) = self.split(step)?;
         let found = self.all.iter().enumerate().find(|(_, site)| site.origin == origin);

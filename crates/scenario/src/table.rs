@@ -6,9 +6,7 @@ use plan::rows::{self, Datum, Table};
 use plan::{Data, Rows, Take, UserKind};
 
 /// All rows, with a value for each column that texts name.
-///
-/// # Errors
-/// When they do not come, or have no such columns.
+/// Fails when they do not come, or have no such columns.
 pub(crate) async fn rows(data: &Data, constants: &[Value]) -> Result<Vec<Vec<Value>>, String> {
     let (table, columns): (Table, _) = match &data.rows {
         Rows::Known { rows, .. } => return Ok(rows.iter().map(|row| row.iter().map(value).collect()).collect()),

@@ -19,9 +19,7 @@ pub(crate) struct Known<'a> {
 
 impl Known<'_> {
     /// Adds a text to parts: literals are written by `literal`, values escaped by `escape`, and those that are raw by `raw`.
-    ///
-    /// # Errors
-    /// When what set-up has kept does not fit.
+    /// Fails when what set-up has kept does not fit.
     pub(crate) fn text(
         &self,
         text: &Text,
@@ -43,9 +41,7 @@ impl Known<'_> {
     }
 
     /// Adds a JSON document.
-    ///
-    /// # Errors
-    /// When what set-up has kept does not fit.
+    /// Fails when what set-up has kept does not fit.
     pub(crate) fn json(&self, json: &Json, into: &mut Vec<load::Part>) -> Result<(), String> {
         match json {
             Json::Constant(constant) => fixed(constant, into),
@@ -80,9 +76,7 @@ impl Known<'_> {
     }
 
     /// Adds the fields of a form.
-    ///
-    /// # Errors
-    /// When what set-up has kept does not fit.
+    /// Fails when what set-up has kept does not fit.
     pub(crate) fn form(&self, fields: &[(String, Text)], into: &mut Vec<load::Part>) -> Result<(), String> {
         for (at, (name, text)) in fields.iter().enumerate() {
             fixed(if at == 0 { "" } else { "&" }, into);

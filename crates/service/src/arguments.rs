@@ -54,13 +54,11 @@ pub struct ServiceArgs {
 
 impl ServiceArgs {
     /// The queue's server, with what it takes to get in.
-    #[must_use]
     pub fn redis(&self) -> RedisUrl {
         self.redis_args.reach(&self.redis)
     }
 
     /// The log store, with what it takes to get in.
-    #[must_use]
     pub fn log_store(&self) -> RedisUrl {
         self.redis_args.reach(self.log_store.as_ref().unwrap_or(&self.redis))
     }

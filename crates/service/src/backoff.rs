@@ -28,7 +28,6 @@ impl Backoff {
     }
 
     /// Whether the server is away, as far as is known.
-    #[must_use]
     pub fn is_waiting(&self) -> bool {
         !self.bound.is_zero()
     }

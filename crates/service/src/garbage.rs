@@ -15,7 +15,6 @@ pub struct Garbage {
 
 impl Garbage {
     /// For the payloads that are found in `place`, for example `the queue`.
-    #[must_use]
     pub fn new(place: &'static str, tracer: &Tracer) -> Self {
         Self { place, tracer: tracer.clone(), counter: tracer.counter("garbage"), seen: 0 }
     }

@@ -34,7 +34,6 @@ impl Default for Readiness {
 
 impl Readiness {
     /// Adds a holder of something that the service needs; it does not have it yet.
-    #[must_use]
     pub fn part(&self, name: &'static str) -> Part {
         let mut index = 0;
         self.parts.send_modify(|parts| {
@@ -50,7 +49,6 @@ impl Readiness {
     }
 
     /// The parts that are missing; none when the service is ready.
-    #[must_use]
     pub fn waiting_for(&self) -> Vec<&'static str> {
         self.parts().into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
     }

@@ -11,13 +11,11 @@ pub struct Outage {
 
 impl Outage {
     /// A connection has failed: true when that is news.
-    #[must_use]
     pub fn begins(&self) -> bool {
         !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// A connection works: true when that is news.
-    #[must_use]
     pub fn ends(&self) -> bool {
         // Most of the time there is nothing to change: a load costs less than a swap.
         self.told.load(Ordering::Relaxed) && self.told.swap(false, Ordering::Relaxed)

@@ -111,7 +111,6 @@ impl Shell {
 
 /// The exit code of a service, whose error is told.
 #[allow(clippy::print_stderr)]
-#[must_use]
 pub fn exit(done: anyhow::Result<()>) -> ExitCode {
     let Err(error) = done else { return ExitCode::SUCCESS };
     eprintln!("error: {error:#}");

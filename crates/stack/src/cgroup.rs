@@ -33,9 +33,7 @@ pub(crate) struct Group {
 
 impl Group {
     /// Makes one for a process with this name, which may use so many processors: 0.5 for half of one.
-    ///
-    /// # Errors
-    /// When no place for it is writable: with what to do.
+    /// Fails when no place for it is writable: with what to do.
     pub(crate) fn new(name: &str, cpus: f64, sandbox: &Arc<Sandbox>) -> Result<Self, StackError> {
         let (period_us, quota_us) = shares(cpus);
         let label = sandbox.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

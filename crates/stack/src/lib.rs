@@ -19,6 +19,7 @@ mod replicated;
 mod sandbox;
 mod services;
 mod stack;
+mod until;
 
 pub use self::redis::{Redis, RedisOptions};
 pub use certificates::Certificates;
@@ -32,3 +33,4 @@ pub use rustix::process::Signal;
 pub use sandbox::Sandbox;
 pub use services::{Role, without_servers};
 pub use stack::{Cpus, Endpoints, Pids, Replicas, Stack, StackOptions};
+pub use until::until;

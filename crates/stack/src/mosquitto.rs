@@ -87,14 +87,12 @@ impl Mosquitto {
     }
 
     /// `mqtt://127.0.0.1:<port>`, with TLS `mqtts://`; without any password.
-    #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.options.tls.is_some() { "mqtts" } else { "mqtt" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Its settings that cost latency or messages, as they stand in its configuration.
-    #[must_use]
     pub fn settings(&self) -> Vec<String> {
         let configuration = self.options.configuration(self.port, self.process.sandbox().path());
         let matters = |line: &&str| {
@@ -104,7 +102,6 @@ impl Mosquitto {
     }
 
     /// `<sandbox>/mosquitto.sock`, where [`MosquittoOptions::unix_socket`] was asked for.
-    #[must_use]
     pub fn socket(&self) -> PathBuf {
         socket(self.process.sandbox().path())
     }

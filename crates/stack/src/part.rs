@@ -19,7 +19,6 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    #[must_use]
     pub const fn all() -> [Part; 5] {
         [Part::Redis, Part::Mosquitto, Part::Apiserver, Part::Pushserver, Part::Mqttclient]
     }

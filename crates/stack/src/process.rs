@@ -71,13 +71,11 @@ impl Process {
     }
 
     /// The process id.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The process's name, for messages.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -88,7 +86,6 @@ impl Process {
     }
 
     /// What the process has written so far, after what its predecessors of the same name wrote.
-    #[must_use]
     pub fn log(&self) -> String {
         self.log_after(0)
     }

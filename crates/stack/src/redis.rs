@@ -3,6 +3,8 @@
 use crate::process::{start_on_free_port, start_when_free};
 use crate::program::Program;
 use crate::{Certificates, Process, Sandbox, StackError};
+use ::redis::FromRedisValue;
+use stamp::{RedisUrl, StoreError, Wait};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -73,6 +75,18 @@ impl Redis {
         Ok(Self { process, port, executable, options })
     }
 
+    /// Runs a command whose words stand in one text, with spaces between.
+    ///
+    /// # Errors
+    /// When it cannot be reached, refuses the command, or answers something else.
+    pub async fn query<T: FromRedisValue>(&self, command: &str) -> Result<T, StoreError> {
+        let url: RedisUrl = self.url().parse()?;
+        let mut words = command.split(' ');
+        let mut query = ::redis::cmd(words.next().unwrap_or_default());
+        words.for_each(|word| _ = query.arg(word));
+        query.query_async(&mut url.connect(Wait::BRIEFLY).await?).await.map_err(|error| url.failed(error))
+    }
+
     /// Kills it, where it still runs, and starts it again on its old port: with all it had acknowledged where it is
     /// persistent, else empty.
     pub async fn restart(&mut self) -> Result<(), StackError> {
@@ -85,20 +99,17 @@ impl Redis {
     }
 
     /// Where it listens, on 127.0.0.1.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// `redis://127.0.0.1:<port>`, with TLS `rediss://`; without any password.
-    #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.options.tls.is_some() { "rediss" } else { "redis" };
         format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// `redis+unix://<sandbox>/redis.sock`, where [`RedisOptions::unix_socket`] was asked for.
-    #[must_use]
     pub fn unix_url(&self) -> String {
         format!("redis+unix://{}", socket(self.process.sandbox()).display())
     }

@@ -56,25 +56,21 @@ impl ReplicatedRedis {
     }
 
     /// Where the primary is, whichever that is: `redis://127.0.0.1:<port>`.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.name.port())
     }
 
     /// The server that leads now.
-    #[must_use]
     pub fn primary(&self) -> &Redis {
         &self.primary
     }
 
     /// The server that follows it.
-    #[must_use]
     pub fn replica(&self) -> &Redis {
         &self.replica
     }
 
     /// The name that leads to the primary.
-    #[must_use]
     pub fn name(&self) -> &Proxy {
         &self.name
     }

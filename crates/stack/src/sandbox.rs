@@ -81,7 +81,6 @@ impl Sandbox {
     }
 
     /// The folder.
-    #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

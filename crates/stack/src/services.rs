@@ -20,7 +20,6 @@ pub enum Role {
 
 impl Role {
     /// The role's name on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Role::Apiserver => "apiserver",
@@ -97,9 +96,7 @@ impl Service {
     }
 
     /// Starts several with the same arguments, each on a port of its own.
-    ///
-    /// # Errors
-    /// Where the arguments name a port for several, or one does not become ready.
+    /// Fails where the arguments name a port for several, or one does not become ready.
     pub(crate) async fn start_several(
         launch: Launch,
         count: u16,

@@ -35,6 +35,22 @@ pub struct StackOptions {
     pub cpus: Cpus,
 }
 
+impl StackOptions {
+    /// One process of each service, without limits and further arguments, and nothing on disk.
+    pub fn new(executable: PathBuf, every: SampleEvery) -> Self {
+        Self {
+            executable,
+            every,
+            persistent: false,
+            apiserver_args: Vec::new(),
+            pushserver_args: Vec::new(),
+            mqttclient_args: Vec::new(),
+            replicas: Replicas::default(),
+            cpus: Cpus::default(),
+        }
+    }
+}
+
 /// How many processes of each service a stack has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -63,7 +79,6 @@ pub struct Cpus {
 
 impl Replicas {
     /// Of one part: of the servers there is one.
-    #[must_use]
     pub fn of(&self, part: Part) -> u16 {
         match part {
             Part::Redis | Part::Mosquitto => 1,
@@ -76,7 +91,6 @@ impl Replicas {
 
 impl Cpus {
     /// Of one part.
-    #[must_use]
     pub fn of(&self, part: Part) -> Option<f64> {
         match part {
             Part::Redis => self.redis,
@@ -211,25 +225,21 @@ impl Stack {
     }
 
     /// Where the parts are. The addresses stay over a restart; the process ids are those of now.
-    #[must_use]
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
     /// The process id of a part; of several of one kind, that of the first.
-    #[must_use]
     pub fn pid(&self, part: Part) -> u32 {
         self.process(part).pid()
     }
 
     /// The process ids of all processes of a part.
-    #[must_use]
     pub fn pids(&self, part: Part) -> Vec<u32> {
         self.processes(part).into_iter().map(Process::pid).collect()
     }
 
     /// To how many processors each process of a part is limited.
-    #[must_use]
     pub fn cpus(&self, part: Part) -> Option<f64> {
         self.cpus.of(part)
     }
@@ -251,13 +261,11 @@ impl Stack {
     }
 
     /// The broker's settings that cost latency or messages, as they stand in its configuration.
-    #[must_use]
     pub fn broker_settings(&self) -> Vec<String> {
         self.mosquitto.settings()
     }
 
     /// What a part has written so far, over all its restarts.
-    #[must_use]
     pub fn log(&self, part: Part) -> String {
         self.process(part).log()
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use stack::{
-    Cpus, Mosquitto, MosquittoOptions, Part, Redis, RedisOptions, Replicas, Sandbox, Signal, Stack, StackOptions,
+    Mosquitto, MosquittoOptions, Part, Redis, RedisOptions, Replicas, Sandbox, Signal, Stack, StackOptions, until,
 };
 use stamp::{LogStore, SampleEvery};
 use std::io::{Read, Write};
@@ -15,15 +15,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 async fn log_store(url: &str) -> LogStore {
     LogStore::connect(&url.parse().unwrap()).await.unwrap()
-}
-
-async fn poll(what: &str, mut met: impl FnMut() -> bool) {
-    let polled = tokio::time::timeout(Duration::from_secs(10), async {
-        while !met() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    polled.await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 async fn key_after_kill_and_restart(persistent: bool) -> Option<String> {
@@ -75,10 +66,7 @@ async fn retained_after_kill_and_restart(persistent: bool) -> bool {
     if persistent {
         // The broker acknowledges first and saves then.
         let file = sandbox.path().join("mosquitto.db");
-        poll("the broker never saved", || {
-            std::fs::read(&file).is_ok_and(|bytes| bytes.windows(4).any(|part| part == b"kept"))
-        })
-        .await;
+        until(async || std::fs::read(&file).is_ok_and(|bytes| bytes.windows(4).any(|part| part == b"kept"))).await;
     }
     mosquitto.process.kill();
     mosquitto.restart().await.unwrap();
@@ -128,14 +116,10 @@ fn options(folder: &std::path::Path) -> StackOptions {
     std::fs::write(&executable, SERVICE).unwrap();
     std::fs::set_permissions(&executable, std::fs::Permissions::from_mode(0o755)).unwrap();
     StackOptions {
-        executable,
-        every: SampleEvery::default(),
         persistent: true,
         apiserver_args: vec!["--max-body".to_owned(), "4096".to_owned()],
-        pushserver_args: Vec::new(),
         mqttclient_args: vec!["--listen".to_owned(), "127.0.0.1:4712".to_owned()],
-        replicas: Replicas::default(),
-        cpus: Cpus::default(),
+        ..StackOptions::new(executable, SampleEvery::default())
     }
 }
 
@@ -208,9 +192,9 @@ async fn a_part_is_paused_and_goes_on() {
     };
     for part in Part::all() {
         stack.signal(part, Signal::STOP);
-        poll(&format!("{part} was not paused"), || state(part) == 'T').await;
+        until(async || state(part) == 'T').await;
         stack.signal(part, Signal::CONT);
-        poll(&format!("{part} did not go on"), || state(part) != 'T').await;
+        until(async || state(part) != 'T').await;
     }
     // A part that is paused when the stack ends is ended, too, and not waited for.
     stack.signal(Part::Pushserver, Signal::STOP);

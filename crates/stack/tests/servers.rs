@@ -1,7 +1,7 @@
 //! The fixtures themselves: they start real servers, and leave nothing behind.
 #![allow(clippy::unwrap_used)]
 
-use stack::{Mosquitto, Redis, Sandbox};
+use stack::{Mosquitto, Redis, Sandbox, until};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -9,15 +9,6 @@ use std::time::Duration;
 
 fn exists(pid: u32) -> bool {
     Command::new("kill").args(["-0", &pid.to_string()]).stderr(Stdio::null()).status().unwrap().success()
-}
-
-async fn gone(pid: u32) {
-    let polled = tokio::time::timeout(Duration::from_secs(10), async {
-        while exists(pid) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    polled.await.unwrap_or_else(|_| panic!("process {pid} is still there"));
 }
 
 #[tokio::test]
@@ -72,23 +63,12 @@ async fn a_killed_holder_leaves_nothing() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let read = tokio::time::timeout(Duration::from_secs(20), async {
-        while !report.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    read.await.unwrap();
+    until(async || report.exists()).await;
     let text = std::fs::read_to_string(&report).unwrap();
     let (pid, sandbox) = text.split_once(' ').unwrap();
     let pid = pid.parse().unwrap();
     assert!(exists(pid) && Path::new(sandbox).exists());
     holder.kill().unwrap();
     holder.wait().unwrap();
-    gone(pid).await;
-    let removed = tokio::time::timeout(Duration::from_secs(10), async {
-        while Path::new(sandbox).exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    removed.await.unwrap();
+    until(async || !exists(pid) && !Path::new(sandbox).exists()).await;
 }

@@ -13,7 +13,7 @@ pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 const HEARD_FOR: Duration = Duration::from_secs(5);
 
 /// One process of a service, as it describes itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Beat {
     /// The service's name.
     pub service: String,

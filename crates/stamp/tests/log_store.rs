@@ -31,8 +31,7 @@ impl Fixture {
     }
 
     async fn redis_time_us(&self) -> i64 {
-        let mut connection = self.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-        let (seconds, micros): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await.unwrap();
+        let (seconds, micros): (i64, i64) = self.redis.query("TIME").await.unwrap();
         seconds * 1_000_000 + micros
     }
 }
@@ -106,10 +105,8 @@ async fn plain_stamps_carry_the_reading_alone() {
 #[tokio::test]
 async fn plain_and_disciplined_stamps_agree_on_the_time_scale_that_they_start_in() {
     let fixture = Fixture::start().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let mut step = redis::cmd("RPUSH");
-    step.arg(stamp::keys::CLOCK_STEPS).arg(r#"{"at":"1.000000","size":5000000,"err":60}"#);
-    let _: () = step.query_async(&mut connection).await.unwrap();
+    let step = format!(r#"RPUSH {} {{"at":"1.000000","size":5000000,"err":60}}"#, stamp::keys::CLOCK_STEPS);
+    let () = fixture.redis.query(&step).await.unwrap();
     for clock in [ClockMode::Disciplined, ClockMode::Redis] {
         let tracer = Tracer::start(&fixture.url, TracerOptions { clock, ..TracerOptions::default() });
         tracer.stamp(&Stage::SEND, id(100));
@@ -118,7 +115,7 @@ async fn plain_and_disciplined_stamps_agree_on_the_time_scale_that_they_start_in
     let steps: Vec<u32> = fixture.stamps("adhoc", &Stage::SEND).await.iter().map(|stamp| stamp.step).collect();
     assert_eq!(steps, [1, 1]);
     // Every beat keeps the list alive.
-    let left: i64 = redis::cmd("TTL").arg(stamp::keys::CLOCK_STEPS).query_async(&mut connection).await.unwrap();
+    let left: i64 = fixture.redis.query(&format!("TTL {}", stamp::keys::CLOCK_STEPS)).await.unwrap();
     assert!(left > 80_000, "{left}");
 }
 
@@ -167,10 +164,7 @@ async fn a_stamp_takes_at_most_64_bytes() {
         run.stamp(stage, MsgId::compose(0, u16::try_from(n % 20).unwrap(), n / 20));
     }
     tracer.flush().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let mut usage = redis::cmd("MEMORY");
-    usage.arg("USAGE").arg("trace:r:mqttclient").arg("SAMPLES").arg(0);
-    let bytes: u64 = usage.query_async(&mut connection).await.unwrap();
+    let bytes: u64 = fixture.redis.query("MEMORY USAGE trace:r:mqttclient SAMPLES 0").await.unwrap();
     let stamps = fixture.stamps("r", &Stage::MQTTCLIENT).await.len() as u64;
     assert!(stamps == 100_000 && bytes <= 64 * stamps, "{bytes} bytes for {stamps} stamps");
 }
@@ -197,18 +191,15 @@ async fn counts_of_several_processes_add_up_and_foreign_clients_may_increment() 
         tracer.run("r").stamp(tracer.stage(&Stage::PUBLISH), id(1));
         tracer.flush().await;
     }
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let _: () =
-        redis::cmd("HINCRBY").arg("trace:r:counts").arg("publish").arg(5).query_async(&mut connection).await.unwrap();
+    let () = fixture.redis.query("HINCRBY trace:r:counts publish 5").await.unwrap();
     assert_eq!(fixture.count("r", "publish").await, 7);
 }
 
 #[tokio::test]
 async fn a_key_of_the_wrong_type_spoils_its_own_run_alone() {
     let fixture = Fixture::start().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
     for key in ["trace:bad:counts", "trace:worse:send"] {
-        let _: () = redis::cmd("SET").arg(key).arg("x").query_async(&mut connection).await.unwrap();
+        let () = fixture.redis.query(&format!("SET {key} x")).await.unwrap();
     }
     let tracer = Tracer::start(&fixture.url, TracerOptions::default());
     let stage = tracer.stage(&Stage::SEND);
@@ -226,10 +217,9 @@ async fn a_key_of_the_wrong_type_spoils_its_own_run_alone() {
 #[tokio::test]
 async fn a_queue_of_either_kind_has_a_length() {
     let fixture = Fixture::start().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let mut pipeline = redis::pipe();
-    pipeline.lpush("list", &["a", "b"]).xadd("stream", "*", &[("body", "a")]).set("text", "a");
-    let (): () = pipeline.ignore().query_async(&mut connection).await.unwrap();
+    for command in ["LPUSH list a b", "XADD stream * body a", "SET text a"] {
+        let _: redis::Value = fixture.redis.query(command).await.unwrap();
+    }
     assert_eq!(fixture.log.length("nothing").await.unwrap(), 0);
     assert_eq!(fixture.log.length("list").await.unwrap(), 2);
     assert_eq!(fixture.log.length("stream").await.unwrap(), 1);
@@ -242,8 +232,7 @@ async fn a_log_store_that_has_forgotten_the_script_is_given_it_again() {
     let tracer = Tracer::start(&fixture.url, TracerOptions::default());
     tracer.stamp(&Stage::SEND, id(100));
     tracer.flush().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let _: () = redis::cmd("SCRIPT").arg("FLUSH").query_async(&mut connection).await.unwrap();
+    let () = fixture.redis.query("SCRIPT FLUSH").await.unwrap();
     tracer.stamp(&Stage::SEND, id(200));
     tracer.flush().await;
     let ids: Vec<u64> = fixture.stamps("adhoc", &Stage::SEND).await.iter().map(|stamp| stamp.id).collect();
@@ -253,10 +242,7 @@ async fn a_log_store_that_has_forgotten_the_script_is_given_it_again() {
 #[tokio::test]
 async fn a_password_that_is_missing_is_told_at_once() {
     let fixture = Fixture::start().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let mut set = redis::cmd("CONFIG");
-    set.arg("SET").arg("requirepass").arg("secret");
-    let _: () = set.query_async(&mut connection).await.unwrap();
+    let () = fixture.redis.query("CONFIG SET requirepass secret").await.unwrap();
     let error = Tracer::connect(&fixture.redis.url()).await.unwrap_err().to_string();
     assert!(error.contains("wants other credentials") && !error.contains("secret"), "{error}");
     let with_password = fixture.redis.url().replace("redis://", "redis://:secret@");
@@ -270,9 +256,8 @@ async fn keys_expire() {
     let tracer = Tracer::start(&fixture.url, options);
     tracer.stamp(&Stage::SEND, id(100));
     tracer.flush().await;
-    let mut connection = fixture.url.connect(stamp::Wait::BRIEFLY).await.unwrap();
     for key in ["trace:adhoc:send", "trace:adhoc:counts"] {
-        let left: i64 = redis::cmd("TTL").arg(key).query_async(&mut connection).await.unwrap();
+        let left: i64 = fixture.redis.query(&format!("TTL {key}")).await.unwrap();
         assert!((70..=77).contains(&left), "{key}: {left}");
     }
 }

@@ -71,15 +71,11 @@ async fn worker(log: LogStore, number: u64, seconds: u64, loads: Vec<String>) {
         instance: instance.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: "nowhere".to_owned(),
-        pid: 0,
         every: 100,
-        stages: Vec::new(),
         clock: Some(BeatClock { error_us: 20, host_offset_us: 0, drift_ppm: 0.0, steps: 0 }),
-        cpu_us: None,
-        memory_bytes: None,
         cores: Some(1),
         loads,
-        age_ms: 0,
+        ..Beat::default()
     };
     let beat = serde_json::to_string(&beat).unwrap();
     let mut random = SplitMix::new(number);

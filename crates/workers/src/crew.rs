@@ -132,7 +132,6 @@ impl Crew {
     }
 
     /// How many of them are there.
-    #[must_use]
     pub fn there(&self) -> usize {
         self.keeper.seats().iter().filter(|seat| seat.is_there()).count()
     }
@@ -305,15 +304,10 @@ mod tests {
             instance: "w".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: "h".to_owned(),
-            pid: 1,
             every: 100,
-            stages: Vec::new(),
             clock: Some(clock),
-            cpu_us: None,
-            memory_bytes: None,
-            cores: None,
             loads: vec!["http://a:80".to_owned(), "http://b:80".to_owned()],
-            age_ms: 0,
+            ..Beat::default()
         };
         assert_eq!(unfit(&fits, &gathering), None);
         let late = BeatClock { error_us: 12_345, ..clock };

@@ -91,7 +91,6 @@ pub struct Part {
 
 impl Made {
     /// Why the generator, and not what was loaded, limited the load; none where it did not.
-    #[must_use]
     pub fn limited_by(&self) -> Option<String> {
         let limited = |part: &Part| {
             let why = part.limited_by.as_ref()?;
@@ -101,7 +100,6 @@ impl Made {
     }
 
     /// The share of its time that the thread of the busiest worker was busy.
-    #[must_use]
     pub fn cpu_share(&self) -> Option<f64> {
         self.parts.iter().filter_map(|part| part.cpu_share).reduce(f64::max)
     }

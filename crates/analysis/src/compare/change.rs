@@ -94,7 +94,6 @@ impl Change {
     }
 
     /// How this figure changed.
-    #[must_use]
     pub fn of(&self, measure: Measure) -> Option<&FigureChange> {
         self.figures.iter().find(|change| change.measure == measure)
     }
@@ -110,7 +109,6 @@ impl FigureChange {
     }
 
     /// The interval, where there is one.
-    #[must_use]
     pub fn interval(&self) -> Option<ChangeInterval> {
         match self.certainty {
             Certainty::Interval(interval) => Some(interval),

@@ -82,14 +82,12 @@ impl Figure {
     }
 
     /// The least, the median and the most of the repetitions.
-    #[must_use]
     pub fn spread(&self) -> Spread {
         let one = Spread { least: self.median, median: self.median, most: self.median };
         Spread::of(self.values.iter().copied()).unwrap_or(one)
     }
 
     /// The ends of its bar in the picture: of the interval where it was measured once, else of the spread.
-    #[must_use]
     pub fn bar(&self) -> (f64, f64) {
         match self.intervals[..] {
             [Some(ends)] => ends,

@@ -102,7 +102,6 @@ impl Comparison {
     }
 
     /// Every level that any series has, in rising order.
-    #[must_use]
     pub fn positions(&self) -> Vec<f64> {
         let mut positions: Vec<f64> = self.points().map(|point| point.position).collect();
         positions.sort_by(f64::total_cmp);
@@ -111,26 +110,22 @@ impl Comparison {
     }
 
     /// The least and the most repetitions of any level.
-    #[must_use]
     pub fn repetitions(&self) -> (usize, usize) {
         let counts: BTreeSet<usize> = self.points().map(|point| point.repetitions).collect();
         (counts.first().copied().unwrap_or_default(), counts.last().copied().unwrap_or_default())
     }
 
     /// Whether the load generator limited any series at this level.
-    #[must_use]
     pub fn generator_limited(&self, position: f64) -> bool {
         self.points().any(|point| same(point.position, position) && point.generator_limited)
     }
 
     /// Whether any series did not keep up at this level.
-    #[must_use]
     pub fn unstable(&self, position: f64) -> bool {
         self.points().any(|point| same(point.position, position) && point.unstable)
     }
 
     /// What a series changes at a level; absent for the first one.
-    #[must_use]
     pub fn change(&self, series: &Series, position: f64) -> Option<&Change> {
         self.changes.iter().find(|change| change.series == series.label && same(change.position, position))
     }
@@ -156,7 +151,6 @@ impl Series {
     }
 
     /// The point at this level, if it was measured.
-    #[must_use]
     pub fn at(&self, position: f64) -> Option<&Point> {
         self.points.iter().find(|point| same(point.position, position))
     }
@@ -176,7 +170,6 @@ impl Point {
     }
 
     /// One of its figures, if any repetition has it.
-    #[must_use]
     pub fn figure(&self, measure: Measure) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.measure == measure)
     }

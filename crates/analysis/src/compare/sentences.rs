@@ -92,7 +92,6 @@ fn value(measure: Measure, value: f64, with_unit: bool) -> String {
 }
 
 /// `-37 % [-45, -28]`: a relative change, and its interval where it has one.
-#[must_use]
 pub fn percent(change: &FigureChange) -> String {
     let Some(relative) = change.relative else { return "n/a".to_owned() };
     let ends = change.interval().map(|ends| [ends.low, ends.high]);

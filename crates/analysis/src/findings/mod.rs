@@ -47,7 +47,6 @@ pub struct Findings {
 
 impl Findings {
     /// Works them out.
-    #[must_use]
     pub fn of(report: &Report) -> Self {
         let mut findings = Self {
             verdict: Vec::new(),

@@ -61,7 +61,6 @@ impl Default for Usl {
 
 impl Fit {
     /// The throughput that the law gives at a concurrency, messages a second.
-    #[must_use]
     pub fn at(&self, concurrency: f64) -> f64 {
         throughput(concurrency, [self.lambda.value, self.sigma.value, self.kappa.value])
     }
@@ -69,7 +68,6 @@ impl Fit {
 
 impl Usl {
     /// The fit, if there is one.
-    #[must_use]
     pub fn fit(&self) -> Option<&Fit> {
         match self {
             Self::Fitted(fit) => Some(fit),

@@ -46,7 +46,6 @@ const ALONE: f64 = 0.8;
 
 impl Weakest {
     /// The part that gives way, by its name: what used its processor up, or else who takes messages at the end of the hop.
-    #[must_use]
     pub fn part(&self) -> String {
         let by_hop = match self.hop.as_str() {
             "enqueue" => "apiserver",

@@ -146,13 +146,11 @@ fn carried_us(evidence: &Evidence<'_>) -> u64 {
 }
 
 /// The index of the stage where arrival latency begins: where the pipeline does, after the load generator's own stage.
-#[must_use]
 pub fn arrival_begins(path: &[Stage]) -> usize {
     usize::from(path[0] == Stage::SEND && path.len() > 2)
 }
 
 /// A level of a load that nobody has traced: it knows what the load generator does.
-#[must_use]
 pub fn untraced(load: &Load, sweep: &Sweep) -> Level {
     level(load, sweep, &Join::new(sweep.path.len()), 0, &Counts::default())
 }

@@ -93,18 +93,7 @@ fn reported(messages: &[Message]) -> Level {
     }
     let arrived = messages.iter().filter(|m| m.passed == STAGES && m.times[STAGES - 1] <= CUTOFF_US).count() as u64;
     let accepted = messages.len() as u64;
-    let http = Http {
-        duration_us: 1_000_000,
-        requests: accepted,
-        accepted,
-        errors: BTreeMap::new(),
-        mean_us: Some(1.0),
-        p50_us: Some(1),
-        p99_us: Some(1),
-        max_us: Some(1),
-        service_p50_us: None,
-        generator_cpu_share: None,
-    };
+    let http = Http { duration_us: 1_000_000, requests: accepted, accepted, ..Http::default() };
     let load = Load {
         http: Some(http),
         span_us: Some((BEGIN_US, END_US)),

@@ -38,7 +38,6 @@ impl Percentile {
     pub const ALL: [Self; 5] = [Self::P50, Self::P90, Self::P95, Self::P99, Self::P999];
 
     /// The part of all values that lies at it or below.
-    #[must_use]
     pub fn quantile(self) -> f64 {
         match self {
             Self::P50 => 0.5,
@@ -50,7 +49,6 @@ impl Percentile {
     }
 
     /// The size of the smallest sample that bounds it from both sides with 95 % confidence; of a smaller one it is not told.
-    #[must_use]
     pub fn least_count(self) -> u64 {
         match self {
             Self::P50 => 6,
@@ -62,7 +60,6 @@ impl Percentile {
     }
 
     /// `p50`, `p999`: as it is called in files and options.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::P50 => "p50",
@@ -126,13 +123,11 @@ pub struct Interval {
 impl Distribution {
     /// Computes the distribution of latencies in µs. Both lists are in the order in which the messages began, so that it shows whether
     /// neighbours are alike; of the censored ones it holds how long they had lasted when they were last seen.
-    #[must_use]
     pub fn of(measured: &[i64], censored: &[i64]) -> Self {
         Self::with(measured, &Survival::new(measured.to_vec(), censored.to_vec()))
     }
 
     /// The same, where their order by size is known already.
-    #[must_use]
     pub fn with(measured: &[i64], survival: &Survival) -> Self {
         let count = measured.len();
         let sum: i128 = measured.iter().map(|&latency| i128::from(latency)).sum();
@@ -168,7 +163,6 @@ impl Distribution {
     }
 
     /// A percentile, µs.
-    #[must_use]
     pub fn percentile(&self, percentile: Percentile) -> Option<i64> {
         match percentile {
             Percentile::P50 => self.p50_us,
@@ -180,7 +174,6 @@ impl Distribution {
     }
 
     /// Its 95 % confidence interval.
-    #[must_use]
     pub fn interval(&self, percentile: Percentile) -> Option<Interval> {
         match percentile {
             Percentile::P50 => self.ci95.p50,

@@ -10,7 +10,6 @@ pub(crate) fn two_sided_95(freedom: f64) -> f64 {
 /// What |t| with so many degrees of freedom, which need not be whole, exceeds with this probability, above 0 and below 1.
 ///
 /// P(|T| > t) is the incomplete beta function Iₓ(ν/2, 1/2) with x = ν / (ν + t²) (Abramowitz & Stegun 1964, 26.7.1 and 26.5.27).
-#[must_use]
 pub fn student_exceeded(freedom: f64, probability: f64) -> f64 {
     let beyond = |t: f64| incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5);
     let (mut low, mut high) = (0.0, 1.0);

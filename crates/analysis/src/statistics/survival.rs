@@ -13,7 +13,6 @@ pub struct Survival {
 impl Survival {
     /// Estimates it as E. L. Kaplan and P. Meier (1958) do: a censored message counts as under way up to when it was last seen, and no
     /// longer. Without censored ones that is the share of ranks.
-    #[must_use]
     pub fn new(mut measured: Vec<i64>, mut censored: Vec<i64>) -> Self {
         measured.sort_unstable();
         censored.sort_unstable();
@@ -22,25 +21,21 @@ impl Survival {
     }
 
     /// All messages, measured and censored.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.sorted.len() + self.censored
     }
 
-    #[must_use]
     pub fn censored(&self) -> usize {
         self.censored
     }
 
     /// The longest that was measured.
-    #[must_use]
     pub fn max(&self) -> Option<i64> {
         self.sorted.last().copied()
     }
 
     /// The smallest latency that at least this part of all messages do not exceed (Hyndman & Fan 1996, definition 1). `None` where it lies
     /// beyond what was measured.
-    #[must_use]
     pub fn quantile(&self, level: f64) -> Option<i64> {
         let index = match &self.arrived {
             // What only rounding has put above a whole rank is that rank.

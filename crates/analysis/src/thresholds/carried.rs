@@ -33,7 +33,6 @@ impl Level {
     /// Whether it carried its load: it kept up, lost nothing, and what must hold does. Where the generator made another load than it was asked for, that
     /// is no verdict, unless messages fail behind the API, or the server has become slow: `light_service_us` is its median service time under the
     /// lightest load.
-    #[must_use]
     pub fn carries(&self, hold: &[Threshold], light_service_us: Option<u64>) -> Carried {
         let sure = |chance, why: &str| Some((chance, why.to_owned(), true));
         let (books, unstable) = (&self.books, &self.stability.unstable);

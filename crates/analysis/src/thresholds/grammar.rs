@@ -155,19 +155,16 @@ impl FromStr for Threshold {
 
 impl Threshold {
     /// Whether only traced messages tell it.
-    #[must_use]
     pub fn is_of_messages(&self) -> bool {
         self.metric.is_of_messages()
     }
 
     /// Sampled messages that its figure takes.
-    #[must_use]
     pub fn samples_needed(&self) -> u64 {
         self.metric.samples_needed()
     }
 
     /// Its limit, where it is one of the p99 of arrival latency.
-    #[must_use]
     pub fn limit_of_arrival_p99(&self) -> Option<Duration> {
         let is_limit = matches!(self.operator, Operator::Below | Operator::AtMost);
         let is_p99 = matches!(self.metric, Metric::Latency(Span::Arrival, Figure::Percentile(Percentile::P99)));
@@ -175,7 +172,6 @@ impl Threshold {
     }
 
     /// From which time on, since the level began, it ends a level in which it does not hold; absent where it ends none.
-    #[must_use]
     pub fn aborts_after(&self) -> Option<Duration> {
         self.abort
     }

@@ -25,7 +25,6 @@ pub struct ThresholdVerdict {
 
 impl Threshold {
     /// Holds it against a finished report.
-    #[must_use]
     pub fn judge(&self, report: &Report) -> ThresholdVerdict {
         let values = match (&self.metric, self.levels(report)) {
             (Metric::Capacity, _) => vec![(None, Metric::of_sweep(report))],
@@ -109,13 +108,11 @@ fn name(level: &Level) -> String {
 
 impl ThresholdVerdict {
     /// `held` or `missed`.
-    #[must_use]
     pub fn word(&self) -> &'static str {
         if self.held { "held" } else { "missed" }
     }
 
     /// The measured value with its unit and level, and what was not measured.
-    #[must_use]
     pub fn told(&self) -> String {
         let measured = self.measured.map(|value| {
             let at = self.at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
@@ -136,7 +133,6 @@ impl ThresholdVerdict {
 
 impl Report {
     /// The verdicts for the terminal: a line for each threshold; absent where there is none.
-    #[must_use]
     pub fn thresholds_table(&self) -> Option<String> {
         let width =
             self.thresholds.iter().map(|verdict| verdict.threshold.chars().count()).max()?.max("threshold".len());
@@ -149,7 +145,6 @@ impl Report {
     }
 
     /// Whether any of its thresholds was missed.
-    #[must_use]
     pub fn misses_a_threshold(&self) -> bool {
         self.thresholds.iter().any(|verdict| !verdict.held)
     }

@@ -86,7 +86,6 @@ impl Varied {
     pub const SCHEMA_VERSION: u32 = 1;
 
     /// What the runs of a plan tell, of which `planned` were to be made.
-    #[must_use]
     pub fn new(plan: &str, params: &[(String, Vec<String>)], planned: usize, runs: &[VariedRun]) -> Self {
         let mut values: Vec<Vec<String>> = vec![Vec::new()];
         for (_, of) in params {
@@ -123,7 +122,6 @@ impl Varied {
     }
 
     /// The figure that combinations are compared by.
-    #[must_use]
     pub fn kind(&self) -> Option<KeyFigureKind> {
         KeyFigureKind::of(self.figure.as_deref()?)
     }
@@ -178,7 +176,6 @@ impl Varied {
     }
 
     /// A combination as people name it.
-    #[must_use]
     pub fn name(&self, combination: &Combination) -> String {
         let pairs = self.params.iter().zip(&combination.values).map(|((name, _), value)| format!("{name} {value}"));
         pairs.collect::<Vec<_>>().join(", ")

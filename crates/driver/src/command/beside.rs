@@ -27,9 +27,7 @@ pub(super) struct Beside {
 
 impl Beside {
     /// Starts a command that finds the pipeline in its environment.
-    ///
-    /// # Errors
-    /// When it cannot be run.
+    /// Fails when it cannot be run.
     pub(super) fn start(stack: &Stack, program: &OsStr, rest: &[OsString]) -> anyhow::Result<Self> {
         let at = stack.endpoints();
         let mut command = Command::new(program);

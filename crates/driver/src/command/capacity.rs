@@ -84,8 +84,8 @@ pub(crate) struct CapacityArgs {
     pushserver_start: Option<String>,
 
     /// The Redis list or stream that is the queue
-    #[arg(long = "queue-key", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
-    queue: String,
+    #[arg(long, value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
+    queue_key: String,
 
     /// The topic that messages are published to
     #[arg(long, value_name = "TOPIC", default_value = "/channel")]
@@ -116,7 +116,7 @@ impl CapacityArgs {
             redis: self.redis.clone(),
             log_store: self.log_store.clone(),
             redis_args: self.redis_args.clone(),
-            queue: self.queue.clone(),
+            queue_key: self.queue_key.clone(),
         }
     }
 
@@ -130,7 +130,7 @@ impl CapacityArgs {
         let broker = self.mqtt.clone().filter(|_| self.api.is_some());
         Ok(CapacityPlan {
             site: self.remote().site(&one, SampleEvery::default())?,
-            queue: self.queue.clone(),
+            queue: self.queue_key.clone(),
             broker: broker.map(|url| Broker::new(url, Version::default(), None)).transpose()?,
             topic: self.topic.clone(),
             request: shape.request_options(None)?,

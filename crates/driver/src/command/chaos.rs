@@ -15,7 +15,7 @@ use page::Page;
 use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
-use stack::{Cpus, Failover, Part, Replicas, Stack, StackOptions};
+use stack::{Failover, Part, Stack, StackOptions};
 use stamp::{LogStore, RunId, SampleEvery, clock};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -240,15 +240,12 @@ fn options(args: &ChaosArgs) -> anyhow::Result<StackOptions> {
         Delivery::AtLeastOnce => "at-least-once",
     };
     Ok(StackOptions {
-        executable: std::env::current_exe()?,
-        every: SampleEvery::default(),
         persistent: true,
         apiserver_args: words(&format!("{queue}{}", if args.wait_replica { " --wait-replicas 1" } else { "" })),
         // MQTT 5 tells when a message reached nobody, because the subscriber was not back yet.
         pushserver_args: words(&format!("{queue} --delivery {delivery} --mqtt-version 5 --qos 1")),
         mqttclient_args: words("--session persistent --qos 1 --arrivals log-store --mqtt-version 5"),
-        replicas: Replicas::default(),
-        cpus: Cpus::default(),
+        ..StackOptions::new(std::env::current_exe()?, SampleEvery::default())
     })
 }
 

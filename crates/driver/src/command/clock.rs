@@ -4,9 +4,10 @@ use super::value::parse_duration;
 use crate::output;
 use clap::Args;
 use hdrhistogram::Histogram;
+use reporter::LogStoreArgs;
 use serde_json::{Value, json};
 use stamp::clock::{self, ClockState, RedisClock};
-use stamp::{LogStore, RedisArgs, RedisUrl, Wait};
+use stamp::{LogStore, RedisUrl, Wait};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,19 +16,10 @@ use tokio::time::{MissedTickBehavior, interval};
 const PERIOD: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("redis", |arg| arg.help("The Redis server whose TIME is the clock")))]
 pub(crate) struct ClockArgs {
-    /// The Redis server whose TIME is the clock
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STAMPEDE_LOG_STORE",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    redis: RedisUrl,
-
     #[command(flatten)]
-    redis_args: RedisArgs,
+    log_store: LogStoreArgs,
 
     /// How long to measure
     #[arg(long, default_value = "5s", value_parser = parse_duration)]
@@ -51,21 +43,21 @@ struct Gathered {
     last: Option<ClockState>,
 }
 
-pub(crate) async fn run(mut args: ClockArgs) -> anyhow::Result<ExitCode> {
-    args.redis = args.redis_args.reach(&args.redis);
+pub(crate) async fn run(args: ClockArgs) -> anyhow::Result<ExitCode> {
+    let redis = args.log_store.url();
     stamp::ensure_usage(args.duration >= PERIOD, || {
         "--duration is too short to read a clock: give at least 2ms".to_owned()
     })?;
-    LogStore::connect(&args.redis).await?;
-    let gathered = gather(&args).await?;
-    let last = gathered.last.ok_or_else(|| anyhow::anyhow!("redis at {} did not tell its time", args.redis))?;
+    LogStore::connect(&redis).await?;
+    let gathered = gather(&args, &redis).await?;
+    let last = gathered.last.ok_or_else(|| anyhow::anyhow!("redis at {redis} did not tell its time"))?;
     output::result(&if args.json { as_json(&gathered, &last).to_string() } else { as_text(&gathered, &last) });
     Ok(ExitCode::SUCCESS)
 }
 
-async fn gather(args: &ClockArgs) -> anyhow::Result<Gathered> {
-    let disciplined = RedisClock::start(&args.redis);
-    let mut plain = args.redis.connect(Wait::BRIEFLY).await?;
+async fn gather(args: &ClockArgs, redis: &RedisUrl) -> anyhow::Result<Gathered> {
+    let disciplined = RedisClock::start(redis);
+    let mut plain = redis.connect(Wait::BRIEFLY).await?;
     let errors = args.against_host_clock.then(|| [histogram(), histogram()]);
     let mut gathered = Gathered { round_trip: histogram(), error_bound: histogram(), errors, last: None };
     let end = clock::now() + args.duration;
@@ -77,14 +69,14 @@ async fn gather(args: &ClockArgs) -> anyhow::Result<Gathered> {
         // taken again.
         let (moment, host_us) = host_clock();
         let Some(state) = disciplined.state() else { continue };
-        let redis = state.at(moment);
-        record(&mut gathered.error_bound, i64::from(redis.error_us));
+        let told = state.at(moment);
+        record(&mut gathered.error_bound, i64::from(told.error_us));
         record(&mut gathered.round_trip, state.round_trip_ns / 1000);
         if let Some([disciplined_errors, plain_errors]) = &mut gathered.errors {
-            record(disciplined_errors, redis.us - host_us);
+            record(disciplined_errors, told.us - host_us);
             // The plain method: what TIME says when it is asked at the event is taken for the event's time.
             let (seconds, micros): (i64, i64) =
-                redis::cmd("TIME").query_async(&mut plain).await.map_err(|error| args.redis.failed(error))?;
+                redis::cmd("TIME").query_async(&mut plain).await.map_err(|error| redis.failed(error))?;
             record(plain_errors, seconds * 1_000_000 + micros - host_us);
         }
         gathered.last = Some(state);

@@ -2,83 +2,38 @@
 
 use clap::{Arg, Command};
 
-/// The options of one command.
+/// The options of one command. Those that belong together stand in one text, with spaces between.
 struct Shape {
     command: &'static str,
     /// What `-h` shows.
-    short: &'static [&'static str],
-    /// Headings, and the options under each.
-    headings: &'static [(&'static str, &'static [&'static str])],
+    short: &'static str,
+    /// Its own headings, and the options under each.
+    headings: &'static [(&'static str, &'static str)],
 }
 
-const LEVELS: &[&str] = &[
-    "from",
-    "to",
-    "step",
-    "levels",
-    "rates",
-    "rate_from",
-    "rate_to",
-    "rate_step",
-    "rate_connections",
-    "repeat",
-    "connections",
-    "rate",
-];
-const LOAD: &[&str] = &[
-    "duration",
-    "requests",
-    "warmup",
-    "timeout",
-    "arrivals",
-    "max_connections",
-    "think_time",
-    "ramp",
-    "seed",
-    "generator",
-];
-const REQUEST: &[&str] = &[
-    "method",
-    "header",
-    "http_path",
-    "body",
-    "body_file",
-    "payload_bytes",
-    "accept",
-    "cacert",
-    "insecure",
-    "run",
-    "target",
-];
-const TRACING: &[&str] = &["every", "path", "clock", "skip_service_check", "drain_timeout", "drain_limit"];
-const RESULT: &[&str] = &["out", "json", "thresholds", "junit", "p99_limit", "verbose", "hgrm"];
-const MESSAGES: &[&str] = &["notify_when", "notify_link"];
-const LIVE: &[&str] =
-    &["ui", "ui_host", "ui_token_file", "ui_max_users", "ui_max_rate", "prometheus_listen", "remote_write"];
-const TRACES: &[&str] = &["otlp", "otlp_header", "otlp_ca", "otlp_within", "otlp_topic"];
-const WORKERS: &[&str] = &["workers", "workers_within", "on_worker_loss", "worker_clock_error"];
-const PLAN: &[&str] =
-    &["plan", "set", "params", "only", "except", "users", "spawn", "max_users", "stop_timeout", "print_plan"];
-const SEARCH: &[&str] = &["hold", "over", "from", "to", "within", "trial", "most_trials"];
-const REMOTE: &[&str] = &["target", "redis", "log_store", "redis_user", "redis_password_file", "redis_ca", "queue"];
-const LOCAL: &[&str] = &[
-    "apiserver_args",
-    "pushserver_args",
-    "mqttclient_args",
-    "apiservers",
-    "pushservers",
-    "mqttclients",
-    "apiserver_cpus",
-    "pushserver_cpus",
-    "mqttclient_cpus",
-    "redis_cpus",
-    "mosquitto_cpus",
+const LEVELS: &str = "from to step levels rates rate_from rate_to rate_step rate_connections repeat connections rate";
+const LOAD: &str = "duration requests warmup timeout arrivals max_connections think_time ramp seed generator";
+const REQUEST: &str = "method header http_path body body_file payload_bytes accept cacert insecure run target";
+const PLAN: &str = "plan set params only except users spawn max_users stop_timeout print_plan";
+const SEARCH: &str = "hold over from to within trial most_trials";
+const REMOTE: &str = "target redis log_store redis_user redis_password_file redis_ca queue_key";
+const LOCAL: &str = "apiserver_args pushserver_args mqttclient_args apiservers pushservers mqttclients \
+    apiserver_cpus pushserver_cpus mqttclient_cpus redis_cpus mosquitto_cpus";
+
+/// The headings of all commands, for what those of its own do not name.
+const EVERYWHERE: &[(&str, &str)] = &[
+    ("Tracing", "every path clock skip_service_check drain_timeout drain_limit"),
+    ("Report", "out json thresholds junit p99_limit verbose hgrm"),
+    ("Workers", "workers workers_within on_worker_loss worker_clock_error"),
+    ("While it runs", "ui ui_host ui_token_file ui_max_users ui_max_rate prometheus_listen remote_write"),
+    ("Traces", "otlp otlp_header otlp_ca otlp_within otlp_topic"),
+    ("Messages when it has ended", "notify_when notify_link"),
 ];
 
 const SHAPES: &[Shape] = &[
     Shape {
         command: "sweep",
-        short: &["from", "to", "levels", "rates", "duration", "every", "target", "redis", "thresholds", "out", "ui"],
+        short: "from to levels rates duration every target redis thresholds out ui",
         headings: &[
             ("Levels", LEVELS),
             ("Plan file", PLAN),
@@ -86,53 +41,20 @@ const SHAPES: &[Shape] = &[
             ("Pipeline that is already there", REMOTE),
             ("Private local pipeline", LOCAL),
             ("Request", REQUEST),
-            ("Tracing", TRACING),
-            ("Report", RESULT),
-            ("Workers", WORKERS),
-            ("While it runs", LIVE),
-            ("Traces", TRACES),
-            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
         command: "run",
-        short: &[
-            "set",
-            "params",
-            "users",
-            "rates",
-            "duration",
-            "only",
-            "every",
-            "thresholds",
-            "out",
-            "ui",
-            "print_plan",
-        ],
+        short: "set params users rates duration only every thresholds out ui print_plan",
         headings: &[
             ("Plan file", PLAN),
-            (
-                "Load",
-                &[
-                    "rates", "duration", "warmup", "repeat", "requests", "timeout", "seed", "cacert", "insecure",
-                    "within", "resume", "yes",
-                ],
-            ),
-            (
-                "Log store, where the plan names no pipeline",
-                &["redis", "redis_user", "redis_password_file", "redis_ca"],
-            ),
-            ("Tracing", TRACING),
-            ("Report", RESULT),
-            ("Workers", WORKERS),
-            ("While it runs", LIVE),
-            ("Traces", TRACES),
-            ("Messages when it has ended", MESSAGES),
+            ("Load", "rates duration warmup repeat requests timeout seed cacert insecure within resume yes"),
+            ("Log store, where the plan names no pipeline", "redis redis_user redis_password_file redis_ca"),
         ],
     },
     Shape {
         command: "find",
-        short: &["hold", "over", "from", "to", "within", "trial", "target", "redis", "every", "json", "out", "ui"],
+        short: "hold over from to within trial target redis every json out ui",
         headings: &[
             ("Search", SEARCH),
             ("Plan file", PLAN),
@@ -140,118 +62,29 @@ const SHAPES: &[Shape] = &[
             ("Pipeline that is already there", REMOTE),
             ("Private local pipeline", LOCAL),
             ("Request", REQUEST),
-            ("Tracing", TRACING),
-            ("Report", RESULT),
-            ("Workers", WORKERS),
-            ("While it runs", LIVE),
-            ("Traces", TRACES),
-            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
         command: "capacity",
-        short: &[
-            "target",
-            "headroom",
-            "repeat",
-            "duration",
-            "hold",
-            "apiserver_cpus",
-            "pushserver_cpus",
-            "mqttclient_cpus",
-            "json",
-            "out",
-        ],
+        short: "target headroom repeat duration hold apiserver_cpus pushserver_cpus mqttclient_cpus json out",
         headings: &[
-            (
-                "Capacity",
-                &[
-                    "target",
-                    "headroom",
-                    "repeat",
-                    "duration",
-                    "confirm",
-                    "connections",
-                    "hold",
-                    "topic",
-                    "payload_bytes",
-                ],
-            ),
+            ("Capacity", "target headroom repeat duration confirm connections hold topic payload_bytes"),
             ("Private local pipeline", LOCAL),
             (
                 "Pipeline that is already there",
-                &[
-                    "api",
-                    "redis",
-                    "log_store",
-                    "redis_user",
-                    "redis_password_file",
-                    "redis_ca",
-                    "mqtt",
-                    "pushserver_stop",
-                    "pushserver_start",
-                    "queue",
-                ],
+                "api redis log_store redis_user redis_password_file redis_ca mqtt pushserver_stop pushserver_start \
+                 queue_key",
             ),
-            ("Tracing", TRACING),
-            ("Report", RESULT),
-            ("Workers", WORKERS),
-            ("While it runs", LIVE),
-            ("Traces", TRACES),
-            ("Messages when it has ended", MESSAGES),
         ],
     },
     Shape {
         command: "load",
-        short: &[
-            "target",
-            "connections",
-            "rate",
-            "duration",
-            "requests",
-            "method",
-            "header",
-            "body",
-            "timeout",
-            "accept",
-            "json",
-        ],
+        short: "target connections rate duration requests method header body timeout accept json",
         headings: &[
-            (
-                "Load",
-                &[
-                    "connections",
-                    "rate",
-                    "duration",
-                    "requests",
-                    "timeout",
-                    "arrivals",
-                    "max_connections",
-                    "think_time",
-                    "ramp",
-                    "seed",
-                ],
-            ),
-            (
-                "Request",
-                &[
-                    "method",
-                    "header",
-                    "path",
-                    "body",
-                    "body_file",
-                    "payload_bytes",
-                    "accept",
-                    "cacert",
-                    "insecure",
-                    "run",
-                ],
-            ),
-            ("Tracing", &["log_store", "redis_user", "redis_password_file", "redis_ca", "every"]),
-            ("Result", &["json", "hgrm"]),
-            ("Workers", WORKERS),
-            ("While it runs", LIVE),
-            ("Messages when it has ended", MESSAGES),
+            ("Load", "connections rate duration requests timeout arrivals max_connections think_time ramp seed"),
+            ("Request", "method header path body body_file payload_bytes accept cacert insecure run"),
+            ("Tracing", "log_store redis_user redis_password_file redis_ca every"),
+            ("Result", "json hgrm"),
         ],
     },
 ];
@@ -284,10 +117,15 @@ fn receiving(command: Command) -> Command {
         .mut_arg("clock", |arg| arg.hide(true))
 }
 
+/// Whether this option is one of them.
+fn names(options: &str, id: &str) -> bool {
+    options.split(' ').any(|option| option == id)
+}
+
 fn arranged(arg: Arg, shape: &Shape) -> Arg {
     let id = arg.get_id().as_str();
-    let is_short = shape.short.contains(&id);
-    let heading = shape.headings.iter().find(|(_, ids)| ids.contains(&id)).map(|(heading, _)| *heading);
+    let is_short = names(shape.short, id);
+    let heading = shape.headings.iter().chain(EVERYWHERE).find(|(_, ids)| names(ids, id)).map(|(heading, _)| *heading);
     let arg = if is_short { arg } else { arg.hide_short_help(true) };
     // Arguments without a dash stay where clap has them.
     if arg.is_positional() { arg } else { arg.help_heading(heading) }
@@ -304,8 +142,8 @@ mod tests {
             let command = shaped(crate::Arguments::command());
             let command = command.find_subcommand(shape.command).unwrap();
             let known: Vec<&str> = command.get_arguments().map(|arg| arg.get_id().as_str()).collect();
-            for id in shape.short {
-                assert!(known.contains(id), "{} has no {id}", shape.command);
+            for id in shape.short.split(' ') {
+                assert!(known.contains(&id), "{} has no {id}", shape.command);
             }
             for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
                 assert!(arg.get_help_heading().is_some(), "{} --{} has no heading", shape.command, arg.get_id());

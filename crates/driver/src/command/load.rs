@@ -130,6 +130,17 @@ pub(crate) struct ShapeArgs {
     #[arg(long, value_name = "FILE")]
     body_file: Option<PathBuf>,
 
+    #[command(flatten)]
+    trust: TrustArgs,
+
+    /// The statuses that count as accepted, for example 2xx or 200,202
+    #[arg(long, value_name = "STATUSES", default_value = "2xx")]
+    accept: StatusSet,
+}
+
+/// Whom an https target must prove itself to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrustArgs {
     /// For https: a PEM file with the certificate authorities to trust [default: this machine's]
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     cacert: Option<PathBuf>,
@@ -137,10 +148,16 @@ pub(crate) struct ShapeArgs {
     /// For https: accept any certificate (for tests)
     #[arg(long)]
     insecure: bool,
+}
 
-    /// The statuses that count as accepted, for example 2xx or 200,202
-    #[arg(long, value_name = "STATUSES", default_value = "2xx")]
-    accept: StatusSet,
+impl TrustArgs {
+    pub(crate) fn trust(&self) -> Trust {
+        match &self.cacert {
+            Some(file) => Trust::File(file.clone()),
+            None if self.insecure => Trust::Anybody,
+            None => Trust::System,
+        }
+    }
 }
 
 /// The bounds of a pause.
@@ -149,9 +166,7 @@ pub(crate) struct ThinkTime(Duration, Duration);
 
 impl ShapeArgs {
     /// Checks what clap cannot.
-    ///
-    /// # Errors
-    /// When there would be nothing to measure, or the body's file cannot be read.
+    /// Fails when there would be nothing to measure, or the body's file cannot be read.
     pub(crate) fn request_options(&self, path: Option<&str>) -> anyhow::Result<RequestOptions> {
         ensure_usage(!self.duration.is_zero(), || {
             "--duration 0s leaves no time to load anything: give a longer one".to_owned()
@@ -185,11 +200,7 @@ impl ShapeArgs {
 
     /// Whom an https target must prove itself to.
     pub(crate) fn trust(&self) -> Trust {
-        match &self.cacert {
-            Some(file) => Trust::File(file.clone()),
-            None if self.insecure => Trust::Anybody,
-            None => Trust::System,
-        }
+        self.trust.trust()
     }
 
     /// What all loads have in common.

@@ -85,9 +85,7 @@ impl MeasuringArgs {
     }
 
     /// Runs a plan to its end, or until a signal; `stopping` says what is still done then.
-    ///
-    /// # Errors
-    /// As those of [`run`](Self::run).
+    /// Fails as [`run`](Self::run) does.
     pub(super) async fn until_signal(
         &self,
         command: &'static str,
@@ -153,9 +151,7 @@ impl MeasuringArgs {
     }
 
     /// Opens the page, where one is asked for, for several runs in turn.
-    ///
-    /// # Errors
-    /// When its address cannot be listened on.
+    /// Fails when its address cannot be listened on.
     pub(super) async fn open_page_of(&self, command: &'static str) -> anyhow::Result<Option<Page>> {
         self.page.open(command, &self.out).await
     }
@@ -166,9 +162,7 @@ impl MeasuringArgs {
     }
 
     /// Opens a page that outlasts what it shows.
-    ///
-    /// # Errors
-    /// When its address cannot be listened on, or no report could be written.
+    /// Fails when its address cannot be listened on, or no report could be written.
     pub(super) async fn open_page(
         &self,
         starts: Option<(Vec<PlanOffer>, mpsc::Sender<Start>)>,
@@ -178,9 +172,7 @@ impl MeasuringArgs {
     }
 
     /// The same, on a page that is open already.
-    ///
-    /// # Errors
-    /// As those of [`run`](Self::run).
+    /// Fails as [`run`](Self::run) does.
     pub(super) async fn show(
         &self,
         plan: &Plan,

@@ -97,17 +97,13 @@ impl OtlpArgs {
     }
 
     /// What listens to an experiment, where it is asked for.
-    ///
-    /// # Errors
-    /// When the address is none of a collector.
+    /// Fails when the address is none of a collector.
     pub(super) fn open(&self, queue: &str, stop: &CancellationToken) -> Result<Option<Otlp>, InvalidCollector> {
         self.options(Some(queue)).map(|options| Otlp::open(options, stop, output::note)).transpose()
     }
 
     /// What sends a report's levels, where it is asked for.
-    ///
-    /// # Errors
-    /// When the address is none of a collector.
+    /// Fails when the address is none of a collector.
     pub(super) fn exporter(&self, queue: Option<&str>) -> Result<Option<Exporter>, InvalidCollector> {
         self.options(queue).map(|options| Exporter::new(options, output::note)).transpose()
     }

@@ -49,9 +49,7 @@ impl FromStr for UiAddress {
 
 impl PageArgs {
     /// Opens the page of one run, where it is asked for, and tells its address.
-    ///
-    /// # Errors
-    /// When its address cannot be listened on: that is known before the load.
+    /// Fails when its address cannot be listened on: that is known before the load.
     pub(super) async fn open(&self, command: &'static str, out: &Path) -> anyhow::Result<Option<Page>> {
         match &self.ui {
             Some(_) => Ok(Some(self.open_with(command, out, None).await?)),
@@ -65,9 +63,7 @@ impl PageArgs {
     }
 
     /// Opens it whether or not it is asked for.
-    ///
-    /// # Errors
-    /// As those of [`open`](Self::open).
+    /// Fails as [`open`](Self::open) does.
     pub(super) async fn open_with(
         &self,
         command: &'static str,

@@ -84,8 +84,8 @@ pub(crate) struct RemoteArgs {
     pub(crate) redis_args: RedisArgs,
 
     /// The Redis list or stream that is the queue
-    #[arg(long = "queue-key", alias = "queue", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
-    pub(crate) queue: String,
+    #[arg(long, alias = "queue", value_name = "KEY", default_value = stamp::keys::DEFAULT_QUEUE)]
+    pub(crate) queue_key: String,
 }
 
 impl LocalArgs {
@@ -132,9 +132,7 @@ impl LocalArgs {
     }
 
     /// What the stack needs to know.
-    ///
-    /// # Errors
-    /// When the arguments for a service are not quoted like a shell's, or this executable cannot be found.
+    /// Fails when the arguments for a service are not quoted like a shell's, or this executable cannot be found.
     pub(crate) fn options(&self, every: SampleEvery) -> anyhow::Result<StackOptions> {
         let words = |option: &str, args: &str| {
             let unclosed = || UsageError(format!("{option} {:?}: a quote is not closed", stamp::mask_value(args)));
@@ -165,9 +163,7 @@ impl LocalArgs {
 
 impl RemoteArgs {
     /// The pipeline that they name, or else a private local one.
-    ///
-    /// # Errors
-    /// As those of [`LocalArgs::options`].
+    /// Fails as [`LocalArgs::options`] does.
     pub(crate) fn site(&self, local: &LocalArgs, every: SampleEvery) -> anyhow::Result<Site> {
         let (Some(target), Some(redis)) = (&self.target, &self.redis) else {
             return Ok(Site::Local(local.options(every)?));

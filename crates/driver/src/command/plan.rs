@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl SweepArgs {
     /// The plan.
-    ///
-    /// # Errors
-    /// When the arguments contradict each other, or a file that they name cannot be read.
+    /// Fails when the arguments contradict each other, or a file that they name cannot be read.
     pub(super) fn plan(&self) -> anyhow::Result<Plan> {
         self.check()?;
         let levels = Setting::all(&self.levels(), Who::Connections, self.repeat, self.shape.seed, None);
@@ -18,7 +16,7 @@ impl SweepArgs {
         let is_wrk = self.generator == Generator::Wrk;
         Ok(Plan {
             site: self.remote.site(&self.local, every)?,
-            queue: self.remote.queue.clone(),
+            queue: self.remote.queue_key.clone(),
             generator: if is_wrk { experiment::Generator::Wrk } else { experiment::Generator::Driver },
             workers: self.measuring.workers.workers()?,
             work: Work::Requests(self.shape.request_options(self.http_path.as_deref())?),

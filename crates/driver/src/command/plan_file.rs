@@ -41,9 +41,7 @@ pub(super) struct PlanFile<'a> {
 
 impl PlanFileArgs {
     /// Reads the plan, and checks all of it.
-    ///
-    /// # Errors
-    /// When a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
+    /// Fails when a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
     pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
         let file = PlanFile { file: &self.file, set: &self.set, params: self.params.as_deref(), amount: None };
         file.read(self.redis.is_some())
@@ -52,9 +50,7 @@ impl PlanFileArgs {
 
 impl PlanFile<'_> {
     /// Its text.
-    ///
-    /// # Errors
-    /// When it cannot be read; a [`UsageError`] where it is no UTF-8.
+    /// Fails when it cannot be read, and with a [`UsageError`] where it is no UTF-8.
     pub(super) fn text(&self) -> anyhow::Result<String> {
         let name = self.file.display();
         let bytes = std::fs::read(self.file).with_context(|| format!("cannot read the plan {name}"))?;
@@ -71,9 +67,7 @@ impl PlanFile<'_> {
     }
 
     /// Reads the plan, and checks all of it; `traced` where a log store is named from outside.
-    ///
-    /// # Errors
-    /// When a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
+    /// Fails when a file cannot be read; a [`UsageError`] with all that is wrong with the plan.
     pub(super) fn read(&self, traced: bool) -> anyhow::Result<Plan> {
         let (name, text) = (self.file.display().to_string(), self.text()?);
         let mut set = match self.params {

@@ -34,7 +34,7 @@ impl SweepArgs {
                 quoted(&target.to_string()),
                 quoted(&redis.to_string()),
                 log_store.unwrap_or_default(),
-                quoted(&remote.queue),
+                quoted(&remote.queue_key),
                 quoted(&stages.join(","))
             );
         }

@@ -108,9 +108,7 @@ pub(super) struct With<'a> {
 
 impl With<'_> {
     /// The plan as the file and what is set over it have it.
-    ///
-    /// # Errors
-    /// A [`UsageError`] with all that is wrong.
+    /// Fails with a [`UsageError`] with all that is wrong.
     pub(super) fn plan(&self) -> anyhow::Result<plan::Plan> {
         let amount = match (&self.args.users[..], &self.over.rates[..]) {
             ([], []) => None,
@@ -155,9 +153,7 @@ impl With<'_> {
     }
 
     /// The text that repeats it.
-    ///
-    /// # Errors
-    /// When the file is there no more.
+    /// Fails when the file is there no more.
     pub(super) fn kept(&self, plan: &plan::Plan) -> anyhow::Result<String> {
         let file = self.file(None);
         let of_options = self.measuring.thresholds.thresholds.iter().map(ToString::to_string);
@@ -174,9 +170,7 @@ impl With<'_> {
     }
 
     /// The experiment that it means.
-    ///
-    /// # Errors
-    /// When an address or an argument of a service is none.
+    /// Fails when an address or an argument of a service is none.
     pub(super) fn experiment(&self, plan: plan::Plan) -> anyhow::Result<Plan> {
         let load = plan.load.clone();
         let stages: Vec<(u32, Duration)> = match &load.amount {
@@ -213,7 +207,7 @@ impl With<'_> {
         }
         let staged = stages.iter().map(|(_, over)| *over).sum();
         let work = if plan.users.is_empty() {
-            Work::Requests(envelopes(&plan)?)
+            Work::Requests(envelopes(&plan))
         } else {
             Work::Users(Users {
                 max_users: load.max_users,
@@ -319,15 +313,9 @@ fn asks_for_paths(plan: &plan::Plan) -> bool {
 }
 
 /// A plan without users sends envelopes.
-fn envelopes(plan: &plan::Plan) -> anyhow::Result<RequestOptions> {
+fn envelopes(plan: &plan::Plan) -> RequestOptions {
     if plan.pipeline.is_none() && plan.target.is_some() && plan.users.is_empty() {
         output::note("the plan has no `users`: it sends envelopes to its target");
     }
-    Ok(RequestOptions {
-        method: "POST".parse().map_err(anyhow::Error::msg)?,
-        path: None,
-        headers: Vec::new(),
-        body: None,
-        payload_bytes: 64,
-    })
+    RequestOptions::envelope(64)
 }

@@ -39,9 +39,7 @@ impl FromStr for Destination {
 
 impl PrometheusArgs {
     /// Opens what they ask for.
-    ///
-    /// # Errors
-    /// When the address cannot be listened on.
+    /// Fails when the address cannot be listened on.
     pub(crate) async fn open(&self) -> Result<Prometheus, ListenError> {
         Prometheus::open(self.prometheus_listen.clone(), self.remote_write.0.clone(), output::note).await
     }

@@ -1,5 +1,6 @@
 //! `driver run`: its arguments; and how the plans of other commands are run, too.
 
+use super::load::TrustArgs;
 use super::measuring::MeasuringArgs;
 use super::planned::{Over, OverPlanArgs, With};
 use super::search_args::parse_share;
@@ -8,7 +9,6 @@ use super::vary::{self, How};
 use crate::output;
 use clap::Args;
 use experiment::Site;
-use load::Trust;
 use stamp::{RedisArgs, RedisUrl, SampleEvery, ensure_usage};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,13 +62,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
     every: SampleEvery,
 
-    /// For https: a PEM file with the certificate authorities to trust [default: this machine's]
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
-    cacert: Option<PathBuf>,
-
-    /// For https: accept any certificate (for tests)
-    #[arg(long)]
-    insecure: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 
     /// Where the plan searches: how narrow the answer's interval is to be, as a part of its lower end
     #[arg(long, value_name = "PART", value_parser = parse_share)]
@@ -87,11 +82,6 @@ pub(crate) struct RunArgs {
 }
 
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let trust = match &args.cacert {
-        Some(file) => Trust::File(file.clone()),
-        None if args.insecure => Trust::Anybody,
-        None => Trust::System,
-    };
     let with = With {
         file: &args.file,
         args: &args.over,
@@ -112,7 +102,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
         redis_args: &args.redis_args,
         every: args.every,
         path: None,
-        trust,
+        trust: args.trust.trust(),
         measuring: &args.measuring,
     };
     let how = How { resume: args.resume, yes: args.yes };

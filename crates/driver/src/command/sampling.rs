@@ -37,9 +37,7 @@ const FASTEST: f64 = 60_000.0;
 const MOST_SAMPLES: f64 = 1e6;
 
 /// 1 in how many messages a sweep samples.
-///
-/// # Errors
-/// Where `auto` is asked of a pipeline whose services have been started with their own N.
+/// Fails where `auto` is asked of a pipeline whose services have been started with their own N.
 pub(super) fn resolve(
     asked: Every,
     is_private: bool,

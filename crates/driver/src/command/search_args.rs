@@ -70,9 +70,7 @@ impl SearchArgs {
 }
 
 /// Makes a plan a search: its levels are found.
-///
-/// # Errors
-/// When it cannot find anything.
+/// Fails when it cannot find anything.
 pub(super) fn searching(plan: Plan, search: &plan::Search, is_traced: bool) -> Result<Plan, UsageError> {
     let (over, from, to) = match search.over {
         plan::SearchOver::Rate => (Over::Rate, 1000.0, 100_000.0),

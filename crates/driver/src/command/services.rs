@@ -2,23 +2,15 @@
 
 use crate::output;
 use clap::Args;
-use stamp::{Beat, LogStore, RedisArgs, RedisUrl};
+use reporter::LogStoreArgs;
+use stamp::Beat;
 use std::process::ExitCode;
 
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("redis", |arg| arg.help("The Redis server that takes the stamps")))]
 pub(crate) struct ServicesArgs {
-    /// The Redis server that takes the stamps
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "STAMPEDE_LOG_STORE",
-        default_value = "redis://127.0.0.1:6379",
-        hide_env_values = true
-    )]
-    redis: RedisUrl,
-
     #[command(flatten)]
-    redis_args: RedisArgs,
+    log_store: LogStoreArgs,
 
     /// Print one line of JSON for each process
     #[arg(long)]
@@ -26,7 +18,7 @@ pub(crate) struct ServicesArgs {
 }
 
 pub(crate) async fn run(args: ServicesArgs) -> anyhow::Result<ExitCode> {
-    let beats = LogStore::connect(&args.redis_args.reach(&args.redis)).await?.services().await?;
+    let beats = args.log_store.connect().await?.services().await?;
     if args.json {
         for beat in &beats {
             output::result(&serde_json::to_string(beat)?);
@@ -34,7 +26,7 @@ pub(crate) async fn run(args: ServicesArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if beats.is_empty() {
-        output::note(&format!("no service has registered at {}", args.redis));
+        output::note(&format!("no service has registered at {}", args.log_store.redis));
         return Ok(ExitCode::SUCCESS);
     }
     for row in table(&beats) {
@@ -91,9 +83,8 @@ mod tests {
             clock: Some(stamp::BeatClock { error_us: 17, host_offset_us: -3, drift_ppm: 0.4, steps: 0 }),
             cpu_us: Some(1_230_000),
             memory_bytes: Some(7 << 20),
-            cores: None,
-            loads: Vec::new(),
             age_ms: 240,
+            ..Beat::default()
         };
         let foreign =
             Beat { service: "enricher".to_owned(), clock: None, cpu_us: None, memory_bytes: None, ..beat.clone() };

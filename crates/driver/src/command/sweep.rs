@@ -122,9 +122,7 @@ struct Usual {
 
 impl SweepArgs {
     /// A sweep with all defaults.
-    ///
-    /// # Errors
-    /// When a variable of the environment is no value of its option.
+    /// Fails when a variable of the environment is no value of its option.
     pub(super) fn usual() -> Result<Self, clap::Error> {
         Ok(Usual::try_parse_from(std::iter::empty::<&str>())?.sweep)
     }

@@ -1,5 +1,6 @@
 //! `driver ui`: the live page that stays. It offers plans and past reports; what is started there runs here, one at a time.
 
+use super::load::TrustArgs;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::{LocalArgs, RemoteArgs};
 use super::plan_file::parse_pair;
@@ -10,7 +11,6 @@ use super::value::parse_duration;
 use crate::output;
 use clap::Args;
 use experiment::Plan;
-use load::Trust;
 use page::{Asked, PlanOffer, Start};
 use plan::Amount;
 use service::shutdown_on_signal;
@@ -52,13 +52,8 @@ pub(crate) struct UiArgs {
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path)]
     path: Option<stamp::Path>,
 
-    /// For https: a PEM file with the certificate authorities to trust [default: this machine's]
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
-    cacert: Option<PathBuf>,
-
-    /// For https: accept any certificate (for tests)
-    #[arg(long)]
-    insecure: bool,
+    #[command(flatten)]
+    trust: TrustArgs,
 
     #[command(flatten)]
     measuring: MeasuringArgs,
@@ -107,9 +102,7 @@ impl UiArgs {
     }
 
     /// What somebody asks for on the page.
-    ///
-    /// # Errors
-    /// A [`UsageError`] that says what is wrong with it.
+    /// Fails with a [`UsageError`] that says what is wrong with it.
     fn plan(&self, asked: &Asked) -> anyhow::Result<Plan> {
         let named = asked.plan.as_deref();
         let file = self.plans.iter().find(|file| named.is_none_or(|named| named == name(file)));
@@ -189,11 +182,7 @@ impl UiArgs {
             redis_args: &self.remote.redis_args,
             every: self.every,
             path: self.path.clone(),
-            trust: match &self.cacert {
-                Some(file) => Trust::File(file.clone()),
-                None if self.insecure => Trust::Anybody,
-                None => Trust::System,
-            },
+            trust: self.trust.trust(),
             measuring: &self.measuring,
         }
     }

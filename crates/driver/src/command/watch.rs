@@ -53,16 +53,10 @@ impl WatchArgs {
         };
         Ok(Plan {
             site,
-            queue: remote.queue.clone(),
+            queue: remote.queue_key.clone(),
             generator: Generator::Other { quiet: self.quiet },
             workers: None,
-            work: Work::Requests(RequestOptions {
-                method: "POST".parse().map_err(anyhow::Error::msg)?,
-                path: None,
-                headers: Vec::new(),
-                body: None,
-                payload_bytes: 0,
-            }),
+            work: Work::Requests(RequestOptions::envelope(0)),
             trust: Trust::System,
             // Nothing is sent from here.
             shape: Shape {

@@ -35,9 +35,7 @@ pub(crate) enum OnWorkerLoss {
 
 impl WorkersArgs {
     /// The workers, where some are asked for.
-    ///
-    /// # Errors
-    /// When this executable cannot be found.
+    /// Fails when this executable cannot be found.
     pub(super) fn workers(&self) -> anyhow::Result<Option<Workers>> {
         let Some(count) = self.workers else { return Ok(None) };
         Ok(Some(Workers {

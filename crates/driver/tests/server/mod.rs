@@ -1,24 +1,23 @@
 //! Servers that answer as a test wants them to, and a load on them.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+use crate::driving::{run, told};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
 use std::sync::Arc;
 
 pub(crate) const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
 
 /// Runs `driver load` and returns its JSON and its exit code.
-pub(crate) fn load(address: SocketAddr, args: &[&str]) -> (Value, Option<i32>) {
-    load_at(&format!("http://{address}"), args)
+pub(crate) fn load(address: SocketAddr, options: &str) -> (Value, Option<i32>) {
+    load_at(&format!("http://{address}"), options)
 }
 
-pub(crate) fn load_at(url: &str, args: &[&str]) -> (Value, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
-    let output = command.args(["load", url, "--json"]).args(args).output().unwrap();
+pub(crate) fn load_at(url: &str, options: &str) -> (Value, Option<i32>) {
+    let output = run(format!("load {url} --json {options}"));
     let result = serde_json::from_slice(&output.stdout);
-    (result.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))), output.status.code())
+    (result.unwrap_or_else(|_| panic!("{}", told(&output))), output.status.code())
 }
 
 /// Reads one request; none at the end of the connection.

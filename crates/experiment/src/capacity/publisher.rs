@@ -36,9 +36,7 @@ pub(super) struct Published {
 
 impl Window<'_> {
     /// Publishes messages of this run for so long, and waits for those on their way.
-    ///
-    /// # Errors
-    /// When the broker or the log store is away.
+    /// Fails when the broker or the log store is away.
     pub(super) async fn publish(&self, run: &RunId, lasts: Duration) -> Result<Published, ExperimentError> {
         let session = Session { client_id: mqtt::client_id("driver"), persistent: false };
         let mut connection = mqtt::connect(self.broker, &session).await?;

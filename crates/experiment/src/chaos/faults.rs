@@ -71,7 +71,6 @@ pub struct Faults {
 
 impl Faults {
     /// To these parts.
-    #[must_use]
     pub fn new(parts: &[Part], seed: u64) -> Self {
         Self { random: SplitMix::new(seed), parts: parts.to_vec(), turn: Vec::new(), of_redis: None }
     }

@@ -132,7 +132,6 @@ impl Harness {
     }
 
     /// The end of a part's log.
-    #[must_use]
     pub fn tail(&self, part: Part) -> String {
         let log = self.stack.log(part);
         let lines: Vec<&str> = log.lines().collect();

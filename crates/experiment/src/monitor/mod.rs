@@ -141,13 +141,11 @@ impl Watch {
     }
 
     /// What the parts have spent since the first look at them.
-    #[must_use]
     pub fn usage(&self) -> Vec<Usage> {
         self.spending.usage()
     }
 
     /// The same with what they tell about themselves; services of which nothing is known but their beats come last.
-    #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         let mut beats: Vec<Option<&Beat>> = self.services.iter().map(Some).collect();
         let mut seen: Vec<Seen> = Vec::new();

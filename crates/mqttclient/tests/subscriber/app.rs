@@ -3,7 +3,7 @@
 use mqttclient::MqttclientArgs;
 use service::mqtt::{self, Broker, Connection, MqttReader, MqttWriter, Packet, QoS, Session, Version};
 use service::{Metrics, Readiness, Shell};
-use stack::{Mosquitto, Redis};
+use stack::{Mosquitto, Redis, until};
 use stamp::LogStore;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -28,16 +28,6 @@ pub(crate) struct Sender {
     reader: MqttReader,
     writer: MqttWriter,
     packet_id: u16,
-}
-
-/// Polls until `condition` holds.
-pub(crate) async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let polling = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, polling).await.unwrap();
 }
 
 impl Servers {

@@ -80,9 +80,7 @@ async fn the_broker_gets_no_acknowledgement_before_the_arrival_is_recorded() {
 async fn a_key_of_the_wrong_type_stops_nothing() {
     let servers = Servers::start().await;
     let app = servers.app(&RECORDED).await;
-    let url: stamp::RedisUrl = servers.redis.url().parse().unwrap();
-    let mut connection = url.connect(stamp::Wait::BRIEFLY).await.unwrap();
-    let _: () = redis::cmd("RPUSH").arg("trace:r:arrived:0").arg("x").query_async(&mut connection).await.unwrap();
+    let () = servers.redis.query("RPUSH trace:r:arrived:0 x").await.unwrap();
     servers.sender().await.send_ids(QoS::AtLeastOnce, [1, 5000]).await;
     servers.counted("r", "mqttclient", 2).await;
     assert_eq!(arrived(&servers, [5000]).await, [true]);

@@ -1,8 +1,8 @@
 //! Sessions that outlive a connection, and clients that split a topic.
 
-use crate::app::{Servers, until};
+use crate::app::Servers;
 use service::mqtt::QoS;
-use stack::{Process, Sandbox};
+use stack::{Process, Sandbox, until};
 use std::process::Command;
 use std::sync::Arc;
 

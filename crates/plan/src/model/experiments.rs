@@ -43,19 +43,16 @@ pub struct Vary {
 
 impl Vary {
     /// How many combinations there are: no more than a u64 counts.
-    #[must_use]
     pub fn combinations(&self) -> u64 {
         self.params.iter().fold(1, |product, (_, values)| product.saturating_mul(values.len() as u64))
     }
 
     /// How many runs that makes.
-    #[must_use]
     pub fn runs(&self) -> u64 {
         self.combinations().saturating_mul(self.repeat.into())
     }
 
     /// A combination, counted from 0: the last parameter changes fastest.
-    #[must_use]
     pub fn combination(&self, number: u64) -> Vec<(String, String)> {
         let mut rest = number;
         let mut combination: Vec<(String, String)> = self

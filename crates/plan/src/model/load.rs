@@ -49,7 +49,6 @@ impl Load {
     pub const MAX_USERS: u32 = 1000;
 
     /// The most users at a time.
-    #[must_use]
     pub fn most_users(&self) -> u32 {
         match &self.amount {
             Amount::Users(levels) => levels.iter().copied().max().unwrap_or(0),

@@ -134,7 +134,6 @@ impl Plan {
     }
 
     /// Whether messages are traced: there is a pipeline, or nothing else that could be loaded.
-    #[must_use]
     pub fn is_traced(&self) -> bool {
         self.pipeline.is_some() || self.target.is_none() && self.users.is_empty()
     }

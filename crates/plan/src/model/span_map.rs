@@ -67,7 +67,6 @@ impl SpanMap {
     pub const CLOCK: [&str; 5] = ["k8s.node.name", "host.id", "host.name", "service.instance.id", "service.name"];
 
     /// The stages that are stamped, each once.
-    #[must_use]
     pub fn stages(&self) -> Vec<stamp::Stage> {
         let mut stages: Vec<stamp::Stage> = self.rules.iter().map(|rule| rule.stage.clone()).collect();
         stages.sort();

@@ -93,7 +93,6 @@ pub enum Function {
 
 impl Text {
     /// The text of a literal.
-    #[must_use]
     pub fn literal(text: &str) -> Self {
         Self { parts: vec![Part::Literal(text.to_owned())] }
     }

@@ -188,14 +188,12 @@ impl UserKind {
 
 impl Step {
     /// Whether it is a traced message: its body holds `${id}`.
-    #[must_use]
     pub fn is_traced(&self) -> bool {
         let texts = self.body.as_ref().map(Body::texts).unwrap_or_default();
         texts.iter().flat_map(|text| text.values()).any(|value| *value == Value::Id)
     }
 
     /// All texts of its request.
-    #[must_use]
     pub fn texts(&self) -> Vec<&Text> {
         let mut texts = self.body.as_ref().map(Body::texts).unwrap_or_default();
         texts.extend(self.headers.iter().map(|(_, text)| text).chain([&self.url]));

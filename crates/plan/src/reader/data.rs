@@ -8,7 +8,7 @@ use crate::rows::{self, Table};
 use crate::yaml::Node;
 use std::time::Duration;
 
-const KEYS: &[&str] = &["csv", "json", "from", "command", "within", "take"];
+const KEYS: &str = "csv json from command within take";
 const TAKE: [(&str, Take); 4] =
     [("unique", Take::Unique), ("once", Take::Once), ("circular", Take::Circular), ("random", Take::Random)];
 

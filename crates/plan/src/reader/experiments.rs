@@ -6,7 +6,7 @@ use crate::model::{Search, SearchOver, Vary};
 use crate::problem::like;
 use crate::yaml::{Key, Node};
 
-const KEYS: &[&str] = &["over", "hold", "from", "to", "within", "trial", "most_trials"];
+const KEYS: &str = "over hold from to within trial most_trials";
 
 /// What is raised.
 const OVER: &[(&str, SearchOver)] = &[("rate", SearchOver::Rate), ("users", SearchOver::Users)];

@@ -5,22 +5,8 @@ use super::table::list;
 use crate::model::{Amount, Arrivals, Load, Search, SearchOver, Stage};
 use crate::yaml::{Key, Node};
 
-const KEYS: &[&str] = &[
-    "users",
-    "spawn",
-    "rate",
-    "max_users",
-    "arrivals",
-    "stages",
-    "levels",
-    "rates",
-    "warmup",
-    "duration",
-    "requests",
-    "repeat",
-    "timeout",
-    "seed",
-];
+const KEYS: &str = "users spawn rate max_users arrivals stages levels rates warmup duration requests repeat timeout \
+    seed";
 
 /// How rounds are spaced.
 const ARRIVALS: &[(&str, Arrivals)] = &[("constant", Arrivals::Constant), ("poisson", Arrivals::Poisson)];
@@ -137,7 +123,7 @@ impl Reader<'_> {
             let Some(mut table) = self.table(node, "a stage") else { continue };
             let (to, over) =
                 (table.take("to").map(|node| self.whole(node)), table.take("over").map(|node| self.lasting(node)));
-            self.finish(table, &["to", "over"]);
+            self.finish(table, "to over");
             match (to, over) {
                 (Some(to), Some(over)) => stages.extend(to.zip(over).map(|(to, over)| Stage { to, over })),
                 _ => self.fault(

@@ -25,24 +25,8 @@ use std::collections::BTreeMap;
 /// The version of the format.
 const VERSION: &str = "1";
 
-const KEYS: &[&str] = &[
-    "stampede",
-    "name",
-    "target",
-    "hosts",
-    "params",
-    "pipeline",
-    "data",
-    "setup",
-    "teardown",
-    "users",
-    "load",
-    "vary",
-    "repeat",
-    "search",
-    "thresholds",
-    "notify",
-];
+const KEYS: &str = "stampede name target hosts params pipeline data setup teardown users load vary repeat search \
+    thresholds notify";
 
 /// A larger file is no plan.
 const LARGEST: usize = 4 << 20;

@@ -7,7 +7,7 @@ use crate::text::{Expression, Piece};
 use crate::yaml::Node;
 use stamp::Secret;
 
-const KEYS: &[&str] = &["slack", "url", "when"];
+const KEYS: &str = "slack url when";
 
 impl Reader<'_> {
     pub(super) fn notify(&mut self, node: &Node) -> Notify {

@@ -6,10 +6,10 @@ use crate::model::{Hook, Local, Pipeline, PipelinePlace};
 use crate::yaml::Node;
 use std::collections::BTreeMap;
 
-const KEYS: &[&str] = &["local", "redis", "log_store", "queue", "path", "before", "after"];
+const KEYS: &str = "local redis log_store queue path before after";
 const SERVICES: &[&str] = &["apiserver", "pushserver", "mqttclient"];
 const PARTS: &[&str] = &["apiserver", "pushserver", "mqttclient", "redis", "mosquitto"];
-const LOCAL: &[&str] = &["apiserver", "pushserver", "mqttclient", "replicas", "cpus"];
+const LOCAL: &str = "apiserver pushserver mqttclient replicas cpus";
 
 /// Processes of one service at most.
 const MOST_REPLICAS: u16 = 64;
@@ -130,7 +130,7 @@ impl Reader<'_> {
             let value = table.take(part).and_then(|node| self.parsed(node, form, &parse));
             values.extend(value.map(|value| ((*part).to_owned(), value)));
         }
-        self.finish(table, parts);
+        self.finish(table, &parts.join(" "));
         values
     }
 }

@@ -10,8 +10,8 @@ use crate::secrets::Secrets;
 use crate::yaml::{self, Node, Value};
 use std::collections::BTreeMap;
 
-const KEYS: &[&str] = &["run", "id", "clock", "stages"];
-const RULE: &[&str] = &["span", "service", "where", "at", "id"];
+const KEYS: &str = "run id clock stages";
+const RULE: &str = "span service where at id";
 
 /// The attribute that holds a message's id, by the semantic conventions.
 const MESSAGE_ID: &str = "messaging.message.id";
@@ -79,7 +79,7 @@ impl Reader<'_> {
         if let Value::Map(_) = &node.value {
             let mut table = self.table(node, "`run`")?;
             let attribute = table.take("attribute").and_then(|node| self.attribute(node));
-            self.finish(table, &["attribute"]);
+            self.finish(table, "attribute");
             return attribute.map(RunOf::Attribute);
         }
         let name = self.constant(node)?;
@@ -113,7 +113,7 @@ impl Reader<'_> {
         if let Value::Map(_) = &node.value {
             let mut table = self.table(node, "`id`")?;
             let hash = table.take("hash").and_then(|node| self.attribute(node));
-            self.finish(table, &["hash"]);
+            self.finish(table, "hash");
             return hash.map(IdOf::Hash);
         }
         Some(match self.attribute(node)?.as_str() {

@@ -7,11 +7,9 @@ use crate::names::{Here, METHODS, step_name};
 use crate::text::is_name;
 use crate::yaml::Node;
 
-const KEYS: &[&str] = &[
-    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "name", "json", "form", "text", "file", "headers", "expect",
-    "keep", "think", "retry", "always", "repeat", "when",
-];
-const EXPECT: &[&str] = &["status", "header", "json", "text", "within"];
+const KEYS: &str = "GET POST PUT PATCH DELETE HEAD name json form text file headers expect keep think retry always \
+    repeat when";
+const EXPECT: &str = "status header json text within";
 
 /// A step is sent no more often than this in a round.
 const MOST_REPEATS: u32 = 100_000;
@@ -83,7 +81,7 @@ impl Reader<'_> {
         let mut table = self.table(node, "retry")?;
         let status = table.take("status").map(|node| self.statuses(node));
         let times = table.take("times").and_then(|node| self.positive(node)).unwrap_or(1);
-        self.finish(table, &["status", "times"]);
+        self.finish(table, "status times");
         if status.is_none() {
             self.fault(
                 node.place,

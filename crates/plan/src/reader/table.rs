@@ -61,13 +61,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Refuses what was not taken.
+    /// Refuses what was not taken. The known keys stand in one text, with spaces between.
     #[allow(clippy::needless_pass_by_value, reason = "nothing is taken of it after this")]
-    pub(super) fn finish(&mut self, table: Table<'_>, known: &[&str]) {
+    pub(super) fn finish(&mut self, table: Table<'_>, known: &str) {
         for (key, _) in table.pairs.iter().filter(|(key, _)| !table.taken.contains(&key.name.as_str())) {
-            let near = like(&key.name, known.iter().copied());
-            let remedy =
-                near.map_or_else(|| format!("it has {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            let near = like(&key.name, known.split(' '));
+            let remedy = near.map_or_else(
+                || format!("it has {}", known.replace(' ', ", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             self.fault(key.place, format!("`{}` is no key of {}: {remedy}", key.name, table.what));
         }
     }

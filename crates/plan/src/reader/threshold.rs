@@ -42,7 +42,7 @@ impl Reader<'_> {
         let mut table = self.table(node, "a threshold")?;
         let text = table.take("threshold");
         let abort = table.take("abort");
-        self.finish(table, &["threshold", "abort"]);
+        self.finish(table, "threshold abort");
         let Some(text) = text else {
             self.fault(
                 node.place,

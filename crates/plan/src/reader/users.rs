@@ -10,22 +10,8 @@ use crate::yaml::Node;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const KIND: &[&str] = &[
-    "weight",
-    "count",
-    "data",
-    "think",
-    "pace",
-    "headers",
-    "keep",
-    "retry",
-    "cookies",
-    "on_start",
-    "tasks",
-    "on_stop",
-    "on_failure",
-];
-const TASK: &[&str] = &["weight", "steps"];
+const KIND: &str = "weight count data think pace headers keep retry cookies on_start tasks on_stop on_failure";
+const TASK: &str = "weight steps";
 
 /// How long a command may take unless its plan says otherwise.
 const HOOK_WITHIN: Duration = Duration::from_secs(60);
@@ -58,7 +44,7 @@ impl Reader<'_> {
         table.take("name");
         let command = table.take("command").and_then(|node| self.command(node));
         let within = table.take("within").and_then(|node| self.lasting(node)).unwrap_or(HOOK_WITHIN);
-        self.finish(table, &["command", "within", "name"]);
+        self.finish(table, "command within name");
         Some(Hook { command: command?, within })
     }
 

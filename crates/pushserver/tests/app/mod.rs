@@ -125,12 +125,6 @@ pub(crate) fn messages(ids: std::ops::Range<u64>) -> Vec<Vec<u8>> {
     ids.map(|id| format!("{{\"id\":{id},\"run\":\"r\"}}").into_bytes()).collect()
 }
 
-/// Runs a command in Redis.
-pub(crate) async fn query<T: redis::FromRedisValue>(redis: &Redis, command: &[&str]) -> T {
-    let mut connection = redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
-    redis::cmd(command[0]).arg(&command[1..]).query_async(&mut connection).await.unwrap()
-}
-
 /// Puts messages in the queue as the API server does.
 pub(crate) async fn enqueue(redis: &Redis, kind: &str, messages: &[Vec<u8>]) {
     let mut connection = redis.url().parse::<RedisUrl>().unwrap().connect(Wait::BRIEFLY).await.unwrap();
@@ -146,14 +140,4 @@ pub(crate) async fn enqueue(redis: &Redis, kind: &str, messages: &[Vec<u8>]) {
         }
         let () = pipeline.exec_async(&mut connection).await.unwrap();
     }
-}
-
-/// Waits for something that is bound to come about.
-pub(crate) async fn until(mut come: impl AsyncFnMut() -> bool) {
-    let polling = async {
-        while !come().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, polling).await.unwrap();
 }

@@ -1,126 +1,76 @@
 //! `steps.tsv` and `rounds.tsv`: what users went through, a row for each level and step, or task. docs/report.md describes the columns.
 
 use super::decimal;
-use super::tsv::{line, milliseconds};
-use analysis::scenario::Times;
-use analysis::{Level, Report};
+use super::tsv::{PartColumns, milliseconds, table};
+use analysis::scenario::{Rounds, StepLoad};
+use analysis::{Distribution, Level, Report};
 
-/// The columns of `steps.tsv`.
-const STEPS: [&str; 17] = [
-    "run",
-    "users",
-    "rate",
-    "repeat",
-    "step",
-    "traced",
-    "requests",
-    "accepted",
-    "errors",
-    "retries",
-    "rps",
-    "http_mean_ms",
-    "http_p50_ms",
-    "http_p99_ms",
-    "http_max_ms",
-    "arrival_p50_ms",
-    "arrival_p99_ms",
+const STEPS: &PartColumns<StepLoad> = &[
+    ("run", |level, _| level.load.run.to_string()),
+    ("users", |level, _| users(level)),
+    ("rate", |level, _| decimal(level.load.rate, 3)),
+    ("repeat", |level, _| level.load.repeat.to_string()),
+    ("step", |_, step| step.name.clone()),
+    ("traced", |_, step| step.traced.to_string()),
+    ("requests", |_, step| step.requests.to_string()),
+    ("accepted", |_, step| step.accepted.to_string()),
+    ("errors", |_, step| step.errors.values().sum::<u64>().to_string()),
+    ("retries", |_, step| step.retries.to_string()),
+    ("rps", |level, step| per_sec(level, step.accepted)),
+    ("http_mean_ms", |_, step| mean(step.response.mean_us)),
+    ("http_p50_ms", |_, step| whole(step.response.p50_us)),
+    ("http_p99_ms", |_, step| whole(step.response.p99_us)),
+    ("http_max_ms", |_, step| whole(step.response.max_us)),
+    ("arrival_p50_ms", |level, step| milliseconds(arrival(level, step).and_then(|arrival| arrival.p50_us))),
+    ("arrival_p99_ms", |level, step| milliseconds(arrival(level, step).and_then(|arrival| arrival.p99_us))),
 ];
 
-/// Those of `rounds.tsv`.
-const ROUNDS: [&str; 15] = [
-    "run",
-    "users",
-    "rate",
-    "repeat",
-    "task",
-    "ended",
-    "failed",
-    "rounds_per_sec",
-    "mean_ms",
-    "p50_ms",
-    "p99_ms",
-    "max_ms",
-    "waiting_mean_ms",
-    "waiting_p50_ms",
-    "pauses_mean_ms",
+const ROUNDS: &PartColumns<Rounds> = &[
+    ("run", |level, _| level.load.run.to_string()),
+    ("users", |level, _| users(level)),
+    ("rate", |level, _| decimal(level.load.rate, 3)),
+    ("repeat", |level, _| level.load.repeat.to_string()),
+    ("task", |_, rounds| rounds.task.clone()),
+    ("ended", |_, rounds| rounds.ended.to_string()),
+    ("failed", |_, rounds| rounds.failed.to_string()),
+    ("rounds_per_sec", |level, rounds| per_sec(level, rounds.ended)),
+    ("mean_ms", |_, rounds| mean(rounds.whole.mean_us)),
+    ("p50_ms", |_, rounds| whole(rounds.whole.p50_us)),
+    ("p99_ms", |_, rounds| whole(rounds.whole.p99_us)),
+    ("max_ms", |_, rounds| whole(rounds.whole.max_us)),
+    ("waiting_mean_ms", |_, rounds| mean(rounds.waiting.mean_us)),
+    ("waiting_p50_ms", |_, rounds| whole(rounds.waiting.p50_us)),
+    ("pauses_mean_ms", |_, rounds| mean(Some(rounds.pauses_us))),
 ];
 
 /// `steps.tsv`.
 pub(super) fn steps(report: &Report) -> Vec<u8> {
-    render(report, &STEPS, |level, head| {
-        let scenario = level.load.scenario.iter();
-        scenario
-            .flat_map(|scenario| &scenario.steps)
-            .map(|step| {
-                let arrival = level.steps.iter().find(|arrival| arrival.number == step.number);
-                let arrival = arrival.map(|step| &step.arrival);
-                let mut row = head.to_vec();
-                row.extend([
-                    step.name.clone(),
-                    step.traced.to_string(),
-                    step.requests.to_string(),
-                    step.accepted.to_string(),
-                    step.errors.values().sum::<u64>().to_string(),
-                    step.retries.to_string(),
-                    per_sec(level, step.accepted),
-                ]);
-                row.extend(times(&step.response));
-                row.push(milliseconds(arrival.and_then(|arrival| arrival.p50_us)));
-                row.push(milliseconds(arrival.and_then(|arrival| arrival.p99_us)));
-                row
-            })
-            .collect()
-    })
+    table(report, STEPS, |level| level.load.scenario.as_ref().map_or(&[], |scenario| &scenario.steps))
 }
 
 /// `rounds.tsv`.
 pub(super) fn rounds(report: &Report) -> Vec<u8> {
-    render(report, &ROUNDS, |level, head| {
-        let scenario = level.load.scenario.iter();
-        scenario
-            .flat_map(|scenario| &scenario.rounds)
-            .map(|rounds| {
-                let mut row = head.to_vec();
-                row.extend([
-                    rounds.task.clone(),
-                    rounds.ended.to_string(),
-                    rounds.failed.to_string(),
-                    per_sec(level, rounds.ended),
-                ]);
-                row.extend(times(&rounds.whole));
-                let [mean, p50, ..] = times(&rounds.waiting);
-                row.extend([mean, p50, decimal(Some(rounds.pauses_us / 1e3), 3)]);
-                row
-            })
-            .collect()
-    })
+    table(report, ROUNDS, |level| level.load.scenario.as_ref().map_or(&[], |scenario| &scenario.rounds))
 }
 
-fn render(report: &Report, columns: &[&str], rows: impl Fn(&Level, &[String]) -> Vec<Vec<String>>) -> Vec<u8> {
-    let mut tsv = String::new();
-    line(&mut tsv, columns);
-    for level in &report.levels {
-        let load = &level.load;
-        let head = [
-            load.run.to_string(),
-            load.scenario.as_ref().map_or_else(String::new, |scenario| scenario.users.to_string()),
-            decimal(load.rate, 3),
-            load.repeat.to_string(),
-        ];
-        for row in rows(level, &head) {
-            line(&mut tsv, &row);
-        }
-    }
-    tsv.into_bytes()
+fn users(level: &Level) -> String {
+    level.load.scenario.as_ref().map_or_else(String::new, |scenario| scenario.users.to_string())
 }
 
-/// Mean, p50, p99 and max, ms.
-fn times(times: &Times) -> [String; 4] {
-    let whole = |us: Option<u64>| decimal(us.map(|us| us as f64 / 1e3), 3);
-    [decimal(times.mean_us.map(|us| us / 1e3), 3), whole(times.p50_us), whole(times.p99_us), whole(times.max_us)]
+fn arrival<'r>(level: &'r Level, step: &StepLoad) -> Option<&'r Distribution> {
+    level.steps.iter().find(|arrival| arrival.number == step.number).map(|step| &step.arrival)
 }
 
-fn per_sec(level: &Level, count: u64) -> String {
+fn mean(us: Option<f64>) -> String {
+    decimal(us.map(|us| us / 1e3), 3)
+}
+
+fn whole(us: Option<u64>) -> String {
+    mean(us.map(|us| us as f64))
+}
+
+/// By the time that the load lasted.
+pub(super) fn per_sec(level: &Level, count: u64) -> String {
     let seconds = level.load.http.as_ref().map(|http| http.duration_us as f64 / 1e6).filter(|seconds| *seconds > 0.0);
     decimal(seconds.map(|seconds| count as f64 / seconds), 1)
 }

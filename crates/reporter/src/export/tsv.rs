@@ -5,129 +5,107 @@ use analysis::number::NOT_AVAILABLE;
 use analysis::{Hop, Http, Interval, Level, Percentile, Report};
 use std::fmt::Write;
 
+/// Columns: their names, and what stands in them.
+type Columns<T> = [(&'static str, fn(&T) -> String)];
+
+/// The same of what levels have several of.
+pub(super) type PartColumns<T> = [(&'static str, fn(&Level, &T) -> String)];
+
 /// The columns before those of the hops.
-const BEFORE_HOPS: [&str; 15] = [
-    "concurrency",
-    "http_mean_ms",
-    "rps",
-    "arrival_mean_s",
-    "arrival_p50_ms",
-    "arrival_p90_ms",
-    "arrival_p95_ms",
-    "arrival_p99_ms",
-    "arrival_p999_ms",
-    "arrival_max_ms",
-    "arrival_p50_low_ms",
-    "arrival_p50_high_ms",
-    "arrival_p99_low_ms",
-    "arrival_p99_high_ms",
-    "delivered_per_sec",
+const BEFORE_HOPS: &Columns<Level> = &[
+    ("concurrency", |level| count(level.load.concurrency.map(u64::from))),
+    ("http_mean_ms", |level| decimal(level.load.http.as_ref().and_then(|http| http.mean_us).map(|us| us / 1e3), 3)),
+    ("rps", |level| decimal(level.load.http.as_ref().and_then(Http::accepted_per_sec), 1)),
+    ("arrival_mean_s", |level| decimal(level.arrival.mean_us.map(|mean| mean / 1e6), 6)),
+    ("arrival_p50_ms", |level| milliseconds(level.arrival.p50_us)),
+    ("arrival_p90_ms", |level| milliseconds(level.arrival.p90_us)),
+    ("arrival_p95_ms", |level| milliseconds(level.arrival.p95_us)),
+    ("arrival_p99_ms", |level| milliseconds(level.arrival.p99_us)),
+    ("arrival_p999_ms", |level| milliseconds(level.arrival.p999_us)),
+    ("arrival_max_ms", |level| milliseconds(level.arrival.max_us)),
+    ("arrival_p50_low_ms", |level| low(level.arrival.interval(Percentile::P50))),
+    ("arrival_p50_high_ms", |level| high(level.arrival.interval(Percentile::P50))),
+    ("arrival_p99_low_ms", |level| low(level.arrival.interval(Percentile::P99))),
+    ("arrival_p99_high_ms", |level| high(level.arrival.interval(Percentile::P99))),
+    ("delivered_per_sec", |level| decimal(level.delivered_per_sec(), 1)),
 ];
 
 /// The columns of each hop, behind its stage's name.
-const OF_HOP: [&str; 4] = ["p50_ms", "p99_ms", "wait_ms", "service_ms"];
+const OF_HOP: &Columns<Hop> = &[
+    ("p50_ms", |hop| milliseconds(hop.latency.p50_us)),
+    ("p99_ms", |hop| milliseconds(hop.latency.p99_us)),
+    ("wait_ms", |hop| decimal(hop.wait_us.map(|us| us / 1e3), 3)),
+    ("service_ms", |hop| decimal(hop.service_us.map(|us| us / 1e3), 3)),
+];
 
 /// The columns behind those of the hops.
-const AFTER_HOPS: [&str; 20] = [
-    "sampled",
-    "incomplete",
-    "accepted",
-    "arrived",
-    "late",
-    "in_flight",
-    "lost",
-    "duplicates",
-    "reordered",
-    "negative",
-    "beyond_error",
-    "stamps_dropped",
-    "http_errors",
-    "backlog",
-    "drain_s",
-    "rate",
-    "repeat",
-    "generator_limited",
-    "unstable",
-    "interrupted",
+const AFTER_HOPS: &Columns<Level> = &[
+    ("sampled", |level| level.traces.sampled.to_string()),
+    ("incomplete", |level| level.traces.sampled.saturating_sub(level.traces.complete).to_string()),
+    ("accepted", |level| level.books.accepted.to_string()),
+    ("arrived", |level| level.books.arrived.to_string()),
+    ("late", |level| level.books.late.to_string()),
+    ("in_flight", |level| level.books.in_flight.to_string()),
+    ("lost", |level| level.books.lost.to_string()),
+    ("duplicates", |level| level.books.duplicates.to_string()),
+    ("reordered", |level| level.traces.reordered.to_string()),
+    ("negative", |level| level.traces.negative.to_string()),
+    ("beyond_error", |level| level.traces.beyond_error.to_string()),
+    ("stamps_dropped", |level| level.traces.stamps_dropped.to_string()),
+    ("http_errors", |level| count(level.load.http.as_ref().map(Http::failed))),
+    ("backlog", |level| count(level.load.backlog)),
+    ("drain_s", |level| decimal(level.load.drain_us.map(|drain| drain as f64 / 1e6), 3)),
+    ("rate", |level| level.load.rate.map_or_else(|| NOT_AVAILABLE.to_owned(), rate)),
+    ("repeat", |level| level.load.repeat.to_string()),
+    ("generator_limited", |level| yes_no(level.load.generator_limited.is_some())),
+    ("unstable", |level| yes_no(level.stability.unstable.is_some())),
+    ("interrupted", |level| level.load.interruption().unwrap_or_else(|| yes_no(false))),
 ];
 
 pub(super) fn render(report: &Report) -> String {
     let mut tsv = String::new();
-    let hops = report.path.iter().skip(1).flat_map(|stage| OF_HOP.map(|name| format!("{stage}_{name}")));
-    let header = BEFORE_HOPS.into_iter().map(str::to_owned).chain(hops).chain(AFTER_HOPS.map(str::to_owned));
+    let hops = report.path.iter().skip(1).flat_map(|stage| names(OF_HOP).map(move |name| format!("{stage}_{name}")));
+    let header = names(BEFORE_HOPS).map(str::to_owned).chain(hops).chain(names(AFTER_HOPS).map(str::to_owned));
     line(&mut tsv, &header.collect::<Vec<_>>());
     for level in &report.levels {
-        let row = before_hops(level).into_iter().chain(level.hops.iter().flat_map(of_hop)).chain(after_hops(level));
+        let hops = level.hops.iter().flat_map(|hop| cells(OF_HOP, hop));
+        let row = cells(BEFORE_HOPS, level).chain(hops).chain(cells(AFTER_HOPS, level));
         line(&mut tsv, &row.collect::<Vec<_>>());
     }
     tsv
 }
 
-fn before_hops(level: &Level) -> [String; BEFORE_HOPS.len()] {
-    let Level { load, arrival, .. } = level;
-    let http = load.http.as_ref();
-    let ends =
-        |percentile| arrival.interval(percentile).map_or([NOT_AVAILABLE.to_owned(), NOT_AVAILABLE.to_owned()], ends);
-    let ([p50_low, p50_high], [p99_low, p99_high]) = (ends(Percentile::P50), ends(Percentile::P99));
-    [
-        count(load.concurrency.map(u64::from)),
-        decimal(http.and_then(|http| http.mean_us).map(|us| us / 1e3), 3),
-        decimal(http.and_then(Http::accepted_per_sec), 1),
-        decimal(arrival.mean_us.map(|mean| mean / 1e6), 6),
-        milliseconds(arrival.p50_us),
-        milliseconds(arrival.p90_us),
-        milliseconds(arrival.p95_us),
-        milliseconds(arrival.p99_us),
-        milliseconds(arrival.p999_us),
-        milliseconds(arrival.max_us),
-        p50_low,
-        p50_high,
-        p99_low,
-        p99_high,
-        decimal(level.delivered_per_sec(), 1),
-    ]
+/// A table of what levels have several of.
+pub(super) fn table<T>(report: &Report, columns: &PartColumns<T>, parts: impl Fn(&Level) -> &[T]) -> Vec<u8> {
+    let mut tsv = String::new();
+    line(&mut tsv, &columns.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    for level in &report.levels {
+        for part in parts(level) {
+            line(&mut tsv, &columns.iter().map(|(_, cell)| cell(level, part)).collect::<Vec<_>>());
+        }
+    }
+    tsv.into_bytes()
 }
 
-fn of_hop(hop: &Hop) -> [String; OF_HOP.len()] {
-    let [wait, service] = [hop.wait_us, hop.service_us].map(|us| decimal(us.map(|us| us / 1e3), 3));
-    [milliseconds(hop.latency.p50_us), milliseconds(hop.latency.p99_us), wait, service]
+fn names<T>(columns: &Columns<T>) -> impl Iterator<Item = &'static str> {
+    columns.iter().map(|(name, _)| *name)
 }
 
-fn after_hops(level: &Level) -> [String; AFTER_HOPS.len()] {
-    let Level { load, books, traces, stability, .. } = level;
-    [
-        traces.sampled.to_string(),
-        traces.sampled.saturating_sub(traces.complete).to_string(),
-        books.accepted.to_string(),
-        books.arrived.to_string(),
-        books.late.to_string(),
-        books.in_flight.to_string(),
-        books.lost.to_string(),
-        books.duplicates.to_string(),
-        traces.reordered.to_string(),
-        traces.negative.to_string(),
-        traces.beyond_error.to_string(),
-        traces.stamps_dropped.to_string(),
-        count(load.http.as_ref().map(Http::failed)),
-        count(load.backlog),
-        decimal(load.drain_us.map(|drain| drain as f64 / 1e6), 3),
-        load.rate.map_or_else(|| NOT_AVAILABLE.to_owned(), rate),
-        load.repeat.to_string(),
-        yes_no(load.generator_limited.is_some()),
-        yes_no(stability.unstable.is_some()),
-        load.interruption().unwrap_or_else(|| yes_no(false)),
-    ]
+fn cells<T>(columns: &Columns<T>, row: &T) -> impl Iterator<Item = String> {
+    columns.iter().map(move |(_, cell)| cell(row))
 }
 
-/// Both ends of an interval; the upper one may lie beyond all that was seen.
-fn ends(interval: Interval) -> [String; 2] {
-    [
-        milliseconds(Some(interval.low_us)),
-        interval.high_us.map_or_else(|| "inf".to_owned(), |us| milliseconds(Some(us))),
-    ]
+fn low(interval: Option<Interval>) -> String {
+    milliseconds(interval.map(|interval| interval.low_us))
 }
 
-pub(super) fn line<T: std::borrow::Borrow<str>>(tsv: &mut String, fields: &[T]) {
+/// The upper end may lie beyond all that was seen.
+fn high(interval: Option<Interval>) -> String {
+    let seen = |interval: Interval| interval.high_us.map_or_else(|| "inf".to_owned(), |us| milliseconds(Some(us)));
+    interval.map_or_else(|| NOT_AVAILABLE.to_owned(), seen)
+}
+
+fn line<T: std::borrow::Borrow<str>>(tsv: &mut String, fields: &[T]) {
     // Writing to a String cannot fail.
     let _ = writeln!(tsv, "{}", fields.join("\t"));
 }
@@ -231,8 +209,8 @@ mod tests {
     #[test]
     fn every_column_is_described() {
         let document = include_str!("../../../../docs/report.md");
-        let of_hops = OF_HOP.map(|name| format!("<stage>_{name}"));
-        for name in BEFORE_HOPS.into_iter().chain(of_hops.iter().map(String::as_str)).chain(AFTER_HOPS) {
+        let of_hops = names(OF_HOP).map(|name| format!("<stage>_{name}"));
+        for name in names(BEFORE_HOPS).chain(names(AFTER_HOPS)).map(str::to_owned).chain(of_hops) {
             assert!(document.contains(&format!("| `{name}` |")), "{name}");
         }
     }

@@ -1,62 +1,38 @@
 //! `workers.tsv`: what each of several generators made, a row for each level and worker. docs/report.md describes the columns.
 
 use super::decimal;
-use super::tsv::{line, milliseconds};
-use analysis::Report;
+use super::steps::per_sec;
+use super::tsv::{PartColumns, milliseconds, table};
+use analysis::{Report, WorkerLoad};
 
-const COLUMNS: [&str; 18] = [
-    "run",
-    "worker",
-    "instance",
-    "host",
-    "share",
-    "requests",
-    "accepted",
-    "errors",
-    "missed",
-    "send_delay_p50_ms",
-    "send_delay_p99_ms",
-    "start_delay_ms",
-    "cpu_share",
-    "clock_error_ms",
-    "limited_by",
-    "lost_s",
-    "lost_why",
-    "rps",
+const COLUMNS: &PartColumns<WorkerLoad> = &[
+    ("run", |level, _| level.load.run.to_string()),
+    ("worker", |_, worker| worker.number.to_string()),
+    ("instance", |_, worker| worker.instance.clone()),
+    ("host", |_, worker| worker.host.clone()),
+    ("share", |_, worker| decimal(Some(worker.share), 4)),
+    ("requests", |_, worker| worker.requests.to_string()),
+    ("accepted", |_, worker| worker.accepted.to_string()),
+    ("errors", |_, worker| worker.errors.to_string()),
+    ("missed", |_, worker| worker.missed.to_string()),
+    ("send_delay_p50_ms", |_, worker| whole(worker.send_delay_p50_us)),
+    ("send_delay_p99_ms", |_, worker| whole(worker.send_delay_p99_us)),
+    ("start_delay_ms", |_, worker| whole(worker.start_delay_us)),
+    ("cpu_share", |_, worker| decimal(worker.cpu_share, 3)),
+    ("clock_error_ms", |_, worker| whole(worker.clock_error_us.map(u64::from))),
+    ("limited_by", |_, worker| worker.limited_by.clone().unwrap_or_default()),
+    ("lost_s", |_, worker| decimal(worker.lost_us.map(|us| us as f64 / 1e6), 1)),
+    ("lost_why", |_, worker| worker.lost_why.clone().unwrap_or_default()),
+    ("rps", |level, worker| per_sec(level, worker.accepted)),
 ];
 
 /// `workers.tsv`.
 pub(super) fn workers(report: &Report) -> Vec<u8> {
-    let mut tsv = String::new();
-    line(&mut tsv, &COLUMNS);
-    for level in &report.levels {
-        let seconds = level.load.http.as_ref().map(|http| http.duration_us as f64 / 1e6).filter(|lasted| *lasted > 0.0);
-        for worker in &level.load.workers {
-            let whole = |us: Option<u64>| milliseconds(us.and_then(|us| i64::try_from(us).ok()));
-            let row = [
-                level.load.run.to_string(),
-                worker.number.to_string(),
-                worker.instance.clone(),
-                worker.host.clone(),
-                decimal(Some(worker.share), 4),
-                worker.requests.to_string(),
-                worker.accepted.to_string(),
-                worker.errors.to_string(),
-                worker.missed.to_string(),
-                whole(worker.send_delay_p50_us),
-                whole(worker.send_delay_p99_us),
-                whole(worker.start_delay_us),
-                decimal(worker.cpu_share, 3),
-                whole(worker.clock_error_us.map(u64::from)),
-                worker.limited_by.clone().unwrap_or_default(),
-                decimal(worker.lost_us.map(|us| us as f64 / 1e6), 1),
-                worker.lost_why.clone().unwrap_or_default(),
-                decimal(seconds.map(|lasted| worker.accepted as f64 / lasted), 1),
-            ];
-            line(&mut tsv, &row);
-        }
-    }
-    tsv.into_bytes()
+    table(report, COLUMNS, |level| &level.load.workers)
+}
+
+fn whole(us: Option<u64>) -> String {
+    milliseconds(us.and_then(|us| i64::try_from(us).ok()))
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 //! the tracer, the process's memory) is read when somebody asks. docs/metrics.md lists what is served.
 
 mod latency;
+mod page;
 mod vitals;
 
 pub use latency::{BOUNDS_NS, Latency};
+pub use page::Page;
 pub use prometheus_client::collector::Collector;
 pub use prometheus_client::metrics::counter::Counter;
 pub use prometheus_client::metrics::gauge::Gauge;
@@ -76,7 +78,6 @@ impl Metrics {
     }
 
     /// The metrics of a program that is no service, but is watched like one. It has no readiness of its own: it is ready.
-    #[must_use]
     pub fn of_program(name: &str, version: &str, tracer: Observer) -> Self {
         let readiness = Readiness::default();
         readiness.started();
@@ -91,7 +92,6 @@ impl Metrics {
     ///
     /// # Panics
     /// When a gauge has that name.
-    #[must_use]
     pub fn counter(&self, name: &str, help: &str) -> Counter {
         let mut inner = self.lock();
         let Inner { registry, counters, gauges } = &mut *inner;
@@ -108,7 +108,6 @@ impl Metrics {
     ///
     /// # Panics
     /// When a counter has that name.
-    #[must_use]
     pub fn gauge(&self, name: &str, help: &str) -> Gauge {
         let mut inner = self.lock();
         let Inner { registry, counters, gauges } = &mut *inner;
@@ -122,13 +121,11 @@ impl Metrics {
     }
 
     /// The histogram `stampede_stage_latency_seconds{from,to}`; always the same for the same stages.
-    #[must_use]
     pub fn latency(&self, from: &Stage, to: &Stage) -> Latency {
         self.latencies.get_or_create_owned(&[("from", from.to_string()), ("to", to.to_string())])
     }
 
     /// The counter `stampede_reconnects_total{server}`; always the same for the same server, for example `redis`.
-    #[must_use]
     pub fn reconnects(&self, server: &'static str) -> Counter {
         self.reconnects.get_or_create_owned(&[("server", server.to_owned())])
     }

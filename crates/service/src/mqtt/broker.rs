@@ -72,13 +72,11 @@ impl Broker {
     }
 
     /// Where it is.
-    #[must_use]
     pub fn url(&self) -> &BrokerUrl {
         &self.url
     }
 
     /// What is spoken to it.
-    #[must_use]
     pub fn version(&self) -> Version {
         self.version
     }

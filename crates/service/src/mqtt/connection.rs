@@ -214,7 +214,6 @@ impl MqttWriter {
     }
 
     /// The bytes that wait for a flush.
-    #[must_use]
     pub fn queued(&self) -> usize {
         self.buffer.len()
     }
@@ -237,7 +236,6 @@ impl MqttWriter {
 }
 
 /// A client id that no other connection uses: a broker ends the older of two with the same one.
-#[must_use]
 pub fn client_id(service: &str) -> String {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);

@@ -101,7 +101,6 @@ pub enum MqttError {
 
 impl MqttError {
     /// Whether the broker may have ended the connection because of something that it was sent.
-    #[must_use]
     pub fn may_be_about_what_was_sent(&self) -> bool {
         match self {
             Self::Lost(_) => true,

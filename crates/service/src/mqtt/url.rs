@@ -39,7 +39,6 @@ pub enum InvalidBrokerUrl {
 
 impl BrokerUrl {
     /// The socket, when the broker listens on one.
-    #[must_use]
     pub fn socket(&self) -> Option<&Path> {
         match &self.place {
             Place::Unix { path } => Some(path),

@@ -21,9 +21,7 @@ pub(crate) enum Line {
 
 impl RedisUrl {
     /// Opens a line whose reads and writes wait for `patience`. It words no failure: whoever cannot get one asks on a usual connection, which does.
-    ///
-    /// # Errors
-    /// When the server does not answer, refuses, or wants other credentials.
+    /// Fails when the server does not answer, refuses, or wants other credentials.
     pub(crate) fn line(&self, patience: Duration) -> io::Result<Line> {
         let mut line = match self.address() {
             ConnectionAddr::Tcp(host, port) => Line::Tcp(dial(host, *port, patience)?),

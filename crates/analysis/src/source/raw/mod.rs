@@ -46,7 +46,6 @@ pub struct RawRun {
 
 impl RawHeader {
     /// A header of the present version.
-    #[must_use]
     pub fn new(sweep: Sweep, clock_steps: Vec<ClockStep>, runs: Vec<RawRun>) -> Self {
         Self { format: FORMAT.to_owned(), version: VERSION, sweep, clock_steps, runs }
     }

@@ -53,13 +53,11 @@ impl RawFile {
     }
 
     /// What it holds.
-    #[must_use]
     pub fn header(&self) -> &RawHeader {
         &self.header
     }
 
     /// Bytes of the file that have been read so far.
-    #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.lines.read()
     }

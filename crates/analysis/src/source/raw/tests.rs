@@ -28,15 +28,9 @@ fn run(id: &str, stages: &[(&str, &[&str])]) -> Run {
 
 fn header(runs: &[Run]) -> RawHeader {
     let sweep = Sweep {
-        id: "s".parse().unwrap(),
         started_unix_s: 1,
-        every: Some(1),
-        path: stamp::Path::default().stages().to_vec(),
-        settings: BTreeMap::new(),
-        environment: BTreeMap::new(),
-        p99_limit_us: crate::Report::P99_LIMIT_US,
         loads: runs.iter().map(|run| Load::foreign(run.id.clone())).collect(),
-        search: None,
+        ..Sweep::of_load("s".parse().unwrap(), 1, &stamp::Path::default())
     };
     let stages = |run: &Run| run.stages.iter().map(|(stage, _)| stage.clone()).collect();
     RawHeader::new(

@@ -37,9 +37,7 @@ pub(super) struct Record {
 
 impl Record {
     /// Begins one in a new folder.
-    ///
-    /// # Errors
-    /// When it cannot be written: that is known before the first run.
+    /// Fails when it cannot be written: that is known before the first run.
     pub(super) fn begin(folder: &Path, begun: &Begun) -> anyhow::Result<Self> {
         let path = folder.join(FILE);
         let unwritable = || format!("cannot write {}: choose another folder with --out", path.display());
@@ -52,9 +50,7 @@ impl Record {
     }
 
     /// Adds a run that is finished.
-    ///
-    /// # Errors
-    /// When it cannot be written.
+    /// Fails when it cannot be written.
     pub(super) fn add(&mut self, run: &VariedRun) -> anyhow::Result<()> {
         self.line(&serde_json::to_string(run)?)
     }
@@ -76,9 +72,7 @@ fn lock(file: &File) -> bool {
 }
 
 /// Finds the newest in `out` that is the same and not finished, and what it has run.
-///
-/// # Errors
-/// A [`UsageError`] where there is none, or another driver is at it.
+/// Fails with a [`UsageError`] where there is none, or another driver is at it.
 pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Record, Vec<VariedRun>)> {
     let mut folders: Vec<PathBuf> = std::fs::read_dir(out)
         .into_iter()
