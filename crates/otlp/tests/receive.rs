@@ -203,7 +203,7 @@ async fn who_sends_slowly_keeps_nobody_out() {
     let receiver = Receiver::start(Redis::start().await.unwrap(), 1).await;
     let mut slow = Vec::new();
     for _ in 0..8 {
-        let mut stream = TcpStream::connect(receiver.target.authority().to_string()).await.unwrap();
+        let mut stream = TcpStream::connect(receiver.target.authority()).await.unwrap();
         let head =
             "POST /v1/traces HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
         stream.write_all(head.as_bytes()).await.unwrap();
