@@ -117,7 +117,7 @@ fn read(folder: &Path) -> Result<Report, CompareError> {
     if found != Report::SCHEMA_VERSION {
         return Err(CompareError::Version { path, found, known: Report::SCHEMA_VERSION });
     }
-    serde_json::from_str(&text).map_err(foreign)
+    Report::from_json(&text).map_err(foreign)
 }
 
 /// Whether these reports have levels of one kind, and each of them is another sweep.

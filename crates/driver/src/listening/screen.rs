@@ -62,8 +62,7 @@ impl Screen {
         if !self.json {
             return (self.print)(&row(level));
         }
-        // It has no maps with other keys than texts, nor numbers that JSON lacks.
-        if let Ok(line) = serde_json::to_string(level) {
+        if let Ok(line) = level.to_json() {
             (self.print)(&line);
         }
     }

@@ -51,7 +51,7 @@ impl Reports {
             {
                 return Some(told.clone());
             }
-            let told = told(name, &serde_json::from_slice(&fs::read(file).ok()?).ok()?);
+            let told = told(name, &Report::from_json(&fs::read_to_string(file).ok()?).ok()?);
             known.insert(file.clone(), (*changed, told.clone()));
             Some(told)
         });
