@@ -56,7 +56,7 @@ impl PlanFile<'_> {
         let bytes = std::fs::read(self.file).with_context(|| format!("cannot read the plan {name}"))?;
         Ok(String::from_utf8(bytes).map_err(|error| {
             let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = valid.split(|&byte| byte == b'\n').count();
             UsageError(format!("{name}:{line}: this is no UTF-8: save the file in that encoding"))
         })?)
     }
