@@ -423,7 +423,7 @@ target: TARGET
 users: { u: { tasks: { t: { steps: [ { GET: / } ] } } } }
 load: { users: 1, duration: 200ms }
 ";
-    let args = ["--junit", junit.to_str().unwrap()];
+    let args = format!("--junit {}", junit.display());
     let without = run(folder.path(), plan, target, &args);
     assert_eq!(without.status.code(), Some(2), "{}", told(&without));
     assert!(told(&without).contains("--junit would have no verdicts to write"), "{}", told(&without));

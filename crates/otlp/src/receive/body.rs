@@ -1,6 +1,5 @@
 //! The body of a request: its size, its compression, its encoding.
 
-use super::server::TURN_WITHIN;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::GzDecoder;
@@ -10,8 +9,12 @@ use prost::Message;
 use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+/// How long one may wait for its turn, and a part of its body for room.
+pub(super) const TURN_WITHIN: Duration = Duration::from_secs(2);
 
 /// The largest body, and the largest that one may be when it has been decompressed, bytes: what collectors take.
 pub(super) const LARGEST: usize = 20 << 20;

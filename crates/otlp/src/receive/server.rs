@@ -1,7 +1,7 @@
 //! The server: OTLP/HTTP at `/v1/traces`, in the shell that all services share.
 
 use super::SERVICE;
-use super::body::{Encoding, LARGEST, Refusal, busy, decompressed, received};
+use super::body::{Encoding, LARGEST, Refusal, TURN_WITHIN, busy, decompressed, received};
 use super::seen::Seen;
 use super::stamps::{Stamper, Untaken};
 use anyhow::Context;
@@ -23,9 +23,6 @@ use tokio::time::timeout;
 
 /// Requests that may be decompressed and stamped at a time, as that takes memory. As many of the largest bodies may be held.
 const AT_A_TIME: usize = 4;
-
-/// How long one may wait for its turn, and a part of its body for room.
-pub(super) const TURN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Arguments of `driver otlp-receive`.
 #[derive(Debug, Clone, Args)]
