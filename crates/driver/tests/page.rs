@@ -162,6 +162,8 @@ async fn whoever_was_away_gets_what_was_missed_and_of_another_process_all() {
 #[tokio::test]
 async fn a_load_of_one_api_can_be_edited_too() {
     let router = axum::Router::new().fallback(|| async { "well" });
+    // nginx would hold events back.
+    assert_eq!(stream.headers()["x-accel-buffering"], "no");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await });
