@@ -102,6 +102,7 @@ function hear(kind, told) {
 
 function connect() {
   source?.close();
+  if (document.hidden) return;
   source = new EventSource('/events');
   for (const kind of Object.keys(HEARD)) source.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));
   source.onopen = () => {
@@ -120,6 +121,13 @@ function connect() {
     link();
   };
 }
+
+// A browser lets all its tabs have six connections to a page between them: a stream is for a tab that is seen.
+document.addEventListener('visibilitychange', () => {
+  source?.close();
+  [heard, lost_since] = [Date.now(), null];
+  connect();
+});
 
 // Says when nothing is heard.
 function link() {

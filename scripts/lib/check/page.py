@@ -451,6 +451,36 @@ def axe_source(folder):
 
 
 def check_axe(page, source, must, what, told):
+def check_tabs(page, must):
+    """A browser has six connections to one address: tabs that are not seen take none of them."""
+    ask = page.browser.ask
+    own, page.browser.session = page.browser.session, None
+    first = ask("Target.getTargets")["targetInfos"]
+    address = next(target["url"] for target in first if target["type"] == "page" and "127.0.0.1" in target["url"])
+    more = [ask("Target.createTarget", url=address)["targetId"] for _ in range(8)]
+    page.browser.session = ask("Target.attachToTarget", targetId=more[-1], flatten=True)["sessionId"]
+    try:
+        is_there, deadline = False, time.monotonic() + 10
+        while not is_there and time.monotonic() < deadline:
+            time.sleep(0.1)
+            # Before its page has come it has nothing to run a script in.
+            with contextlib.suppress(Fault):
+                is_there = page.run("globalThis.stampede?.state() ? true : false")
+        if not is_there:
+            raise Fault("a ninth tab hears nothing")
+        answer = page.run("Promise.race([fetch('/api/state').then((answer) => answer.status), new Promise((resolve) => setTimeout(resolve, 5000, 'nothing'))])")
+        must(answer == 200, f"with nine tabs open the API answers {answer}")
+    finally:
+        page.browser.session = None
+        for target in more:
+            ask("Target.closeTarget", targetId=target)
+        back = next(target["targetId"] for target in first if target["url"] == address)
+        ask("Target.activateTarget", targetId=back)
+        page.browser.session = own
+    at = page.run("stampede.state().points.t.length")
+    page.wait(f"!document.hidden && stampede.state().points.t.length > {at}", 10, "the first tab's next point")
+
+
     if source is None:
         return
     page.run(source + "; true")
@@ -601,6 +631,7 @@ def check_page(browser, driver, folder, plans, port, args, must, told):
     page.click("#theme")
     must(page.run("getComputedStyle(document.body).backgroundColor") != dark, "the button does not change the colours")
     time.sleep(1.2)
+    check_tabs(page, must)
     check_axe(page, axe, must, "running, dark", told)
     page.click("#theme")
     pictures(page, args.out, "running")
