@@ -5,7 +5,11 @@
 mod driving;
 
 use driving::{Running, driver};
+#[cfg(target_os = "linux")]
+use rustix::process::Signal;
 use serde_json::{Value, json};
+#[cfg(target_os = "linux")]
+use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -61,6 +65,19 @@ impl Opened {
         }
         panic!("{what} did not come: {:#}", self.state().await["head"]);
     }
+
+    /// Kills a part of the private pipeline.
+    #[cfg(target_os = "linux")]
+    fn kill(&mut self, role: &str) {
+        let parent = format!("PPid:\t{}\n", self.process.child().id());
+        let is_part = |folder: &std::path::PathBuf| {
+            let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+            read("status").contains(&parent) && read("cmdline").contains(&format!("\0role\0{role}\0"))
+        };
+        let mut processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+        let part = processes.find(is_part).unwrap();
+        driving::kill(part.file_name().unwrap().to_string_lossy().parse().unwrap(), Signal::KILL);
+    }
 }
 
 fn is(state: &Value, word: &str) -> bool {
@@ -104,11 +121,26 @@ async fn a_load_is_started_edited_and_stopped_and_leaves_a_report() {
     assert!(page.folder.path().join("reports").join(sweep).join("plan.yaml").exists());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_load_that_is_stopped_after_a_part_has_died_has_failed() {
+    let mut page = Opened::new("ui --warmup 0s --drain-timeout 500ms");
+    assert_eq!(page.act("start", json!({ "rate": 50, "duration_s": 0 })).await.0, 200);
+    page.until("the load", |state| is(state, "running")).await;
+    page.kill("mqttclient");
+    assert_eq!(page.act("stop", json!({})).await.0, 200);
+    let state = page.until("the failure", |state| is(state, "failed")).await;
+    let sentence = state["head"]["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("mqttclient ended unexpectedly (signal: 9"), "{sentence}");
+}
+
 #[tokio::test]
 async fn a_sweep_ends_with_its_page_and_streams_until_then() {
     let page = Opened::new("sweep --levels 2 -d 3s --warmup 0s --every 5");
     let stream = page.http.get(format!("{}/events", page.at)).send().await.unwrap();
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    // nginx would hold events back.
+    assert_eq!(stream.headers()["x-accel-buffering"], "no");
     // It is read to its end: the driver closes it.
     let text = stream.text().await.unwrap();
     let events: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("event: ")).collect();

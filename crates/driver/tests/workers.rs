@@ -159,12 +159,15 @@ async fn who_cannot_be_had_is_told_with_the_remedy() {
         ("1 --workers-within 1s", "samples 1 in 10, and this load 1 in 100: give both the same --every"),
         ("3 --every 10 --workers-within 1s", "start more with `driver worker`"),
         ("1 --every 10 --workers-within 1s --worker-clock-error 1us", "allow more with --worker-clock-error"),
-        ("1024 --every 10", "give at most 1023"),
     ] {
         let output = load(options);
         assert_eq!(output.status.code(), Some(1), "{options}: {}", told(&output));
         assert!(told(&output).contains(why), "{options}: {}", told(&output));
     }
+    // Known before any is started.
+    let output = run(format!("load {api} -d 1s --workers 1024"));
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("1024 is not in 1..=1023"), "{}", told(&output));
     for worker in workers {
         worker.signal(Signal::TERM);
         let output = worker.output();

@@ -1,11 +1,12 @@
 //! Brings users into a load and out of it, and says when measuring begins and ends.
 
-use crate::load_plan::{LIVE_PERIOD, LoadPlan, Pacing, Tracing};
+use crate::load_plan::{Around, LIVE_PERIOD, LoadPlan, Pacing, Tracing};
 use crate::pace::Pace;
 use crate::program::mixed;
 use crate::schedule::Schedule;
 use crate::segment::Segment;
 use crate::shared::{Lane, Shared};
+use crate::table::Table;
 use crate::user::User;
 use crate::{Live, LoadError, Second, Snapshot, Tally};
 use stamp::clock;
@@ -102,7 +103,7 @@ pub(crate) async fn conduct(
     let late = clock::now().saturating_duration_since(first);
     let measured = shared.lane();
     let mut switching = None;
-    if let Some(around) = &plan.around {
+    if let Some(around) = beginning(&plan) {
         shared.switch(shared.around.clone());
         begin_users(&plan, &users, first);
         let there = async {
@@ -165,6 +166,16 @@ pub(crate) async fn conduct(
         tally.around = Some(Box::new(Tally { duration: begin.get().at.duration_since(first), ..around }));
     }
     Ok(tally)
+}
+
+/// What users do before they are measured. Where so many rounds, or rows, are all that there is, none of them are of it, unless users come one after the
+/// other, start with something or warm up; but workers wait for one another.
+fn beginning(plan: &LoadPlan) -> Option<&Around> {
+    let program = &plan.program;
+    let counted = plan.limit.is_some() || program.tables.iter().any(Table::is_used_up);
+    let starts = program.kinds.iter().any(|kind| !kind.on_start.is_empty());
+    let waits = |around: &&Around| around.spawn.is_some() || !around.warmup.is_zero() || plan.together.is_some();
+    plan.around.as_ref().filter(|around| !counted || starts || waits(around))
 }
 
 /// How many of all requests, or rounds, are this generator's: of a schedule each has every so-manieth, else they are shared out by users.

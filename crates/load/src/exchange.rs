@@ -143,12 +143,12 @@ impl Reply {
         String::from_utf8_lossy(&self.body)
     }
 
-    /// The same as people are told it: the beginning, where it is long.
+    /// The same as people are told it: the beginning, where it is long, and without characters that would act on a terminal.
     pub fn told(&self) -> String {
         let body = self.text();
         let body = body.trim();
         let end = (0..=body.len().min(4096)).rev().find(|&end| body.is_char_boundary(end)).unwrap_or(0);
-        body[..end].to_owned()
+        body[..end].replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
     }
 
     /// Whether it is one of 2xx.
@@ -186,6 +186,8 @@ mod tests {
             (503, "not yet", &[("x".to_owned(), "y".to_owned())][..])
         );
         assert!(!reply.is_fine());
+        let coloured = Reply::of(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x1b[31mno\tway\n\x07now").unwrap();
+        assert_eq!(coloured.told(), "\u{fffd}[31mno\tway\n\u{fffd}now");
         assert!(Reply::of(b"HTTP/1.1 204 No Content\r\n\r\n", b"").unwrap().is_fine());
         for wrong in [&b""[..], b"HTTP/1.1 200", b"SSH-2.0-x\r\n\r\n"] {
             assert!(Reply::of(wrong, b"").is_none(), "{wrong:?}");

@@ -47,6 +47,11 @@ impl Table {
         matches!(self.take, Take::Unique | Take::Circular { per_user: true } | Take::Random { per_user: true })
     }
 
+    /// Whether the load ends when its rows are gone.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.take == Take::Once
+    }
+
     fn len(&self) -> u32 {
         u32::try_from(self.rows.len()).unwrap_or(u32::MAX)
     }

@@ -93,9 +93,7 @@ impl Collector {
     /// A protobuf `Status` holds its text among other bytes: only what is a text is told.
     fn told(&self, target: &Target, reply: &Reply) -> String {
         let text = reply.told();
-        let is_text = !text.is_empty()
-            && text.chars().all(|c| !c.is_control() || c == '\n' || c == '\t')
-            && !text.contains('\u{fffd}');
+        let is_text = !text.is_empty() && !text.contains('\u{fffd}');
         let detail = if is_text { format!(": {}", self.masked(target, &text)) } else { String::new() };
         format!("{target} answers {}{detail}", reply.status)
     }

@@ -376,7 +376,10 @@ impl Level {
         let send_delay_p99_us = delay.quantile(0.99);
         // As `Tally::limited_by` judges a load at its end.
         let late = send_delay_p99_us.filter(|us| *us > (2 * http.quantile(0.5).unwrap_or(0)).max(5_000));
+        let all = totals.generators.len();
+        let lost = totals.generators.iter().filter(|generator| generator.is_lost).count();
         let limited_by = match (cpu_share, late) {
+            _ if lost > 0 => Some(format!("{lost} of {all} workers lost, whose share of the load is not sent")),
             (Some(share), _) if share > 0.95 && totals.generators.is_empty() => {
                 Some("its thread is busy all the time".to_owned())
             }

@@ -102,6 +102,7 @@ function hear(kind, told) {
 
 function connect() {
   source?.close();
+  if (document.hidden) return;
   source = new EventSource('/events');
   for (const kind of Object.keys(HEARD)) source.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));
   source.onopen = () => {
@@ -120,6 +121,13 @@ function connect() {
     link();
   };
 }
+
+// A browser lets all its tabs have six connections to a page between them: a stream is for a tab that is seen.
+document.addEventListener('visibilitychange', () => {
+  source?.close();
+  [heard, lost_since] = [Date.now(), null];
+  connect();
+});
 
 // Says when nothing is heard.
 function link() {
@@ -212,8 +220,9 @@ function head() {
   const verdicts = now.thresholds;
   at('thresholds').hidden = !verdicts.length;
   list(at('thresholds'), verdicts.map(({ threshold, held: holds, told, measured }) => {
-    const word_of = !measured ? 'not measured yet' : holds ? 'held' : 'missed';
-    return make('li', { class: !measured ? 'tag' : holds ? 'tag good' : 'tag bad' }, make('strong', {}, threshold), ` ${word_of}${told && measured ? `: ${told}` : ''}`);
+    const is_open = !measured && now.state !== 'done';
+    const word_of = is_open ? `not measured${now.state === 'failed' ? '' : ' yet'}` : holds ? 'held' : 'missed';
+    return make('li', { class: is_open ? 'tag' : holds ? 'tag good' : 'tag bad' }, make('strong', {}, threshold), ` ${word_of}${told && !is_open ? `: ${told}` : ''}`);
   }));
   for (const what of ['start', 'edit', 'pause', 'stop']) at(what).hidden = !now.can.includes(what);
   put(at('start'), now.state === 'paused' ? 'Go on' : 'Start…');
@@ -296,7 +305,7 @@ function tiles() {
   tile('arrival', { name: 'Arrival p99', value: waits ? `≥ ${time(waits)}` : time(now.arrival.p99_us), more: waits ? 'nothing arrives: so long the next has waited' : spread(now.arrival), note: sampled(now.arrival), cells: columns.arrival_p99_us, log: true, mood: waits ? 'bad' : '' });
   const flight = now.in_flight === null ? '' : `${number(now.in_flight)} in flight`;
   tile('backlog', { name: 'Backlog', value: number(now.backlog), more: [trend ?? (is_report ? 'when the load ended' : now.backlog === null ? null : 'stands still'), flight].filter(Boolean).join(' · '), note: is_report ? window : 'now; trend of the last 10 s', cells: columns.backlog, mood: trend?.startsWith('grows') ? 'bad' : '' });
-  tile('lost', { name: is_report ? 'Lost' : 'Overdue', value: number(now.lost), more: is_report ? 'accepted and never arrived' : 'not arrived 5 s after their last hop began', note: is_report ? window : 'now; what is lost is known after the drain', cells: columns.missing, mood: now.lost > 0 ? 'bad' : '' });
+  tile('lost', { name: is_report ? 'Lost' : 'Overdue', value: number(now.lost), more: is_report ? `accepted and never arrived${now.in_flight > 0 ? ', those in flight apart' : ''}` : 'not arrived 5 s after their last hop began', note: is_report ? window : 'now; what is lost is known after the drain', cells: columns.missing, mood: now.lost > 0 ? 'bad' : '' });
 }
 
 function generator() {

@@ -43,8 +43,12 @@ impl Board {
         *self.lock() = Some(Level { run, number, setting, under_way: true, load, latencies });
     }
 
+    /// What users do until all are there, and warm-ups, are no part of a level: counters would fall when it begins.
     pub(super) fn tell(&self, load: Arc<Totals>) {
-        if let Some(level) = &mut *self.lock() {
+        if let Some(level) = &mut *self.lock()
+            && level.under_way
+            && !load.is_around
+        {
             level.load = load;
         }
     }
@@ -217,6 +221,24 @@ mod tests {
         stampede_worker_lost{run="s.r500",worker="1",host="host-1"} 0
         stampede_worker_lost{run="s.r500",worker="2",host="host-2"} 1
         "#);
+    }
+
+    #[test]
+    fn counters_of_a_level_never_fall() {
+        let board = Board::default();
+        board.begin(&"s.u5".parse().unwrap(), 1, "5 users".to_owned(), &Path::default(), true);
+        let tell = |failed: u64, is_around| {
+            let errors = BTreeMap::from([("status 503".to_owned(), failed)]);
+            board.tell(Arc::new(Totals { errors, is_around, ..Totals::default() }));
+            let page = page(&board);
+            let errors = page.lines().find_map(|line| line.strip_prefix("stampede_load_errors_total"));
+            errors.map(|line| line.split(' ').next_back().unwrap().to_owned())
+        };
+        // Users come, the level, and the warm-up of the next.
+        assert_eq!(tell(7, true), None);
+        assert_eq!(tell(2, false).as_deref(), Some("2"));
+        board.end();
+        assert_eq!(tell(0, false).as_deref(), Some("2"));
     }
 
     #[test]

@@ -36,7 +36,7 @@ AXE = "axe-core@4.11"
 FAILING = """stampede: 1
 name: failing
 target: http://127.0.0.1:PORT
-params: { word: tea }
+params: { word: tea, a_name_that_has_no_place_to_break_and_is_wider_than_a_phone: 1 }
 users:
   u:
     think: 100ms
@@ -44,6 +44,7 @@ users:
       t:
         steps: [ { name: ask, GET: "/${word}", expect: { status: 200 } } ]
 load: { users: 2, duration: 3s }
+thresholds: [ "steps.ask.p99<1s" ]
 """
 
 SCRIPT = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
@@ -450,11 +451,41 @@ def axe_source(folder):
     return (folder / "package" / "axe.min.js").read_text()
 
 
+def check_tabs(page, must):
+    """A browser has six connections to one address: tabs that are not seen take none of them."""
+    ask = page.browser.ask
+    own, page.browser.session = page.browser.session, None
+    first = ask("Target.getTargets")["targetInfos"]
+    address = next(target["url"] for target in first if target["type"] == "page" and "127.0.0.1" in target["url"])
+    more = [ask("Target.createTarget", url=address)["targetId"] for _ in range(8)]
+    page.browser.session = ask("Target.attachToTarget", targetId=more[-1], flatten=True)["sessionId"]
+    try:
+        is_there, deadline = False, time.monotonic() + 10
+        while not is_there and time.monotonic() < deadline:
+            time.sleep(0.1)
+            # Before its page has come it has nothing to run a script in.
+            with contextlib.suppress(Fault):
+                is_there = page.run("globalThis.stampede?.state() ? true : false")
+        if not is_there:
+            raise Fault("a ninth tab hears nothing")
+        answer = page.run("Promise.race([fetch('/api/state').then((answer) => answer.status), new Promise((resolve) => setTimeout(resolve, 5000, 'nothing'))])")
+        must(answer == 200, f"with nine tabs open the API answers {answer}")
+    finally:
+        page.browser.session = None
+        for target in more:
+            ask("Target.closeTarget", targetId=target)
+        back = next(target["targetId"] for target in first if target["url"] == address)
+        ask("Target.activateTarget", targetId=back)
+        page.browser.session = own
+    at = page.run("stampede.state().points.t.length")
+    page.wait(f"!document.hidden && stampede.state().points.t.length > {at}", 10, "the first tab's next point")
+
+
 def check_axe(page, source, must, what, told):
     if source is None:
         return
     page.run(source + "; true")
-    found = page.run("axe.run().then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(', ')}`) }))")
+    found = page.run("axe.run({ rules: { 'target-size': { enabled: true } } }).then(({ violations, passes }) => ({ passes: passes.length, violations: violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.target.join(' ')).join(', ')}`) }))")
     told(f"  axe-core, {what}: {len(found['violations'])} violations, {found['passes']} rules passed")
     for violation in found["violations"]:
         must(False, f"axe-core, {what}: {violation}")
@@ -582,6 +613,11 @@ def check_page(browser, driver, folder, plans, port, args, must, told):
 
     # Start, as a person does.
     page.click("#start")
+    browser.screen(360, 740, phone=True)
+    must(page.run("document.getElementById('start-params').textContent.includes('no_place_to_break')"), "the start dialog does not ask for the plan's parameters")
+    widths = page.run("(({ scrollWidth, clientWidth }) => [scrollWidth, clientWidth])(document.getElementById('start-dialog'))")
+    must(widths[0] <= widths[1], f"what is in the start dialog is wider than it is: {widths}")
+    browser.screen(1400, 900)
     page.run("(() => { const select = document.getElementById('start-plan'); select.value = 'envelopes'; select.dispatchEvent(new Event('change')); })()")
     page.fill("#start-rate", 800)
     check_axe(page, axe, must, "start dialog", told)
@@ -595,6 +631,7 @@ def check_page(browser, driver, folder, plans, port, args, must, told):
     check_twins(page, must)
     check_hold(page, must)
     check_reload(page, driver, must)
+    check_tabs(page, must)
     told(f"  keys: Tab reaches {check_keys(page, must)} elements, arrows move the cursor of all charts")
     check_axe(page, axe, must, "running", told)
     dark = page.run("getComputedStyle(document.body).backgroundColor")
@@ -636,6 +673,10 @@ def check_page(browser, driver, folder, plans, port, args, must, told):
     check_equal(shown, must, "done")
     told(f"  done: {len(shown['state']['levels'])} levels on the page equal report.json")
     check_axe(page, axe, must, "done", told)
+    page.click("#tab-download")
+    browser.screen(360, 740, phone=True)
+    check_axe(page, axe, must, "downloads", told)
+    browser.screen(1400, 900)
     pictures(page, args.out, "done")
 
     # A second session, whose answers hold markup.
@@ -652,6 +693,8 @@ def check_page(browser, driver, folder, plans, port, args, must, told):
         browser.picture(args.out / "failing.png", 1400)
     page.state("done", 20)
     must("owned" not in page.run("document.title"), "a script of others has run")
+    threshold = page.run("document.getElementById('thresholds').innerText")
+    must("missed: not measured" in threshold, f"a threshold that was never measured is shown as {threshold}")
     status, _, text = driver.act("/api/start", {"plan": "failing.yaml", "params": {"nobody": "1"}})
     must(status == 422 and "nobody" in text, f"a parameter that is none: {status} {text}")
 

@@ -178,7 +178,7 @@ impl MeasuringArgs {
         plan: &Plan,
         id: &RunId,
         guide: &mut dyn Listener,
-        page: Option<&mut Page>,
+        mut page: Option<&mut Page>,
         stop: &CancellationToken,
     ) -> anyhow::Result<Option<Report>> {
         // What cannot be written or listened on is known before the load.
@@ -195,7 +195,7 @@ impl MeasuringArgs {
         let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen, &mut history];
         listeners.extend(notify.as_mut().map(|notify| notify as &mut dyn Listener));
         let control = Control::default();
-        if let Some(page) = page {
+        if let Some(page) = page.as_deref_mut() {
             // What other programs load, or a search, is not changed from here.
             let is_ours = plan.generator == Generator::Driver && plan.search.is_none();
             page.attach(is_ours.then_some(&control), stop);
@@ -216,7 +216,12 @@ impl MeasuringArgs {
         match outcome.failed.map(anyhow::Error::from).or(files.failed()) {
             Some(error) if !stop.is_cancelled() => Err(error),
             failed => {
-                failed.inspect(output::error);
+                if let Some(error) = failed {
+                    output::error(&error);
+                    if let Some(page) = page {
+                        page.fail(&error.to_string());
+                    }
+                }
                 Ok(Some(outcome.report))
             }
         }

@@ -4,12 +4,16 @@ use super::value::parse_duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use experiment::Workers;
+use stamp::MsgId;
 use std::time::Duration;
+
+/// Ids tell no more workers of a run apart.
+const MOST: i64 = MsgId::WORKERS as i64 - 1;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WorkersArgs {
     /// Have this many workers make the load together: started here beside a private pipeline, else those that have come to the log store (`driver worker`)
-    #[arg(long, value_name = "N", env = "STAMPEDE_WORKERS", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", env = "STAMPEDE_WORKERS", value_parser = clap::value_parser!(u32).range(1..=MOST))]
     pub(super) workers: Option<u32>,
 
     /// How long to wait until all workers are there

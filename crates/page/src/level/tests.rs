@@ -31,16 +31,19 @@ fn workers_are_shown_and_no_thread_of_theirs_is_busy_for_all() {
         cpu: Some(second(1)),
         is_lost,
     };
+    let mut limits = Vec::new();
     for number in 1..=2 {
-        let generators = vec![worker(1, false), worker(2, true)];
+        let generators = vec![worker(1, false), worker(2, number == 2)];
         let cpu = Some(second(2 * number));
         let totals = Totals { requests: 20 * number, users: 8, cpu, generators, ..Totals::default() };
         level.tell(Arc::new(totals), begin + second(number));
         level.look(&seen(&[], None), number as f64, begin + second(number));
+        limits.push(level.generator().unwrap().limited_by);
     }
     let workers: Vec<_> = level.workers().iter().map(|worker| (worker.number, worker.failed, worker.is_lost)).collect();
     assert_eq!(workers, [(1, 1, false), (2, 1, true)]);
-    assert_eq!(level.generator().unwrap().limited_by, None);
+    let lost = "1 of 2 workers lost, whose share of the load is not sent".to_owned();
+    assert_eq!(limits, [None, Some(lost)]);
 }
 
 #[test]

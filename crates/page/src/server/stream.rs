@@ -4,7 +4,7 @@ use super::{Fault, Server, of};
 use crate::board::Board;
 use crate::events::Due;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use futures_util::stream;
 use std::convert::Infallible;
@@ -20,6 +20,9 @@ const MOST: usize = 64;
 
 /// A stream on which nothing happens says so this often: else whoever is between would close it.
 const ALIVE: Duration = Duration::from_secs(15);
+
+/// nginx, and what is made of it, would else keep events until it has some kilobytes.
+const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// How many streams there are.
 #[derive(Debug, Default)]
@@ -71,7 +74,9 @@ impl Server {
             _place: place,
         };
         let body = Body::from_stream(stream::unfold(watcher, Watcher::next));
-        Ok(of(StatusCode::OK, "text/event-stream", body))
+        let mut response = of(StatusCode::OK, "text/event-stream", body);
+        response.headers_mut().insert(UNBUFFERED, HeaderValue::from_static("no"));
+        Ok(response)
     }
 }
 
