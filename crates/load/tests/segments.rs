@@ -246,12 +246,12 @@ async fn a_number_of_rounds_counts_from_where_measuring_begins() {
 async fn a_number_of_rounds_is_all_that_there_is_where_nothing_goes_before() {
     let endpoint = Endpoint::open(&server().await.parse().unwrap(), &Trust::System).await.unwrap();
     let around = Around { run: "r.around".to_owned(), tracing: None, spawn: None, warmup: Duration::ZERO };
-    for (rounds, users) in [(50, 4), (1, 1)] {
+    for (rounds, users) in [(50, 4_u32), (1, 1)] {
         let plan = LoadPlan {
             limit: Some(Limit::Rounds(rounds)),
             around: Some(around.clone()),
             stop_within: Some(Duration::from_secs(30)),
-            ..plan(program(endpoint.clone(), users), Pacing::Closed, users)
+            ..plan(program(endpoint.clone(), users as usize), Pacing::Closed, users)
         };
         let tally = generate(plan, None, watch::Sender::default()).await.unwrap();
         assert_eq!((tally.requests, tally.around.unwrap().requests), (rounds, 0));
