@@ -54,11 +54,11 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
-{{/* The metadata of a pod. Takes (list $ "component" values-of-the-part annotations). */}}
+{{/* The metadata of a pod; no versions, since a new one would start it anew. Takes (list $ "component" values-of-the-part annotations). */}}
 {{- define "stampede.podMetadata" -}}
 {{- $part := index . 2 -}}
 labels:
-  {{- include "stampede.labels" (list (index . 0) (index . 1)) | nindent 2 }}
+  {{- include "stampede.selector" (list (index . 0) (index . 1)) | nindent 2 }}
   {{- with $part.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
