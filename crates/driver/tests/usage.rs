@@ -46,6 +46,7 @@ fn what_contradicts_itself() {
         ("role apiserver --listen 9001", "write 127.0.0.1:9001"),
         ("role apiserver --listen ::1:9001", "is no address to listen on"),
         ("role apiserver --listen localhost:65536", "up to 65535"),
+        ("ui --ui-host http://load.example.org/", "write NAME or NAME:PORT"),
         ("sweep --prometheus-listen 9464", "or :9464 for whoever reaches it"),
         ("sweep --otlp http://127.0.0.1:9/?x=1", "without a query"),
         ("report latest --otlp http://127.0.0.1:9/?x=1", "without a query"),

@@ -19,7 +19,7 @@ pub(super) struct PageArgs {
     ui: Option<UiAddress>,
 
     /// The page may be asked for by this name, too, and tells its address with the first; may be repeated
-    #[arg(long, value_name = "NAME[:PORT]")]
+    #[arg(long, value_name = "NAME[:PORT]", value_parser = parse_name)]
     ui_host: Vec<String>,
 
     /// A file that holds the page's token, of 16 characters or more [default: a new one, which is told]
@@ -33,6 +33,19 @@ pub(super) struct PageArgs {
     /// The page may ask for at most this many requests or rounds a second
     #[arg(long, value_name = "PER_SECOND", default_value = "100000", value_parser = super::value::parse_rate)]
     ui_max_rate: f64,
+}
+
+/// A name as it stands in `Host`.
+fn parse_name(text: &str) -> Result<String, String> {
+    let name = match text.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((name, port)) => port.parse::<u16>().map_or("", |_| name),
+        None => text,
+    };
+    let strange = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
+    let is_name = !name.is_empty() && !name.contains(strange) && (name.starts_with('[') || !name.contains(':'));
+    is_name.then(|| text.to_owned()).ok_or_else(|| {
+        format!("{text:?} is no name of a host: write NAME or NAME:PORT, for example load.example.org:8089")
+    })
 }
 
 /// An address, or the usual one.
@@ -114,6 +127,16 @@ pub(crate) fn bound(words: impl IntoIterator<Item = std::ffi::OsString>) -> Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_the_page() {
+        for name in ["load.example.org", "localhost:8089", "[::1]", "[::1]:8089"] {
+            assert_eq!(parse_name(name).as_deref(), Ok(name));
+        }
+        for wrong in ["", ":8089", "http://load.example.org", "load.example.org/page", "a:b", "::1", "a b", "a:65536"] {
+            assert!(parse_name(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_address_belongs_to_its_option_and_a_plan_does_not() {
