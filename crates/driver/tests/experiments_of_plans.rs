@@ -76,12 +76,15 @@ fn a_search_finds_the_load_above_which_an_api_fails() {
         *last = now;
         if soon { "503 Service Unavailable" } else { "200 OK" }
     });
-    let found = run(
-        &folder,
-        format!("find {url} --hold errors<50% --from 50/s --to 5000/s --within 30% --trial 500ms --warmup 0s --json"),
-    );
-    assert!(found.status.success(), "{}", told(&found));
-    let answer: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let search =
+        format!("find {url} --hold errors<50% --from 50/s --to 5000/s --within 30% --trial 500ms --warmup 0s --json");
+    // A machine that is too busy to send in time has no answer.
+    let answers = (0..5).map(|_| {
+        let found = run(&folder, &search);
+        assert!(found.stdout.starts_with(b"{"), "{}", told(&found));
+        serde_json::from_slice::<Value>(&found.stdout).unwrap()
+    });
+    let answer = answers.skip_while(|answer| answer["ended"] == "generator_limited").next().unwrap();
     let (low, high) = (answer["low_per_sec"].as_f64().unwrap(), answer["high_per_sec"].as_f64().unwrap());
     // On a busy machine requests come in groups, and fail at less.
     assert!(low < high && low < 400.0, "{answer}");
