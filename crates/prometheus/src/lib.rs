@@ -126,11 +126,11 @@ impl Running {
         if let Some(following) = self.following.take() {
             following.stop().await;
         }
-        if let Some(remote) = &self.remote {
+        if let Some(remote) = &mut self.remote {
             // Its last figures, and that it is over: each second would miss one of them.
-            remote.write().await;
+            remote.write();
             self.board.end();
-            remote.write().await;
+            remote.write();
         } else {
             self.board.end();
         }

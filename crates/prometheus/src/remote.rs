@@ -9,9 +9,9 @@ use service::Metrics;
 use stamp::clock;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// From one write to the next.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -27,50 +27,77 @@ const HEADERS: [(&str, &str); 4] = [
     ("User-Agent", concat!("stampede/", env!("CARGO_PKG_VERSION"))),
 ];
 
-/// The task that writes.
+/// Moments that wait to be written while the receiver is slow: the ends of some levels.
+const WAITING: usize = 16;
+
+/// How long the last ones may take at the end.
+const LAST_WITHIN: Duration = Duration::from_secs(5);
+
+/// The task that writes, beside the load: nobody waits for it before the end.
 #[derive(Debug)]
 pub(super) struct Remote {
-    /// Who asks for a write now is told when it is done.
-    asks: mpsc::Sender<oneshot::Sender<()>>,
-    task: JoinHandle<Writer>,
+    metrics: Metrics,
+    board: Board,
+    note: Note,
+    moments: mpsc::Sender<Moment>,
+    task: JoinHandle<()>,
+    /// Whether that was told.
+    has_dropped: bool,
+}
+
+/// All series at one time.
+#[derive(Debug)]
+struct Moment {
+    time_ms: i64,
+    series: BTreeMap<Labels, Value>,
+}
+
+impl Moment {
+    fn of(series: BTreeMap<Labels, Value>) -> Self {
+        Self { time_ms: i64::try_from(clock::unix_now().as_millis()).unwrap_or(i64::MAX), series }
+    }
 }
 
 impl Remote {
     pub(super) fn start(target: Target, metrics: Metrics, board: Board, note: Note) -> Self {
-        let (asks, mut asked) = mpsc::channel::<oneshot::Sender<()>>(1);
-        let mut writer = Writer { target, metrics, board, note, sent: BTreeMap::new(), fails: false };
+        let (moments, mut waiting) = mpsc::channel(WAITING);
+        let mut writer = Writer { target, note, sent: BTreeMap::new(), last_ms: 0, fails: false };
+        let (shown, of) = (metrics.clone(), board.clone());
         let task = tokio::spawn(async move {
             let mut ticks = interval(PERIOD);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 tokio::select! {
-                    _ = ticks.tick() => writer.write().await,
-                    ask = asked.recv() => match ask {
-                        Some(done) => {
-                            writer.write().await;
-                            let _ = done.send(());
-                        }
-                        None => return writer,
+                    // What is older is sent first: a Prometheus takes no series backwards.
+                    biased;
+                    moment = waiting.recv() => match moment {
+                        Some(moment) => writer.send(moment).await,
+                        None => break,
                     },
+                    _ = ticks.tick() => writer.send(Moment::of(current(&shown, &of))).await,
                 }
             }
+            // All series have ended.
+            writer.send(Moment::of(BTreeMap::new())).await;
         });
-        Self { asks, task }
+        Self { metrics, board, note, moments, task, has_dropped: false }
     }
 
-    /// Writes now, beside the writes of each second.
-    pub(super) async fn write(&self) {
-        let (done, written) = oneshot::channel();
-        if self.asks.send(done).await.is_ok() {
-            let _ = written.await;
+    /// Has the series written as they are now, beside the writes of each second.
+    pub(super) fn write(&mut self) {
+        let is_full = self.moments.try_send(Moment::of(current(&self.metrics, &self.board))).is_err();
+        if is_full && !std::mem::replace(&mut self.has_dropped, true) {
+            (self.note)("--remote-write: the receiver is too slow: ends of levels are not sent");
         }
     }
 
     /// Says that all series have ended.
     pub(super) async fn close(self) {
-        drop(self.asks);
-        if let Ok(mut writer) = self.task.await {
-            writer.send(BTreeMap::new()).await;
+        let Self { moments, mut task, note, .. } = self;
+        drop(moments);
+        if timeout(LAST_WITHIN, &mut task).await.is_err() {
+            task.abort();
+            note("--remote-write: the receiver is too slow: the last figures are not sent");
         }
     }
 }
@@ -92,22 +119,16 @@ type Labels = Vec<(String, String)>;
 #[derive(Debug)]
 struct Writer {
     target: Target,
-    metrics: Metrics,
-    board: Board,
     note: Note,
     sent: BTreeMap<Labels, Value>,
+    last_ms: i64,
     /// Whether the last write failed: it is told once, not each second.
     fails: bool,
 }
 
 impl Writer {
-    async fn write(&mut self) {
-        let now = current(&self.metrics, &self.board);
-        self.send(now).await;
-    }
-
-    /// Sends all series as they are now, and the end of those that were there before.
-    async fn send(&mut self, now: BTreeMap<Labels, Value>) {
+    /// Sends all series of a moment, and the end of those that were there before.
+    async fn send(&mut self, Moment { time_ms, series: now }: Moment) {
         let gone = self.sent.iter().filter(|(labels, _)| !now.contains_key(*labels));
         let ends = gone.map(|(labels, value)| {
             let value = if matches!(value, Value::Number(_)) { Value::Number(STALE) } else { Value::EndOfHistogram };
@@ -115,8 +136,9 @@ impl Writer {
         });
         let live = now.iter().map(|(labels, value)| Series { labels: labels.clone(), value: value.clone() });
         let series: Vec<Series> = live.chain(ends).collect();
-        let time_ms = i64::try_from(clock::unix_now().as_millis()).unwrap_or(i64::MAX);
-        let done = self.post(&write_request(&series, time_ms)).await;
+        // One time has one value of a series.
+        self.last_ms = time_ms.max(self.last_ms + 1);
+        let done = self.post(&write_request(&series, self.last_ms)).await;
         match &done {
             Err(error) if !self.fails => {
                 (self.note)(&format!("--remote-write: {error}; the sweep goes on, and so do attempts"));
@@ -167,14 +189,17 @@ mod tests {
     use axum::body::Bytes;
     use axum::http::HeaderMap;
     use axum::routing::post;
+    use tokio_util::sync::CancellationToken;
 
-    /// A receiver that hands on what it is sent, decompressed.
-    async fn receiver() -> (Target, mpsc::UnboundedReceiver<Vec<u8>>) {
+    /// A receiver that hands on what it is sent, decompressed, and answers once `answers`.
+    async fn receiver(answers: &CancellationToken) -> (Target, mpsc::UnboundedReceiver<Vec<u8>>) {
         let (sender, received) = mpsc::unbounded_channel();
+        let answers = answers.clone();
         let take = move |headers: HeaderMap, body: Bytes| async move {
             assert_eq!(headers["content-encoding"], "snappy");
             assert_eq!(headers["x-prometheus-remote-write-version"], "0.1.0");
             let _ = sender.send(snap::raw::Decoder::new().decompress_vec(&body).unwrap());
+            answers.cancelled().await;
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = format!("http://{}/write", listener.local_addr().unwrap()).parse().unwrap();
@@ -187,26 +212,34 @@ mod tests {
         request.windows(text.len()).any(|window| window == text.as_bytes())
     }
 
+    /// A level that begins and ends, while the receiver may be slow.
     #[tokio::test]
-    async fn series_are_sent_and_end() {
-        let (target, mut received) = receiver().await;
+    async fn series_are_sent_and_end_and_nobody_waits_for_it() {
+        let answers = CancellationToken::new();
+        let (target, mut received) = receiver(&answers).await;
         let (metrics, board) = (Metrics::default(), Board::default());
         metrics.add(board.clone());
         let path = "apiserver,mqttclient".parse().unwrap();
         board.begin(&"s.c01".parse().unwrap(), 1, "1 connections".to_owned(), &path, false);
-        let remote = Remote::start(target, metrics, board, |_| ());
-        remote.write().await;
+        let mut remote = Remote::start(target, metrics, board, |_| ());
+        (0..2).for_each(|_| remote.write());
         let request = received.recv().await.unwrap();
+        remote.board.end();
+        (0..2 * WAITING).for_each(|_| remote.write());
+        answers.cancel();
         for part in ["stampede_sweep_level", "s.c01", "stampede_arrival_latency_seconds_bucket", "driver"] {
             assert!(contains(&request, part), "{part}");
         }
         assert!(!request.windows(8).any(|window| window == STALE.to_bits().to_le_bytes()));
         remote.close().await;
-        let mut last = Vec::new();
+        let mut more = Vec::new();
         while let Ok(request) = received.try_recv() {
-            last = request;
+            more.push(request);
         }
-        let ends = last.windows(8).filter(|window| *window == STALE.to_bits().to_le_bytes()).count();
+        assert!(more.len() < 2 * WAITING, "{} moments have waited", more.len());
+        let ends =
+            |request: &Vec<u8>| request.windows(8).filter(|window| *window == STALE.to_bits().to_le_bytes()).count();
+        let ends: usize = more.iter().map(ends).sum();
         assert!(ends > 10, "{ends}");
     }
 
