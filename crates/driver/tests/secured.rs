@@ -391,13 +391,14 @@ async fn a_password_comes_from_a_file_too_and_a_wrong_file_is_bad_usage() {
     let sandbox = Arc::new(Sandbox::new().unwrap());
     let options = RedisOptions { password: Some("concealed".to_owned()), ..RedisOptions::default() };
     let redis = Redis::start_as(&sandbox, options).await.unwrap();
-    let services = |file: &Path| {
+    let with = |line: &str, file: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_driver"));
         // The file is stronger than the variable.
         command.env("STAMPEDE_REDIS_PASSWORD", "another");
-        command.args(["services", "--redis", &redis.url(), "--redis-password-file"]).arg(file);
+        command.args(line.split(' ')).args(["--redis", &redis.url(), "--redis-password-file"]).arg(file);
         command
     };
+    let services = |file: &Path| with("services", file);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     let absent = services(&file).output().unwrap();
@@ -406,13 +407,13 @@ async fn a_password_comes_from_a_file_too_and_a_wrong_file_is_bad_usage() {
     std::fs::write(&file, "concealed\n").unwrap();
     done(&mut services(&file));
     std::fs::write(&file, "concealed no more\n").unwrap();
-    let wrong = services(&file).output().unwrap();
-    assert_eq!(wrong.status.code(), Some(1));
-    assert!(
-        text(&wrong).contains("wants other credentials") && !text(&wrong).contains("concealed"),
-        "{}",
-        text(&wrong)
-    );
+    // A worker does not wait for a log store that is there and does not want it.
+    for line in ["services", "worker --allow-target http://127.0.0.1:1"] {
+        let wrong = with(line, &file).output().unwrap();
+        assert_eq!(wrong.status.code(), Some(1), "{line}");
+        let told = text(&wrong);
+        assert!(told.contains("wants other credentials") && !told.contains("concealed"), "{told}");
+    }
 }
 
 /// The machine's own variables name another pipeline; the private stack must not look there.

@@ -125,6 +125,8 @@ pub struct Generator {
     pub cpu: Option<Duration>,
     /// It is there no more.
     pub is_lost: bool,
+    /// It says less than it should: this is what it told before.
+    pub is_silent: bool,
 }
 
 /// A snapshot as figures.

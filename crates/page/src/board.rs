@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 const LINES: usize = 200;
 
 /// A point stands for no less than this.
-const LEAST: Duration = Duration::from_millis(500);
+pub(crate) const LEAST: Duration = Duration::from_millis(500);
 
 /// Cheap to clone; all clones are the same board.
 #[derive(Debug, Clone)]

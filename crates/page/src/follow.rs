@@ -1,6 +1,6 @@
 //! Looks at the pipeline once a second while a level is under way.
 
-use crate::board::{Board, Part};
+use crate::board::{Board, LEAST, Part};
 use crate::level::Look;
 use experiment::{Pipeline, Seen, Watch};
 use live::Looks;
@@ -10,14 +10,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// From one look to the next, where the generator tells nothing.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// Where it does, it tells once a second: a look follows at once, so that each has one second of it.
-const WAITS: Duration = Duration::from_millis(1_300);
+/// Where it does, it tells once a second: a look follows at once, so that each has one second of it. Where a worker is late, so are all.
+const WAITS: Duration = Duration::from_millis(1_500);
 
 /// What does not answer within this is passed over.
 const ANSWERS_WITHIN: Duration = Duration::from_millis(700);
@@ -141,12 +141,19 @@ impl Following {
         let (board, run, stop, is_told) = (board.clone(), run.clone(), ended.clone(), told.clone());
         let mut looks = source.log.as_ref().zip(path).map(|(log, path)| Looks::new(log, &run, path));
         let task = tokio::spawn(async move {
-            let mut tells = true;
+            let (mut tells, mut looked) = (true, clock::now());
             loop {
                 let within = if tells { WAITS } else { PERIOD };
-                let Some(waited) = stop.run_until_cancelled(timeout(within, is_told.notified())).await else { break };
+                let waits = async {
+                    let waited = timeout(within, is_told.notified()).await;
+                    // A generator that tells late does so just after the look that has not waited for it.
+                    sleep_until((looked + LEAST).into()).await;
+                    waited
+                };
+                let Some(waited) = stop.run_until_cancelled(waits).await else { break };
                 tells = waited.is_ok();
                 source.look(&run, looks.as_mut(), &board).await;
+                looked = clock::now();
             }
             source.look(&run, looks.as_mut(), &board).await;
             source

@@ -386,8 +386,11 @@ impl Level {
             (_, Some(us)) => Some(format!("1 in 100 requests goes out {:.1} ms late or more", us as f64 / 1e3)),
             _ => None,
         };
+        let silent = totals.generators.iter().filter(|generator| generator.is_silent).count();
+        let lacks = (silent > 0)
+            .then(|| format!("{silent} of {all} workers not heard for some seconds: their share is missing here"));
         let &Totals { waiting, users, in_flight, .. } = totals;
-        Some(Generator { cpu_share, send_delay_p99_us, waiting, users, in_flight, limited_by })
+        Some(Generator { cpu_share, send_delay_p99_us, waiting, users, in_flight, limited_by, lacks })
     }
 
     /// Each generator, where several make the load.
@@ -401,6 +404,7 @@ impl Level {
             waiting: one.waiting,
             send_delay_p99_us: one.send_delay_p99_us,
             is_lost: one.is_lost,
+            is_silent: one.is_silent,
         };
         self.totals().map(|totals| totals.generators.iter().map(worker).collect()).unwrap_or_default()
     }

@@ -53,6 +53,8 @@ pub(crate) struct Generator {
     pub(crate) in_flight: u64,
     /// Why it, and not the pipeline, limits the load; absent where it does not.
     pub(crate) limited_by: Option<String>,
+    /// What its figures lack; absent where they are whole.
+    pub(crate) lacks: Option<String>,
 }
 
 /// One of several generators that make the load, since the level began.
@@ -66,6 +68,8 @@ pub(crate) struct Worker {
     pub(crate) waiting: u64,
     pub(crate) send_delay_p99_us: u64,
     pub(crate) is_lost: bool,
+    /// It says nothing: these are its figures from before.
+    pub(crate) is_silent: bool,
 }
 
 /// A step since the level began.

@@ -313,10 +313,10 @@ function generator() {
   const { generator: now } = state.now;
   place.hidden = !now;
   if (!now) return;
-  place.classList.toggle('bad', Boolean(now.limited_by));
+  place.classList.toggle('bad', Boolean(now.limited_by ?? now.lacks));
   const facts = [['CPU', percent(now.cpu_share)], ['send delay p99', time(now.send_delay_p99_us)], ['users', number(now.users)], ['waits for an answer', number(now.in_flight)], ['due and not begun', number(now.waiting)]];
   list(place, [
-    make('p', { class: 'verdict' }, make('strong', {}, 'Load generator '), now.limited_by ? `is the limit, and not the pipeline: ${now.limited_by}.` : 'keeps up.'),
+    make('p', { class: 'verdict' }, make('strong', {}, 'Load generator '), now.limited_by ? `is the limit, and not the pipeline: ${now.limited_by}.` : now.lacks ? `is not heard whole: ${now.lacks}.` : 'keeps up.'),
     make('dl', {}, ...facts.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value)))),
   ]);
 }

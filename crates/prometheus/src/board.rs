@@ -207,6 +207,7 @@ mod tests {
             send_delay_p99_us: 340,
             cpu: None,
             is_lost,
+            is_silent: false,
         };
         board.tell(Arc::new(Totals { generators: vec![worker(1, false), worker(2, true)], ..Totals::default() }));
         let page = page(&board);

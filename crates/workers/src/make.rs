@@ -87,6 +87,8 @@ pub struct Part {
     pub limited_by: Option<String>,
     /// When it was lost, from the beginning of the load on, and why.
     pub lost: Option<(Duration, String)>,
+    /// It says less than it should: this is what it told before.
+    pub is_silent: bool,
 }
 
 impl Made {
@@ -148,7 +150,8 @@ impl Crew {
         mut tell: impl AsyncFnMut(&Live),
     ) -> Result<Made, WorkersError> {
         let _guard = Underway(&self.keeper);
-        let mut watch = Watch { begun, before: Box::default(), took: Duration::ZERO, seen: Vec::new() };
+        let seen = vec![0; begun.at_work.len()];
+        let mut watch = Watch { begun, before: Box::default(), took: Duration::ZERO, seen };
         self.until_ended(plan, &mut watch, &mut tell).await?;
         let made = self.result(&watch);
         tell(&Live { snapshot: Some(Arc::new(Snapshot::of(&made.tally))), ..Live::default() }).await;
@@ -254,6 +257,7 @@ impl Crew {
                 clock::now() >= next && (watch.has_all_news(&self.keeper.seats()) || clock::now() >= next + LATE);
             if is_due {
                 let began = clock::now();
+                watch.seen = watch.lines(&self.keeper.seats());
                 let (whole, parts) = self.parts(&watch.begun);
                 if whole.tally.broken_off && !is_stopped {
                     let stop = self.moment(CHANGE_LEAD).await?;
@@ -312,6 +316,7 @@ impl Crew {
                 cpu_share: tally.cpu_share().filter(|share| share.is_finite()),
                 limited_by: if lost.is_none() { tally.limited_by() } else { None },
                 lost: lost.map(|lost| (lost.at.saturating_duration_since(begun.begin), lost.why.clone())),
+                is_silent: seat.is_there() && seat.is_silent(),
             }
         };
         let parts = begun.at_work.iter().enumerate().map(part).collect();
@@ -377,18 +382,20 @@ struct Watch {
 }
 
 impl Watch {
-    /// Whether each worker that is there has said something since this was true last.
-    fn has_all_news(&mut self, seats: &[Seat]) -> bool {
-        let number = |at: &usize| seats[*at].line.as_ref().map_or(0, |line| line.number);
-        let now: Vec<u64> = self.begun.at_work.iter().map(number).collect();
-        let there = self.begun.at_work.iter().map(|at| seats[*at].is_there());
-        let is_new = self.seen.len() == now.len();
-        let all =
-            !is_new || now.iter().zip(&self.seen).zip(there).all(|((now, seen), is_there)| now > seen || !is_there);
-        if all {
-            self.seen = now;
-        }
-        all
+    /// What each worker's newest line with figures of this load is called; 0 where there is none.
+    fn lines(&self, seats: &[Seat]) -> Vec<u64> {
+        let line = |at: &usize| seats[*at].line.as_ref().filter(|line| line.snapshot.is_some());
+        self.begun.at_work.iter().map(|at| line(at).map_or(0, |line| line.number)).collect()
+    }
+
+    /// Whether each worker of which something is to be expected has told more than was put together last.
+    fn has_all_news(&self, seats: &[Seat]) -> bool {
+        let lines = self.lines(seats);
+        let mut at_work = self.begun.at_work.iter().zip(lines.iter().zip(&self.seen));
+        at_work.all(|(at, (line, seen))| {
+            let seat = &seats[*at];
+            line > seen || !seat.is_there() || seat.is_silent() || seat.phase(self.begun.number) >= Phase::Ended
+        })
     }
 
     fn live(&mut self, whole: Snapshot, parts: &[Part]) -> Live {
@@ -421,6 +428,7 @@ impl Part {
             send_delay_p99_us: self.send_delay_p99_us.unwrap_or_default(),
             cpu: self.cpu,
             is_lost: self.lost.is_some(),
+            is_silent: self.is_silent,
         }
     }
 }
@@ -440,4 +448,35 @@ fn shares(plan: &LoadPlan, of: u32) -> Vec<f64> {
 
 fn snapshot(text: &RawValue) -> Option<Snapshot> {
     serde_json::from_str(text.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crew::order;
+    use crate::wire::Line;
+
+    #[test]
+    fn a_worker_that_says_nothing_is_not_waited_for() {
+        let now = clock::now();
+        let begun = Begun { number: 1, at_work: vec![0, 1], shares: vec![0.5; 2], begin: now, begin_us: 0 };
+        let mut watch = Watch { begun, before: Box::default(), took: Duration::ZERO, seen: vec![0; 2] };
+        let mut seats = ["a", "b"].map(|worker| Seat::new(worker.to_owned(), order("c")));
+        let says = |seats: &mut [Seat], at: usize, number, snapshot| {
+            let snapshot = Some(snapshot).filter(|told| *told).and_then(|_| serde_json::value::to_raw_value(&0).ok());
+            let (phase, why, clock_error_us) = (Phase::There, None, None);
+            let worker = seats[at].worker.clone();
+            seats[at].hear(Line { worker, number, load: Some(1), phase, why, clock_error_us, snapshot }, now);
+        };
+        says(&mut seats, 0, 1, true);
+        says(&mut seats, 1, 1, false);
+        assert!(!watch.has_all_news(&seats), "one has no figures yet");
+        says(&mut seats, 1, 2, true);
+        assert!(watch.has_all_news(&seats));
+        watch.seen = watch.lines(&seats);
+        says(&mut seats, 0, 2, true);
+        assert!(!watch.has_all_news(&seats));
+        seats[1].wait(Duration::from_secs(2), now);
+        assert!(watch.has_all_news(&seats));
+    }
 }

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 /// A worker that has been silent for so long is lost. Time in which nobody could be heard, as the log store was away, does not count.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
 
+/// Workers tell how they stand once a second: one that has been silent for so long is not waited for.
+const LATE_AFTER: Duration = Duration::from_millis(1_500);
+
 /// One worker.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -36,6 +39,11 @@ impl Seat {
 
     pub(crate) fn is_there(&self) -> bool {
         self.lost.is_none()
+    }
+
+    /// Whether it says less than it should.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent > LATE_AFTER
     }
 
     /// How far it is with a load.
@@ -107,8 +115,9 @@ mod tests {
         for _ in 0..5 {
             seat.wait(Duration::from_secs(1), now);
         }
-        assert!(seat.is_there());
+        assert_eq!((seat.is_there(), seat.is_silent()), (true, true));
         seat.hear(line(1, Some(7), Phase::Running), now);
+        assert!(!seat.is_silent());
         // A line that is read again tells nothing new.
         (0..6).for_each(|_| {
             seat.hear(line(1, Some(7), Phase::Running), now);

@@ -5,7 +5,7 @@ use crate::store::Meeting;
 use crate::wire::{Document, Line, Order, Phase, Task};
 use load::{Fence, Gate, Live, LoadPlan, Snapshot, Target, Together, Tracing, watched};
 use serde_json::value::to_raw_value;
-use stamp::{LogStore, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions, clock, keys};
+use stamp::{LogStore, RedisUrl, Refusal, RunId, SampleEvery, StoreError, Tracer, TracerOptions, clock, keys};
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -89,7 +89,7 @@ pub enum Left {
 /// Is a worker until `stop`, or as its options say. Tells what becomes of it.
 ///
 /// # Errors
-/// When it ends without having been released, or nobody wants it for too long.
+/// When the log store refuses it, it ends without having been released, or nobody wants it for too long.
 pub async fn serve(
     options: &WorkerOptions,
     stop: &CancellationToken,
@@ -102,6 +102,7 @@ pub async fn serve(
         };
         match connected {
             Ok(log) => break log,
+            Err(error) if is_refused(&error) => return Err(error.into()),
             Err(error) => {
                 tell(&Told::Away(&error.to_string()));
                 options.check_idle(begun)?;
@@ -118,6 +119,11 @@ pub async fn serve(
     let worker =
         Worker { options, meeting: Meeting(log), tracer, instance, held: None, lines: 0, free_since: clock::now() };
     worker.run(stop, tell).await
+}
+
+/// Whether waiting is of no use: the log store is there, and does not want this user, or lets it do too little.
+fn is_refused(error: &StoreError) -> bool {
+    matches!(error.refusal(), Some(Refusal::Credentials | Refusal::Denied))
 }
 
 impl WorkerOptions {
@@ -209,6 +215,7 @@ impl Worker<'_> {
                         return Ok(left);
                     }
                 }
+                Ok(Err(error)) if self.held.is_none() && is_refused(&error) => return Err(error.into()),
                 Ok(Err(error)) if !std::mem::replace(&mut is_away, true) => tell(&Told::Away(&error.to_string())),
                 _ => {}
             }

@@ -20,7 +20,7 @@ fn second(number: u64) -> Duration {
 fn workers_are_shown_and_no_thread_of_theirs_is_busy_for_all() {
     let begin = clock::now();
     let mut level = level("apiserver,mqttclient", begin);
-    let worker = |number, is_lost| load::Generator {
+    let worker = |number, is_silent, is_lost| load::Generator {
         number,
         host: "h".to_owned(),
         requests: 10,
@@ -30,20 +30,23 @@ fn workers_are_shown_and_no_thread_of_theirs_is_busy_for_all() {
         send_delay_p99_us: 200,
         cpu: Some(second(1)),
         is_lost,
+        is_silent,
     };
-    let mut limits = Vec::new();
-    for number in 1..=2 {
-        let generators = vec![worker(1, false), worker(2, number == 2)];
+    let mut told = Vec::new();
+    for number in 1..=3 {
+        let generators = vec![worker(1, false, false), worker(2, number == 2, number == 3)];
         let cpu = Some(second(2 * number));
         let totals = Totals { requests: 20 * number, users: 8, cpu, generators, ..Totals::default() };
         level.tell(Arc::new(totals), begin + second(number));
         level.look(&seen(&[], None), number as f64, begin + second(number));
-        limits.push(level.generator().unwrap().limited_by);
+        let generator = level.generator().unwrap();
+        told.push(generator.lacks.or(generator.limited_by));
     }
     let workers: Vec<_> = level.workers().iter().map(|worker| (worker.number, worker.failed, worker.is_lost)).collect();
     assert_eq!(workers, [(1, 1, false), (2, 1, true)]);
+    let silent = "1 of 2 workers not heard for some seconds: their share is missing here".to_owned();
     let lost = "1 of 2 workers lost, whose share of the load is not sent".to_owned();
-    assert_eq!(limits, [None, Some(lost)]);
+    assert_eq!(told, [None, Some(silent), Some(lost)]);
 }
 
 #[test]
