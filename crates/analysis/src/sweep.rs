@@ -61,6 +61,9 @@ pub struct Load {
     /// Which threshold ended it early, and what was measured then; absent where none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
+    /// Which part of the pipeline ended, and the load with it; absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// What the load generator measured; absent where another program made the load.
     pub http: Option<Http>,
     /// The steps and rounds of its users; absent where the load was of a single request.
@@ -244,6 +247,7 @@ impl Load {
             generator_limited: None,
             interrupted_us: None,
             aborted: None,
+            broken: None,
             http: None,
             scenario: None,
             backlog: None,
@@ -280,13 +284,18 @@ impl Load {
         Some(sent as f64 * 1e6 / http.duration_us.max(1) as f64 / rate)
     }
 
-    /// `interrupted after 3.0 s`, where it was, or `cut short after 3.0 s` with the threshold that did.
+    /// `interrupted after 3.0 s`, where it was, or `cut short after 3.0 s` with what did so.
     pub fn interruption(&self) -> Option<String> {
-        let after = self.interrupted_us.map(|us| format!("after {:.1} s", us as f64 / 1e6))?;
-        Some(match &self.aborted {
-            Some(why) => format!("cut short {after}: {why}"),
-            None => format!("interrupted {after}"),
-        })
+        let after = self.interrupted_us.map(|us| format!(" after {:.1} s", us as f64 / 1e6));
+        match self.cut_short() {
+            Some(why) => Some(format!("cut short{}: {why}", after.unwrap_or_default())),
+            None => after.map(|after| format!("interrupted{after}")),
+        }
+    }
+
+    /// What ended it early that was no signal: a threshold, or a part that ended.
+    pub fn cut_short(&self) -> Option<&str> {
+        self.aborted.as_ref().or(self.broken.as_ref()).map(String::as_str)
     }
 
     /// By setting, then by repetition: the order of a report.

@@ -34,6 +34,7 @@ impl Listener for Record {
             }
             Event::Verdict(report) => format!("verdict on {} thresholds", report.thresholds.len()),
             Event::Ended => "ended".to_owned(),
+            Event::PartLost(lost) => format!("lost {lost}"),
             Event::Paused => "paused".to_owned(),
         };
         if self.0.last() != Some(&heard) {

@@ -123,15 +123,30 @@ async fn a_load_is_started_edited_and_stopped_and_leaves_a_report() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_load_that_is_stopped_after_a_part_has_died_has_failed() {
+async fn a_part_that_dies_ends_the_load_which_is_kept() {
     let mut page = Opened::new("ui --warmup 0s --drain-timeout 500ms");
-    assert_eq!(page.act("start", json!({ "rate": 50, "duration_s": 0 })).await.0, 200);
-    page.until("the load", |state| is(state, "running")).await;
-    page.kill("mqttclient");
-    assert_eq!(page.act("stop", json!({})).await.0, 200);
-    let state = page.until("the failure", |state| is(state, "failed")).await;
-    let sentence = state["head"]["sentence"].as_str().unwrap();
-    assert!(sentence.starts_with("mqttclient ended unexpectedly (signal: 9"), "{sentence}");
+    for (part, is_stopped) in [("apiserver", false), ("mqttclient", true)] {
+        assert_eq!(page.act("start", json!({ "rate": 50, "duration_s": 0 })).await.0, 200);
+        let has_arrivals =
+            |state: &Value| is(state, "running") && state["now"]["tiles"]["arrived"].as_f64() > Some(0.0);
+        page.until("the load", has_arrivals).await;
+        page.kill(part);
+        if is_stopped {
+            assert_eq!(page.act("stop", json!({})).await.0, 200);
+        }
+        let state = page.until("the failure", |state| is(state, "failed")).await;
+        let why = format!("{part} ended unexpectedly (signal: 9");
+        let sentence = state["head"]["sentence"].as_str().unwrap();
+        assert!(sentence.starts_with(&why), "{sentence}");
+        let sweep = state["head"]["sweep"].as_str().unwrap();
+        let level = page.get(&format!("download/{sweep}/report.json")).await["levels"][0].clone();
+        assert!(level["books"]["accepted"].as_u64() > Some(0), "{}", level["books"]);
+        if !is_stopped {
+            let (load, marks) = (&level["load"], state["marks"].as_array().unwrap());
+            assert!(load["broken"].as_str().unwrap().starts_with(&why) && !load["interrupted_us"].is_null(), "{load}");
+            assert!(marks.iter().any(|mark| mark["kind"] == "fault"), "{marks:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub enum Event<'a> {
     },
     /// Something that makes figures doubtful, and what to do.
     Warning(&'a str),
+    /// A part of the local stack has ended, although it should not, and so does the load: which, and how.
+    PartLost(&'a str),
     /// Workers are waited for: how many there are, and what is wrong with others.
     Waiting(&'a str),
     /// The next level waits until somebody lets it begin.

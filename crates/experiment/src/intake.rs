@@ -30,8 +30,9 @@ pub(crate) async fn begins(
     Ok(true)
 }
 
-/// Waits until no message has come in for `quiet`, or until `stop`, and gives how many have: what a load of another program has accepted.
-/// Fails when the log store fails, or a part of the local stack ends.
+/// Waits until no message has come in for `quiet`, or, where there is a `stop`, until that or a part of the local stack ends; gives how many have come:
+/// what a load of another program has accepted.
+/// Fails when the log store fails.
 pub(crate) async fn settled(
     pipeline: &mut Pipeline,
     run: &RunId,
@@ -41,12 +42,12 @@ pub(crate) async fn settled(
 ) -> Result<u64, ExperimentError> {
     let (mut last, mut moved) = (0, clock::now());
     loop {
-        pipeline.ended()?;
+        let is_ended = pipeline.lost_part().is_some();
         let now = taken_in(pipeline, run, path).await?;
         if now != last {
             (last, moved) = (now, clock::now());
         }
-        if clock::now().duration_since(moved) >= quiet || stop.is_some_and(CancellationToken::is_cancelled) {
+        if clock::now().duration_since(moved) >= quiet || stop.is_some_and(|stop| stop.is_cancelled() || is_ended) {
             return Ok(now);
         }
         sleep(PERIOD.min(quiet)).await;

@@ -17,6 +17,8 @@ pub struct Pipeline {
     pub(crate) targets: Vec<Target>,
     pub(crate) queue: String,
     stack: Option<Stack>,
+    /// What has ended of it, although it should not.
+    pub(crate) lost: Option<StackError>,
 }
 
 /// A process of this pipeline on this host.
@@ -62,12 +64,12 @@ impl Pipeline {
         };
         let (log, is_shared) = (LogStore::connect(&url).await?, url.to_string() == redis.to_string());
         let store = Some(Store { url, log, queue: LogStore::connect(&redis).await?, is_shared });
-        Ok(Self { target, store, targets, queue: queue.to_owned(), stack })
+        Ok(Self { target, store, targets, queue: queue.to_owned(), stack, lost: None })
     }
 
     /// An API alone.
     fn alone(target: Option<Target>) -> Self {
-        Self { target, store: None, targets: Vec::new(), queue: String::new(), stack: None }
+        Self { target, store: None, targets: Vec::new(), queue: String::new(), stack: None, lost: None }
     }
 
     /// Where requests go: to this target, or in turn to all API servers, where it is ours and has several.
@@ -151,12 +153,18 @@ impl Pipeline {
         Some(format!("mosquitto {}, {}", version.unwrap_or("of unknown version"), stack.broker_settings().join(", ")))
     }
 
+    /// Looks whether a part of the local stack is no longer there, and remembers what has become of it.
+    pub(crate) fn lost_part(&mut self) -> Option<&StackError> {
+        if self.lost.is_none() {
+            self.lost = self.stack.as_mut().and_then(|stack| stack.ended().err());
+        }
+        self.lost.as_ref()
+    }
+
     /// An error when a part of the local stack is no longer there.
     pub(crate) fn ended(&mut self) -> Result<(), StackError> {
-        match &mut self.stack {
-            Some(stack) => stack.ended(),
-            None => Ok(()),
-        }
+        self.lost_part();
+        self.lost.take().map_or(Ok(()), Err)
     }
 
     /// Ends the local stack in the order of the stream.

@@ -19,6 +19,7 @@ use analysis::{
     Cutoff, Found, Http, Level, Load, Report, StampQuality, Sweep, WorkerLoad, check_hops, measure, untraced,
 };
 use load::{Limit, LoadPlan, Template, Tracing, Wrk, watched};
+use stack::StackError;
 use stamp::{RunId, Tracer, TracerOptions, clock, keys};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -210,7 +211,10 @@ impl<'a> Running<'a> {
             let Some(next) = levels.next(self.stop).await else { break };
             // Some may have gone since the last level.
             self.fill_up(audience).await?;
-            Box::pin(self.level(&next, pipeline, audience)).await?;
+            let ran = Box::pin(self.level(&next, pipeline, audience)).await;
+            // A part that has ended explains what has failed beside.
+            pipeline.ended()?;
+            ran?;
             self.fill_up(audience).await?;
             if let Some(eviction) = &mut eviction
                 && let Some(warning) = eviction.happened().await
@@ -265,6 +269,7 @@ impl<'a> Running<'a> {
             let warm = end.run_until_cancelled(Box::pin(self.warm_up(&run, next, pipeline, audience))).await;
             let Some(warm) = warm else { return Ok(()) };
             warm?;
+            pipeline.ended()?;
             self.fill_up(audience).await?;
         }
         audience.tell(&Event::LevelBegun { run: &run, number: *number, of: *of, setting }).await;
@@ -382,6 +387,7 @@ impl<'a> Running<'a> {
             None => pipeline.time_us().await?,
         };
         let made = self.make(run, setting, load, begun, pipeline, audience).await?;
+        let broken = pipeline.lost.as_ref().map(StackError::headline);
         let end_us = pipeline.time_us().await?;
         let observed = monitor.stop().await;
         let backlog = pipeline.backlog().await?;
@@ -432,6 +438,7 @@ impl<'a> Running<'a> {
             generator_limited: limited_by,
             interrupted_us,
             aborted,
+            broken,
             // Where another program made the load, nobody knows its first request: the stamps tell.
             span_us: http.is_some().then_some(span_us),
             http,
@@ -475,7 +482,7 @@ impl<'a> Running<'a> {
             let lasted = Duration::from_micros(http.duration_us);
             let all_sent = self.plan.requests.is_some_and(|requests| http.requests >= requests);
             let stopped = self.stop.is_cancelled() && lasted < planned && !all_sent && !self.plan.open_ended;
-            let interrupted = stopped || made.aborted.is_some();
+            let interrupted = stopped || made.aborted.is_some() || pipeline.lost.is_some();
             made.interrupted_us = interrupted.then_some(http.duration_us);
         }
         Ok(made)
@@ -487,7 +494,7 @@ impl<'a> Running<'a> {
         setting: &Setting,
         load: LoadPlan,
         begun: Option<Begun>,
-        pipeline: &Pipeline,
+        pipeline: &mut Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Made, ExperimentError> {
         let tracing = self.tracer.as_ref().map(|tracer| Tracing::new(tracer, run));
@@ -500,6 +507,12 @@ impl<'a> Running<'a> {
         let (mut aborted, hands, sweep) = (None, &mut self.hands, &self.sweep);
         let tick = async |live: &load::Live| {
             audience.tell(&Event::Tick(live)).await;
+            if let Some(end) = end.as_ref().filter(|end| !end.is_cancelled())
+                && let Some(lost) = pipeline.lost_part()
+            {
+                audience.tell(&Event::PartLost(&lost.headline())).await;
+                end.cancel();
+            }
             let (Some(watcher), Some(total), None) = (&mut watcher, live.totals(), &aborted) else { return };
             // A log store that is away is told of by the load itself.
             aborted = watcher.look(&total, &so_far, sweep, pipeline, clock::now()).await.unwrap_or(None);

@@ -153,7 +153,8 @@ impl Row {
 impl Verdict {
     /// Of a report that was not ended early from outside.
     fn of(report: &Report) -> Self {
-        if report.levels.is_empty() || report.accepted_nothing() {
+        let is_broken = report.levels.iter().any(|level| level.load.broken.is_some());
+        if report.levels.is_empty() || report.accepted_nothing() || is_broken {
             Self::Failed
         } else if report.levels.iter().any(|level| level.load.interrupted_us.is_some() && level.load.aborted.is_none())
         {

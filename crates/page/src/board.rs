@@ -209,6 +209,19 @@ impl Inner {
         self.events.push("state", state);
     }
 
+    /// What is run is being made ready; what failed before is over.
+    pub(crate) fn prepare(&mut self) {
+        self.failure = None;
+        self.enter(Phase::Preparing);
+    }
+
+    /// What is run has failed, and goes on to its end.
+    pub(crate) fn harm(&mut self, why: &str) {
+        self.failure = Some(self.mask(why));
+        self.mark("fault", why);
+        self.tell_state();
+    }
+
     pub(crate) fn fail(&mut self, why: &str) {
         self.failure = Some(self.mask(why));
         self.enter(Phase::Failed);

@@ -33,6 +33,8 @@ pub(crate) struct Source {
     /// CPU time and moment of each part at the look before.
     before: BTreeMap<(String, String), (u64, Instant)>,
     instances: BTreeSet<String>,
+    /// Those of them that have fallen silent.
+    silent: BTreeSet<String>,
     /// Times that the log store's clock was set, so far.
     steps: Option<usize>,
 }
@@ -49,7 +51,14 @@ pub(crate) struct Following {
 impl Source {
     /// Of an API alone.
     pub(crate) fn none() -> Self {
-        Self { log: None, watch: None, before: BTreeMap::new(), instances: BTreeSet::new(), steps: None }
+        Self {
+            log: None,
+            watch: None,
+            before: BTreeMap::new(),
+            instances: BTreeSet::new(),
+            silent: BTreeSet::new(),
+            steps: None,
+        }
     }
 
     pub(crate) async fn of(pipeline: &Pipeline) -> Self {
@@ -88,8 +97,17 @@ impl Source {
         let watch = self.watch.as_mut()?;
         timeout(ANSWERS_WITHIN, watch.look_at_parts()).await.ok()?;
         let mut seen = watch.seen();
-        let age = |seen: &Seen| seen.beat.as_ref().map(|beat| Duration::from_millis(beat.age_ms));
-        if seen.iter().any(|seen| age(seen).is_some_and(|age| age > SILENT)) {
+        let beats = seen.iter().filter_map(|seen| seen.beat.as_ref());
+        let silent: BTreeSet<String> = beats
+            .filter(|beat| Duration::from_millis(beat.age_ms) > SILENT)
+            .map(|beat| format!("{} {}", beat.service, beat.instance))
+            .collect();
+        for service in silent.difference(&self.silent) {
+            board.change(|inner| inner.mark("fault", &format!("{service} has fallen silent")));
+        }
+        let are_silent = !silent.is_empty();
+        self.silent = silent;
+        if are_silent {
             // Whoever has come in its stead has a name of its own.
             let _ = timeout(ANSWERS_WITHIN, watch.look_for_services()).await;
             seen = watch.seen();

@@ -165,7 +165,7 @@ impl Page {
 
     /// What is run is being made ready.
     pub fn prepare(&self) {
-        self.board.change(|inner| inner.enter(phase::Phase::Preparing));
+        self.board.change(Inner::prepare);
     }
 
     /// Nothing runs any more, and something else may be started.

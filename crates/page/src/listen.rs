@@ -32,6 +32,7 @@ impl Page {
             }
             Event::Waiting(waiting) => self.board.change(|inner| inner.mark("workers", waiting)),
             Event::Warning(warning) => self.board.change(|inner| inner.mark("warning", warning)),
+            Event::PartLost(lost) => self.board.change(|inner| inner.harm(lost)),
             Event::Paused => self.board.change(|inner| inner.enter(Phase::Paused)),
             Event::WarmUp(_) => self.board.change(|inner| inner.enter(Phase::Warmup)),
             Event::LevelBegun { run, number, of, setting } => {

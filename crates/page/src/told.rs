@@ -35,6 +35,9 @@ pub(crate) struct Now<'a> {
 
 /// The sentence, and whether it tells of harm.
 pub(crate) fn sentence(now: &Now<'_>) -> (String, bool) {
+    if let Some(failure) = now.failure {
+        return (failure.to_owned(), true);
+    }
     let text = match now.phase {
         Phase::Running => {
             return match harm(now) {
@@ -61,7 +64,7 @@ pub(crate) fn sentence(now: &Now<'_>) -> (String, bool) {
         },
         Phase::Measuring => "Measuring, from all stamps of the level.".to_owned(),
         Phase::Done => now.verdict.unwrap_or("It has ended; nothing was measured.").to_owned(),
-        Phase::Failed => return (now.failure.unwrap_or("It has failed.").to_owned(), true),
+        Phase::Failed => return ("It has failed.".to_owned(), true),
     };
     (text, false)
 }
@@ -222,6 +225,7 @@ mod tests {
         insta::assert_snapshot!(told(|_, now| now.is_traced = false), @"Answers 5,000/s: p99 640 µs; none fails.");
         insta::assert_snapshot!(told(|_, now| now.phase = Phase::Spawning), @"120 of 500 users are there.");
         insta::assert_snapshot!(told(|_, now| now.phase = Phase::Draining), @"The load has ended; 3,100 messages are still to arrive.");
+        insta::assert_snapshot!(told(|_, now| (now.phase, now.failure) = (Phase::Draining, Some("redis ended unexpectedly"))), @"! redis ended unexpectedly");
         insta::assert_snapshot!(told(|_, now| (now.phase, now.verdict) = (Phase::Done, Some("It carries 5,000/s."))), @"It carries 5,000/s.");
     }
 

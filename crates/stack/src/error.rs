@@ -80,3 +80,14 @@ pub enum StackError {
         log: String,
     },
 }
+
+impl StackError {
+    /// What happened, on one line: without the log of a process that has ended.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        match self {
+            Self::Ended { name, status, .. } => format!("{name} ended unexpectedly ({status})"),
+            other => other.to_string(),
+        }
+    }
+}

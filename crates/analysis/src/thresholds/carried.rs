@@ -40,10 +40,10 @@ impl Level {
             && !hold.iter().any(
                 |one| matches!(one.metric, Metric::Number(number) | Metric::Share(number) if number.name == "lost"),
             );
-        let aborted = self.load.aborted.as_ref();
+        let cut_short = self.load.cut_short();
         let refused = self.load.http.as_ref().is_some_and(|http| http.requests > 0) && self.accepted_nothing();
         let kept_up = [
-            aborted.and_then(|why| sure(0.0, why)),
+            cut_short.and_then(|why| sure(0.0, why)),
             if refused { sure(0.0, &format!("no request was accepted{}", answers(iter::once(self)))) } else { None },
             unstable.as_ref().and_then(|why| sure(0.0, &format!("it did not keep up: {why}"))),
             if lost { sure(0.0, &format!("{} messages were lost", books.lost)) } else { None },
