@@ -23,7 +23,7 @@ export class History {
   }
 
   async load() {
-    const answer = await this.ask('GET', '/api/reports');
+    const answer = await this.ask('GET', 'api/reports');
     if (answer.error) {
       this.list.replaceChildren(make('p', { class: 'fault' }, answer.error));
       return;
@@ -42,7 +42,7 @@ export class History {
       box.addEventListener('change', () => {
         this.chosen = box.checked ? [...this.chosen, report.name] : this.chosen.filter((name) => name !== report.name);
       });
-      const href = `/api/download/${encodeURIComponent(report.name)}/report.html`;
+      const href = `api/download/${encodeURIComponent(report.name)}/report.html`;
       const held = report.thresholds ? (report.missed ? `${report.missed} of ${report.thresholds} missed` : `${report.thresholds} held`) : '';
       const begun = new Date(report.started_unix_s * 1000).toISOString().replace('T', ' ').slice(0, 16);
       return make('tr', {}, make('td', {}, box), make('td', {}, begun), make('th', { scope: 'row' }, make('a', { href, target: '_blank', rel: 'noopener' }, report.name)),
@@ -61,12 +61,12 @@ export class History {
     // The older one is what the other is compared with.
     const [a, b] = this.chosen.slice().sort();
     const query = `a=${encodeURIComponent(a)}&b=${encodeURIComponent(b)}`;
-    const answer = await this.ask('GET', `/api/compare?${query}`);
+    const answer = await this.ask('GET', `api/compare?${query}`);
     if (answer.error) {
       this.compared.replaceChildren(make('p', { class: 'fault' }, answer.error));
       return;
     }
     this.compared.replaceChildren(make('h2', {}, `${a} and ${b}`), ...answer.sentences.map((sentence) => make('p', {}, sentence)),
-      make('pre', { tabindex: '0', role: 'region', 'aria-label': 'The comparison as a table' }, answer.table), make('img', { src: `/api/compare.svg?${query}`, alt: `Arrival latency and throughput of ${a} and ${b}` }));
+      make('pre', { tabindex: '0', role: 'region', 'aria-label': 'The comparison as a table' }, answer.table), make('img', { src: `api/compare.svg?${query}`, alt: `Arrival latency and throughput of ${a} and ${b}` }));
   }
 }

@@ -103,7 +103,7 @@ function hear(kind, told) {
 function connect() {
   source?.close();
   if (document.hidden) return;
-  source = new EventSource('/events');
+  source = new EventSource('events');
   for (const kind of Object.keys(HEARD)) source.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));
   source.onopen = () => {
     heard = Date.now();
@@ -114,7 +114,7 @@ function connect() {
     lost_since ??= Date.now();
     // A refusal ends it; a server that has gone is tried again by the browser.
     if (source.readyState === EventSource.CLOSED) {
-      const answer = await ask('GET', '/api/state');
+      const answer = await ask('GET', 'api/state');
       if (answer.error) notice(answer.error);
       setTimeout(connect, AGAIN_MS);
     }
@@ -377,7 +377,7 @@ function choose_plan() {
 at('start-plan').addEventListener('change', choose_plan);
 dialog('start', () => {
   if (state.head.state === 'paused') {
-    ask('POST', '/api/start').then((answer) => answer.error && notice(answer.error));
+    ask('POST', 'api/start').then((answer) => answer.error && notice(answer.error));
     return false;
   }
   at('start-plan').replaceChildren(...state.plans.map(({ name }) => make('option', { value: name }, name)));
@@ -388,16 +388,16 @@ dialog('start', () => {
   const known = new Map(plan.params);
   const changed = [...form.querySelectorAll('[data-param]')].filter((input) => input.value !== known.get(input.dataset.param));
   const load = given(form);
-  return ask('POST', '/api/start', { plan: plan.name, params: Object.fromEntries(changed.map((input) => [input.dataset.param, input.value])), ...load, duration_s: load.duration_s ?? 0 });
+  return ask('POST', 'api/start', { plan: plan.name, params: Object.fromEntries(changed.map((input) => [input.dataset.param, input.value])), ...load, duration_s: load.duration_s ?? 0 });
 });
 dialog('edit', () => {
   const { users, rate, spawn } = state.head.setting ?? {};
   fields(at('edit-load'), 'edit', ['users', 'rate', 'spawn'], rate ? { rate, spawn } : { users, spawn });
   return true;
-}, (form) => ask('POST', '/api/edit', given(form)));
-dialog('stop', () => true, () => ask('POST', '/api/stop'));
+}, (form) => ask('POST', 'api/edit', given(form)));
+dialog('stop', () => true, () => ask('POST', 'api/stop'));
 at('pause').addEventListener('click', async () => {
-  const answer = await ask('POST', '/api/pause');
+  const answer = await ask('POST', 'api/pause');
   if (answer.error) notice(answer.error);
 });
 
@@ -429,7 +429,7 @@ globalThis.stampede = { state: () => state, charts, hear, draw };
 const token = new URLSearchParams(location.hash.slice(1)).get('token');
 if (token) {
   history.replaceState(null, '', location.pathname);
-  const answer = await ask('POST', '/api/session', { token });
+  const answer = await ask('POST', 'api/session', { token });
   if (answer.error) notice(answer.error);
 }
 recolour();

@@ -77,12 +77,12 @@ const download = ({ head, levels: all }) => {
   const list = make('ul', { class: 'links' });
   const link = (href, text, more) => list.append(make('li', {}, make('a', { href, ...more }, text)));
   if (all.length && head.folder) {
-    const at = `/api/download/${head.sweep}`;
+    const at = `api/download/${head.sweep}`;
     link(`${at}/report.html`, 'The report as a page', { target: '_blank', rel: 'noopener' });
     for (const [file, text] of [['report.json', 'The report as JSON'], ['report.tsv', 'The levels as TSV'], ['summary.md', 'The summary'], ['plan.yaml', 'The plan that repeats it']]) link(`${at}/${file}`, text, { download: '' });
   }
-  link('/api/download/points.tsv', 'The points of the charts as TSV', { download: '' });
-  link('/api/state', 'All that this page shows, as JSON', { target: '_blank', rel: 'noopener' });
+  link('api/download/points.tsv', 'The points of the charts as TSV', { download: '' });
+  link('api/state', 'All that this page shows, as JSON', { target: '_blank', rel: 'noopener' });
   return make('div', {}, make('p', { class: 'hint' }, head.folder && all.length ? `The report is in ${head.folder}.` : 'There is no report before the first level has ended.'), list);
 };
 

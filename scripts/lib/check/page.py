@@ -4,7 +4,7 @@
 
 Without a browser: each request that must be refused is. In one: a load is started, edited, paused, stopped and its report opened, with mouse and keys;
 what the page shows equals what the API tells, and in the end the report; the broker stands still and comes back; the driver is killed and started
-again; a hostile page on another origin can neither read nor act; hours of ticks leave memory flat; axe-core finds nothing.
+again; nginx has it below a path; a hostile page on another origin can neither read nor act; hours of ticks leave memory flat; axe-core finds nothing.
 
 Needs Chromium (scripts/setup --with chromium; or name another browser of its kind in CHROMIUM). Without one it says so, and tries only the requests.
 axe-core comes from npm, or is the file that AXE names; without either it is left out, with a word.
@@ -592,6 +592,53 @@ def check_widths(page, must, what):
     page.browser.screen(1400, 900)
 
 
+NGINX = """worker_processes 1; daemon off; pid FOLDER/nginx.pid; error_log FOLDER/nginx.log;
+events { worker_connections 64; }
+http { access_log off; client_body_temp_path FOLDER/a; proxy_temp_path FOLDER/b; fastcgi_temp_path FOLDER/c; uwsgi_temp_path FOLDER/d; scgi_temp_path FOLDER/e;
+  server { listen 127.0.0.1:PORT; location /stampede/ { proxy_pass http://127.0.0.1:PAGE/; proxy_set_header Host $http_host; } } }
+"""
+
+
+def check_proxy(page, driver, folder, must, told):
+    """Behind nginx, below a path: a load is started there, its events come, and its report opens."""
+    if not (program := shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")):
+        told("  below a path, behind nginx: SKIPPED: it is not installed")
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.replace("FOLDER", str(folder)).replace("PORT", str(port)).replace("PAGE", str(driver.port)))
+    nginx = subprocess.Popen([program, "-c", str(config), "-e", str(folder / "nginx.log")])
+    try:
+        deadline = time.monotonic() + 10
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            if time.monotonic() > deadline or nginx.poll() is not None:
+                raise Fault(f"nginx does not answer: {(folder / 'nginx.log').read_text()}")
+            time.sleep(0.05)
+        at = f"http://127.0.0.1:{port}/stampede/"
+        page.browser.events.clear()
+        page.browser.ask("Page.navigate", url=f"{at}#token={driver.token}")
+        page.wait("globalThis.stampede && stampede.state() !== null", 10, "the page behind nginx")
+        page.click("#start")
+        page.run("(() => { const select = document.getElementById('start-plan'); select.value = 'envelopes'; select.dispatchEvent(new Event('change')); })()")
+        page.fill("#start-duration_s", 3)
+        page.click("#start-form [type=submit]")
+        page.wait("stampede.state().points.t.length > 1 && document.getElementById('state').textContent === 'running'", 20, "points behind nginx")
+        page.state("done", 30)
+        page.run("document.getElementById('tab-download').click()")
+        report = page.run("document.querySelector('#panel-download a').href")
+        must(report.startswith(at), f"behind nginx the report is at {report}")
+        for complaint in complaints(page.browser.events, lambda url: url.startswith((at, "data:", "about:"))):
+            must(False, f"behind nginx: {complaint}")
+        page.browser.ask("Page.navigate", url=report)
+        page.wait("document.readyState === 'complete' && document.querySelector('main h2')?.textContent === 'Verdict'", 10, "the report behind nginx")
+        told("  below a path, behind nginx: a load was started and seen, and its report opened")
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
 def check_page(browser, driver, folder, plans, port, args, must, told):
     page = Page(browser, must)
     own = lambda url: url.startswith((f"http://127.0.0.1:{driver.port}/", "data:", "about:"))
@@ -733,6 +780,10 @@ def check_page(browser, driver, folder, plans, port, args, must, told):
     again = check_killed(page, driver, folder, plans, must)
     told("  killed: the page says that it is lost, keeps what it saw, and shows the new driver once it is there")
     try:
+        browser.events.clear()
+        check_proxy(page, again, folder, must, told)
+        browser.ask("Page.navigate", url=again.url)
+        page.wait("globalThis.stampede && stampede.state() !== null", 10, "the page")
         browser.events.clear()
         check_replay(page, must, second, 28_800 if args.long else 7_200, told)
         for complaint in complaints(browser.events, own):
