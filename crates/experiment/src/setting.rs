@@ -71,12 +71,13 @@ impl Setting {
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = if self.connections == 1 { "" } else { "s" };
         match (self.rate, self.who) {
             (Some(rate), Who::Connections) => write!(f, "{rate} requests/s"),
             (Some(rate), _) => write!(f, "{rate} rounds/s"),
             (None, Who::Connections) if self.connections == 0 => f.write_str("another program's load"),
-            (None, Who::Connections) => write!(f, "{} connections", self.connections),
-            (None, Who::Users) => write!(f, "{} users", self.connections),
+            (None, Who::Connections) => write!(f, "{} connection{end}", self.connections),
+            (None, Who::Users) => write!(f, "{} user{end}", self.connections),
             (None, Who::Stages) => f.write_str("stages"),
         }
     }

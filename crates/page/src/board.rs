@@ -358,7 +358,7 @@ impl Inner {
 
     pub(crate) fn end(&mut self) {
         (self.level, self.control, self.stop) = (None, None, None);
-        self.enter(if self.phase == Phase::Failed { Phase::Failed } else { Phase::Done });
+        self.enter(if self.failure.is_some() { Phase::Failed } else { Phase::Done });
     }
 
     /// A text without the secrets of the plan.
@@ -448,6 +448,7 @@ impl Inner {
             "plan": session.plan,
             "every": session.sweep.as_ref().and_then(|sweep| sweep.every),
             "traced": is_traced,
+            "foreign_clocks": level.is_some_and(|level| level.has_foreign_clocks),
             "folder": session.folder,
             "thresholds": self.verdicts.iter().map(|verdict| json!({
                 "threshold": verdict.threshold,

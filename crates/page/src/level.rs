@@ -40,6 +40,8 @@ pub(crate) struct Level {
     pub(crate) measured_from: Instant,
     /// Whether messages are those of steps.
     by_step: bool,
+    /// Whether some of its stamps come from clocks that nobody has compared with the log store's.
+    pub(crate) has_foreign_clocks: bool,
     join: Join,
     /// What the generator told last, and when; and the same at the last look.
     totals: Option<(Arc<Totals>, Instant)>,
@@ -103,6 +105,7 @@ impl Level {
             begun: now,
             measured_from: now,
             by_step,
+            has_foreign_clocks: false,
             join,
             totals: None,
             before: (Arc::default(), now),
@@ -141,6 +144,7 @@ impl Level {
     /// Stamps of one stage have come.
     pub(crate) fn stamps(&mut self, stage: usize, stamps: &[Stamp], now: Instant) {
         let t = now.duration_since(self.begun).as_secs_f64();
+        self.has_foreign_clocks |= stamps.iter().any(|stamp| stamp.foreign);
         let Self { join, fresh, whole, by_step, .. } = self;
         let intake = join.intake();
         for stamp in stamps {

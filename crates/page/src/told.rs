@@ -50,6 +50,7 @@ pub(crate) fn sentence(now: &Now<'_>) -> (String, bool) {
         Phase::Warmup if now.maker != Maker::Driver => "Waits for the first message of its run.".to_owned(),
         Phase::Warmup => "Warming up: this counts nowhere.".to_owned(),
         Phase::Spawning => match now.users {
+            Some((here, 1)) => format!("{here} of 1 user is there."),
             Some((here, wanted)) if wanted > 0 => {
                 format!("{} of {} users are there.", number(here.into()), number(wanted.into()))
             }

@@ -55,7 +55,7 @@ export class History {
 
   async compare() {
     if (this.chosen.length !== 2) {
-      this.compared.replaceChildren(make('p', { class: 'fault' }, `Choose two reports: ${this.chosen.length} are chosen.`));
+      this.compared.replaceChildren(make('p', { class: 'fault' }, `Choose two reports, and not ${this.chosen.length}.`));
       return;
     }
     // The older one is what the other is compared with.

@@ -215,6 +215,7 @@ function head() {
   }
   if (now.sweep) facts.push(['in all', clock(now.t)]);
   if (now.traced && now.every) facts.push(['sampled', `1 in ${number(now.every)}`]);
+  if (now.foreign_clocks) facts.push(['clocks', 'of others: latencies as measured; the report bounds them']);
   facts.push(['version', version]);
   list(at('facts'), facts.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
   const verdicts = now.thresholds;

@@ -58,7 +58,7 @@ const parts = ({ now }) => {
 const levels = ({ levels: all, head }) => {
   if (!all.length) return nothing('No level has ended yet.');
   const names = ['level', 'setting', 'lasted', 'accepted', 'HTTP p50', 'HTTP p99', ...(head.traced ? ['n', 'arrival p50', 'arrival p90', 'arrival p99', '95 % interval', 'arrival max', 'lost'] : []), 'remarks'];
-  return table('Levels that have ended, from the report', names, all.map((level) => {
+  return table('Levels that have ended, in the order in which they ran, from the report', names, all.map((level) => {
     const { http, arrival, accepted, lost } = level.tiles;
     const band = arrival.p99_band_us;
     const remarks = [level.unstable && `unstable: ${level.unstable}`, level.generator_limited && `generator-limited: ${level.generator_limited}`, level.interrupted, level.late && `${number(level.late)} late`].filter(Boolean);

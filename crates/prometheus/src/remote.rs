@@ -220,7 +220,7 @@ mod tests {
         let (metrics, board) = (Metrics::default(), Board::default());
         metrics.add(board.clone());
         let path = "apiserver,mqttclient".parse().unwrap();
-        board.begin(&"s.c01".parse().unwrap(), 1, "1 connections".to_owned(), &path, false);
+        board.begin(&"s.c01".parse().unwrap(), 1, "1 connection".to_owned(), &path, false);
         let mut remote = Remote::start(target, metrics, board, |_| ());
         (0..2).for_each(|_| remote.write());
         let request = received.recv().await.unwrap();

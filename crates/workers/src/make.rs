@@ -154,7 +154,9 @@ impl Crew {
         let mut watch = Watch { begun, before: Box::default(), took: Duration::ZERO, seen };
         self.until_ended(plan, &mut watch, &mut tell).await?;
         let made = self.result(&watch);
-        tell(&Live { snapshot: Some(Arc::new(Snapshot::of(&made.tally))), ..Live::default() }).await;
+        let generators = made.parts.iter().map(Part::so_far).collect();
+        let snapshot = Snapshot { generators, ..Snapshot::of(&made.tally) };
+        tell(&Live { snapshot: Some(Arc::new(snapshot)), ..Live::default() }).await;
         Ok(made)
     }
 

@@ -122,9 +122,10 @@ fn messages_are_followed_hop_by_hop() {
     for id in 0..20u64 {
         let times = [0, 1, 2].map(|stage| 1_000 + stage * (100 + id.cast_signed()));
         for (stage, time_us) in times.into_iter().enumerate() {
-            level.stamps(stage, &[Stamp { id, time_us, lag_us: None, err_us: None, step: 0, foreign: false }], begin);
+            level.stamps(stage, &[Stamp { id, time_us, lag_us: None, err_us: None, step: 0, foreign: true }], begin);
         }
     }
+    assert!(level.has_foreign_clocks);
     let row = level.look(&Look::default(), 1.0, begin + second(1));
     assert_eq!(row.hops, [Some(109.5), Some(109.5)]);
     assert_eq!((row.get(Cell::ArrivalN), row.get(Cell::UserP99)), (Some(20.0), Some(238.0)));
