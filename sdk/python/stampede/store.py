@@ -1,9 +1,12 @@
 """The connections to the log store, and what becomes of commands when one breaks."""
 
 import re
+import socket
 import ssl
+import struct
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +26,10 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 PATIENCE = 2.0  # seconds: a server that is silent for so long is away
+
+# The kernel's time of a packet, of which Python has no name; the number is that of Linux on all processors but a few old ones.
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct("@ll")
 
 Command = Sequence[str | int | float]
 
@@ -76,6 +83,7 @@ class Link:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._timed: socket.socket | None = None
         with self.breaking():
             connection.connect()
 
@@ -102,11 +110,23 @@ class Link:
         with self.breaking():
             self._connection.send_packed_command(packed)
 
-    def await_bytes(self) -> None:
-        """Waits until the first bytes of the answer are here, unread."""
+    def await_bytes(self) -> int | None:
+        """Waits until the first bytes of the answer are here, unread. Tells when the kernel received them, in time.time_ns(), where it does."""
         with self.breaking():
+            if self._timed:
+                return arrival(self._timed)
             if not self._connection.can_read(PATIENCE):
                 raise TimeoutError("no answer")
+            return None
+
+    def time_arrivals(self) -> "Link":
+        """Has the kernel time what comes from now on. Not with TLS, where the first bytes may be others than those of the answer."""
+        plain = getattr(self._connection, "_sock", None)
+        if type(plain) is socket.socket and sys.platform == "linux":
+            with suppress(OSError):
+                plain.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                self._timed = plain
+        return self
 
     def answer(self) -> Any:
         """The answer to what was sent; one that is an error raises StoreAway, too."""
@@ -124,6 +144,15 @@ class Link:
 
     def close(self) -> None:
         self._connection.disconnect()
+
+
+def arrival(timed: socket.socket) -> int | None:
+    """Waits for bytes, which are left there, and tells when the kernel received them."""
+    for level, kind, data in timed.recvmsg(1, 64, socket.MSG_PEEK)[1]:
+        if (level, kind, len(data)) == (socket.SOL_SOCKET, SO_TIMESTAMPNS, TIMESPEC.size):
+            seconds, nanos = TIMESPEC.unpack(data)
+            return int(seconds * 1_000_000_000 + nanos)
+    return None
 
 
 def remedy(error: Exception) -> str:
