@@ -119,23 +119,31 @@ impl Exchange<'_> {
 
     async fn ask(&self, trust: &Trust, target: &Target, mut line: Option<&mut Line>) -> Result<Reply, ExchangeError> {
         let request = self.bytes(target, line.is_some());
-        // Whoever gives up in the middle leaves no line with half of an answer on it.
-        if let Some(line) = &mut line
-            && let Some(mut stream) = line.0.take()
-            && stream.is_idle().await
-        {
+        let refused = |source| ExchangeError::Refused { target: target.clone(), source };
+        loop {
+            // Whoever gives up in the middle leaves no line with half of an answer on it.
+            let mut kept = line.as_mut().and_then(|line| line.0.take());
+            if let Some(stream) = &mut kept
+                && !stream.is_idle().await
+            {
+                kept = None;
+            }
+            let is_kept = kept.is_some();
+            let mut stream = match kept {
+                Some(stream) => stream,
+                None => Endpoint::find(target, trust).await?.connect().await.map_err(refused)?,
+            };
             match self.ask_on(&mut stream, &request, target).await {
-                Err(ExchangeError::Broken { .. }) => {}
-                asked => return asked.map(|(reply, keeps)| line.keep(reply, stream, keeps)),
+                Err(ExchangeError::Broken { .. }) if is_kept => {}
+                asked => {
+                    let (reply, keeps) = asked?;
+                    if let Some(line) = line {
+                        line.0 = keeps.then_some(stream);
+                    }
+                    return Ok(reply);
+                }
             }
         }
-        let refused = |source| ExchangeError::Refused { target: target.clone(), source };
-        let mut stream = Endpoint::find(target, trust).await?.connect().await.map_err(refused)?;
-        let (reply, keeps) = self.ask_on(&mut stream, &request, target).await?;
-        Ok(match line {
-            Some(line) => line.keep(reply, stream, keeps),
-            None => reply,
-        })
     }
 
     /// Tells also whether the connection can be used again.
@@ -147,7 +155,7 @@ impl Exchange<'_> {
     ) -> Result<(Reply, bool), ExchangeError> {
         let broken = |source| ExchangeError::Broken { target: target.clone(), source };
         stream.write_all(request).await.map_err(broken)?;
-        let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
+        let (mut held, mut buffer) = (Vec::new(), vec![0; 4096]);
         let (mut response, mut seen) = (Response::new(self.method == "HEAD"), Seen::default());
         loop {
             let read = stream.read(&mut buffer).await.map_err(broken)?;
@@ -179,13 +187,6 @@ impl Exchange<'_> {
         let headers: String = self.headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
         let end = format!("Content-Length: {}\r\n\r\n", self.body.len());
         [begin.as_bytes(), login.as_bytes(), headers.as_bytes(), end.as_bytes(), self.body].concat()
-    }
-}
-
-impl Line {
-    fn keep(&mut self, reply: Reply, stream: Stream, keeps: bool) -> Reply {
-        self.0 = keeps.then_some(stream);
-        reply
     }
 }
 

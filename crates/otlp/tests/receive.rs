@@ -206,7 +206,7 @@ async fn what_was_taken_and_is_lost_is_told() {
     assert_eq!(receiver.post(PROTOBUF, &many(100)).await.status, 200);
     receiver.shutdown.cancel();
     let told = receiver.running.await.unwrap().unwrap_err().to_string();
-    assert!(told.contains("of spans that were taken are lost"), "{told}");
+    assert!(told.contains("of spans that were taken, these are lost"), "{told}");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,
 )
@@ -33,9 +34,10 @@ TIMESPEC = struct.Struct("@ll")
 
 Command = Sequence[str | int | float]
 
-# Answers that say "not me any more": nothing was written, and the next connection may lead to another server.
+# Answers that say "not me any more", or "not now": nothing was written, and the next connection may lead to another server, or to one that has room again.
 CLUSTER = (AskError, ClusterCrossSlotError, ClusterDownError, TryAgainError)  # MOVED is an AskError, too
-ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, *CLUSTER)
+ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, OutOfMemoryError, *CLUSTER)
+NOT_NOW = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")  # of which redis-py has no types
 
 
 class StoreAway(Exception):
@@ -88,7 +90,7 @@ class Link:
             connection.connect()
 
     def ask(self, *commands: Command) -> list[Any]:
-        """Sends commands together, and tells the answer to each. An answer that is an error is told as one; one of ENDING is the last."""
+        """Sends commands together, and tells the answer to each. An answer that is an error is told as one; one that is ending is the last."""
         answers = []
         with self.breaking():
             self._connection.send_packed_command(self._connection.pack_commands(commands))
@@ -97,7 +99,7 @@ class Link:
                     answers.append(self._connection.read_response())
                 except (redis.ResponseError, AuthenticationError, BusyLoadingError) as refusal:
                     answers.append(refusal)
-                    if isinstance(refusal, ENDING):
+                    if ending(refusal):
                         break  # redis-py may have closed the connection.
         return answers
 
@@ -161,6 +163,11 @@ def remedy(error: Exception) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "ca_file takes the certificate of the authority to trust"
     return "is it running, and is the address right?"
+
+
+def ending(refusal: Exception) -> bool:
+    """Whether what was refused has to wait for another connection."""
+    return isinstance(refusal, ENDING) or NOT_NOW.match(str(refusal)) is not None
 
 
 def refused(answer: Any) -> Exception | None:

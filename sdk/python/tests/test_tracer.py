@@ -1,6 +1,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -67,6 +68,11 @@ class OverRealRedis(unittest.TestCase):
         # A wall clock that was set meanwhile, or tells no time of the probe, does not count.
         self.assertEqual([waited(arrived, begin, seen + 9999, seen - begin), waited(begin - 1, begin, seen, seen - begin)], [0, 0])
         self.assertEqual(len(link.answer()), 2)
+
+    def test_a_process_that_ends_without_close_loses_nothing(self) -> None:
+        program = f"import stampede; tracer = stampede.Tracer({self.server.url!r}, 'e', ['e']); tracer.stamp('e', 100, 'r')"
+        subprocess.run([sys.executable, "-c", program], check=True)
+        self.assertEqual((self.server.counts("r"), len(self.stamps("r", "e"))), ({"e": 1}, 1))
 
     def test_plain_stamps_tell_no_error(self) -> None:
         with Tracer(self.server.url, "enricher", ["enricher"], every=1, clock="plain") as tracer:

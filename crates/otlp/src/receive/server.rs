@@ -96,16 +96,14 @@ async fn finish(tracer: &Tracer, within: Duration) -> anyhow::Result<()> {
     if timeout(within, tracer.flush()).await.is_err() {
         let waiting = observer.stamps_waiting();
         bail!(
-            "the log store did not come back within {within:?} (--finish-within): {waiting} stamps, and the last counts, of spans that were taken are lost; \
-             reports of their runs lack them"
+            "the log store did not take the last {waiting} stamps, and the last counts, within {within:?} (--finish-within): \
+             of spans that were taken, these are lost"
         );
     }
     service::close(tracer).await;
     let lost = dropped() - before;
     if lost > 0 {
-        bail!(
-            "the log store did not take the last {lost} stamps of spans that were taken: reports of their runs lack them"
-        );
+        bail!("the log store did not confirm the last {lost} stamps: of spans that were taken, these are lost");
     }
     Ok(())
 }
