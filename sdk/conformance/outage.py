@@ -35,7 +35,20 @@ def killed(sdk: Sdk, seconds: float) -> str:
     return away(sdk, seconds, fault)
 
 
-def away(sdk: Sdk, seconds: float, fault: Callable[[Server], Iterator[None]]) -> str:
+def full(sdk: Sdk, seconds: float) -> str:
+    """The log store has no room for the moment, and evicts nothing: what it refuses waits."""
+
+    def fault(log_store: Server) -> Iterator[None]:
+        log_store.redis.config_set("maxmemory", 1)
+        yield
+        log_store.redis.config_set("maxmemory", 0)
+
+    said = away(sdk, seconds, fault, lost=0)
+    expect("what became of stamps", said.partition(", ")[2], "0 stamps missing, 0 told")
+    return said
+
+
+def away(sdk: Sdk, seconds: float, fault: Callable[[Server], Iterator[None]], lost: int = 1) -> str:
     with Server() as queue, Server(durable=True) as log_store, Hop(sdk, queue.url, log_store.url, EVERY) as hop, fed(queue, seconds + 2) as feeder:
         wait_until(lambda: stamps(log_store, "adhoc"), "the first stamps are there")
         parts = fault(log_store)
@@ -47,7 +60,7 @@ def away(sdk: Sdk, seconds: float, fault: Callable[[Server], Iterator[None]]) ->
         wait_until(lambda: queue.redis.llen("out") > before + 1000, "messages pass while the log store is away")
         again.wait()
         next(parts, None)
-        return judge(hop, feeder, queue, log_store, lost=1)
+        return judge(hop, feeder, queue, log_store, lost)
 
 
 def lost_answers(sdk: Sdk, number: int) -> str:

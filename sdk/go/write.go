@@ -12,10 +12,10 @@ import (
 // Stamps per call of the script: Redis serves nobody else while it runs.
 const stampsPerCall = 64
 
-// ending matches answers that say "not me any more": another server may have taken over, or this one has begun anew. The command has had
-// no effect.
+// ending matches answers that say "not me any more", or "not now": another server may have taken over, this one has begun anew, or has no
+// room for the moment. The command has had no effect.
 var ending = regexp.MustCompile(
-	`^(NOSCRIPT|READONLY|UNBLOCKED|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)\b`)
+	`^(NOSCRIPT|READONLY|UNBLOCKED|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF|BUSY|NOREPLICAS)\b`)
 
 // write writes stamps in several calls, counts and the beat with the last of them: who finds a message counted finds it stamped.
 func (f *flusher) write(marks []mark, changed []changedBook, isBeatDue bool) error {

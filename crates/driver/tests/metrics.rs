@@ -60,5 +60,5 @@ async fn the_sections_in_the_docs_list_what_is_served_and_nothing_else() {
     let args: otlp::receive::ReceiveArgs =
         service::parse(["--map", map, "--redis", &redis, "--clock", "redis"]).unwrap();
     let map = args.read_map().unwrap();
-    check("otlp-receive", &args.service, async |shell| otlp::receive::run(map, shell).await).await;
+    check("otlp-receive", &args.service, async |shell| otlp::receive::run(map, shell, args.finish_within).await).await;
 }

@@ -427,7 +427,8 @@ impl<'a> Running<'a> {
         let drained = drain(pipeline, run, &self.plan.path, accepted, self.plan.patience).await?;
         let cutoff = self.cutoff(run, &drained, pipeline, audience).await?;
         if let Some(tracer) = &self.tracer {
-            tracer.flush().await;
+            // A log store that takes nothing more is waited for as long as for messages; what it lacks then, the report tells.
+            let _ = tokio::time::timeout(self.plan.patience.still, tracer.flush()).await;
         }
         Ok(Load {
             run: run.clone(),

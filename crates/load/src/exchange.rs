@@ -1,7 +1,8 @@
-//! One request and its answer, on a connection of its own: for what the driver asks of HTTP servers beside its loads.
+//! One request and its answer, on a connection of its own or one that is kept: for what the driver asks of HTTP servers beside its loads.
 
 use crate::answer::Seen;
 use crate::response::Response;
+use crate::stream::Stream;
 use crate::{ConnectError, Endpoint, EndpointError, Target, Trust};
 use std::borrow::Cow;
 use std::io;
@@ -18,6 +19,10 @@ pub struct Exchange<'a> {
     /// The body; may be empty.
     pub body: &'a [u8],
 }
+
+/// A connection to one server that is kept from one request to the next, where the server keeps it, too.
+#[derive(Debug, Default)]
+pub struct Line(Option<Stream>);
 
 /// What is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,17 +90,72 @@ impl Exchange<'_> {
     /// # Errors
     /// As those of [`with`](Self::with).
     pub async fn trusting(&self, trust: &Trust, target: &Target, within: Duration) -> Result<Reply, ExchangeError> {
-        let late = |_| ExchangeError::Late { target: target.clone(), within };
-        timeout(within, self.ask(trust, target)).await.map_err(late)?
+        self.timely(target, within, self.ask(trust, target, None)).await
     }
 
-    async fn ask(&self, trust: &Trust, target: &Target) -> Result<Reply, ExchangeError> {
+    /// The same on a line to that server. Where the server ends it meanwhile, what is asked is sent again: only for what may come twice.
+    ///
+    /// # Errors
+    /// As those of [`with`](Self::with).
+    pub async fn on(
+        &self,
+        line: &mut Line,
+        trust: &Trust,
+        target: &Target,
+        within: Duration,
+    ) -> Result<Reply, ExchangeError> {
+        self.timely(target, within, self.ask(trust, target, Some(line))).await
+    }
+
+    async fn timely(
+        &self,
+        target: &Target,
+        within: Duration,
+        asking: impl Future<Output = Result<Reply, ExchangeError>>,
+    ) -> Result<Reply, ExchangeError> {
+        let late = |_| ExchangeError::Late { target: target.clone(), within };
+        timeout(within, asking).await.map_err(late)?
+    }
+
+    async fn ask(&self, trust: &Trust, target: &Target, mut line: Option<&mut Line>) -> Result<Reply, ExchangeError> {
+        let request = self.bytes(target, line.is_some());
         let refused = |source| ExchangeError::Refused { target: target.clone(), source };
+        loop {
+            // Whoever gives up in the middle leaves no line with half of an answer on it.
+            let mut kept = line.as_mut().and_then(|line| line.0.take());
+            if let Some(stream) = &mut kept
+                && !stream.is_idle().await
+            {
+                kept = None;
+            }
+            let is_kept = kept.is_some();
+            let mut stream = match kept {
+                Some(stream) => stream,
+                None => Endpoint::find(target, trust).await?.connect().await.map_err(refused)?,
+            };
+            match self.ask_on(&mut stream, &request, target).await {
+                Err(ExchangeError::Broken { .. }) if is_kept => {}
+                asked => {
+                    let (reply, keeps) = asked?;
+                    if let Some(line) = line {
+                        line.0 = keeps.then_some(stream);
+                    }
+                    return Ok(reply);
+                }
+            }
+        }
+    }
+
+    /// Tells also whether the connection can be used again.
+    async fn ask_on(
+        &self,
+        stream: &mut Stream,
+        request: &[u8],
+        target: &Target,
+    ) -> Result<(Reply, bool), ExchangeError> {
         let broken = |source| ExchangeError::Broken { target: target.clone(), source };
-        let endpoint = Endpoint::find(target, trust).await?;
-        let mut stream = endpoint.connect().await.map_err(refused)?;
-        stream.write_all(&self.bytes(target)).await.map_err(broken)?;
-        let (mut held, mut buffer) = (Vec::new(), [0; 4096]);
+        stream.write_all(request).await.map_err(broken)?;
+        let (mut held, mut buffer) = (Vec::new(), vec![0; 4096]);
         let (mut response, mut seen) = (Response::new(self.method == "HEAD"), Seen::default());
         loop {
             let read = stream.read(&mut buffer).await.map_err(broken)?;
@@ -103,7 +163,9 @@ impl Exchange<'_> {
             let foreign = |_| ExchangeError::Foreign(target.clone());
             let (used, answer) = response.read(&held, &mut seen).map_err(foreign)?;
             if answer.is_some() || read == 0 && response.end().is_some() {
-                return Reply::of(&seen.head, &seen.body).ok_or_else(|| ExchangeError::Foreign(target.clone()));
+                let keeps = answer.is_some_and(|answer| !answer.close) && used == held.len();
+                let reply = Reply::of(&seen.head, &seen.body).ok_or_else(|| ExchangeError::Foreign(target.clone()))?;
+                return Ok((reply, keeps));
             }
             if read == 0 {
                 let in_http = held.starts_with(b"HTTP/") || held.is_empty() || !seen.head.is_empty();
@@ -117,9 +179,10 @@ impl Exchange<'_> {
         }
     }
 
-    fn bytes(&self, target: &Target) -> Vec<u8> {
+    fn bytes(&self, target: &Target, keeps: bool) -> Vec<u8> {
         let (path, host) = (target.path().unwrap_or("/"), target.authority());
-        let begin = format!("{} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n", self.method);
+        let close = if keeps { "" } else { "Connection: close\r\n" };
+        let begin = format!("{} {path} HTTP/1.1\r\nHost: {host}\r\n{close}", self.method);
         let login = target.authorization().map_or_else(String::new, |login| format!("Authorization: {login}\r\n"));
         let headers: String = self.headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
         let end = format!("Content-Length: {}\r\n\r\n", self.body.len());
@@ -165,7 +228,7 @@ mod tests {
     fn what_goes_over_the_wire() {
         let target: Target = "http://prometheus:9090/api/v1/write".parse().unwrap();
         let request = Exchange { method: "POST", headers: &[("Content-Encoding", "snappy")], body: b"abc" };
-        insta::assert_snapshot!(String::from_utf8(request.bytes(&target)).unwrap().replace('\r', ""), @r"
+        insta::assert_snapshot!(String::from_utf8(request.bytes(&target, false)).unwrap().replace('\r', ""), @r"
         POST /api/v1/write HTTP/1.1
         Host: prometheus:9090
         Connection: close
@@ -174,8 +237,8 @@ mod tests {
 
         abc
         ");
-        let root = Exchange::GET.bytes(&"http://api".parse().unwrap());
-        assert!(root.starts_with(b"GET / HTTP/1.1\r\nHost: api\r\n"));
+        let root = Exchange::GET.bytes(&"http://api".parse().unwrap(), true);
+        assert_eq!(root, b"GET / HTTP/1.1\r\nHost: api\r\nContent-Length: 0\r\n\r\n");
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod wrk;
 pub use answer::{Check, Expected, Keep, Place};
 pub use engine::{generate, watched};
 pub use error::{LoadError, TrustError, WrkError};
-pub use exchange::{Exchange, ExchangeError, Reply};
+pub use exchange::{Exchange, ExchangeError, Line, Reply};
 pub use json::{JsonPath, NoJson};
 pub use latency::{histogram, percentile, recorded};
 pub use load_plan::{Around, LIVE_PERIOD, Limit, LoadPlan, Pacing, Tracing};

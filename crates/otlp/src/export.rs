@@ -8,7 +8,7 @@ use crate::sender::{Collector, METRICS, Outcome, TRACES};
 use crate::services::Services;
 use crate::spans::{Batch, Pattern};
 use analysis::{Level, Stamps, StampsError, TracedMessages};
-use load::{Reply, Target, Trust};
+use load::{Line, Reply, Target, Trust};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 use prost::Message;
 use stamp::Stage;
@@ -105,7 +105,7 @@ impl Exporter {
         Ok(Self {
             traces: signal(TRACES)?,
             metrics: signal(METRICS)?,
-            collector: Collector { trust, headers },
+            collector: Collector { trust, headers, line: Line::default() },
             destinations: Destinations { queue, topic },
             within,
             note,

@@ -3,16 +3,17 @@
 use crate::budget::Budget;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use load::{ConnectError, Exchange, ExchangeError, Reply, Target, Trust};
+use load::{ConnectError, Exchange, ExchangeError, Line, Reply, Target, Trust};
 use stamp::{MASKED, mask};
 use std::io::Write;
 use std::time::Duration;
 
 /// Where requests go, and what they bring beside their body.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Collector {
     pub(crate) trust: Trust,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) line: Line,
 }
 
 /// What became of a request.
@@ -30,15 +31,16 @@ pub(crate) enum Outcome {
 
 impl Collector {
     /// Sends a body, again and again while that is worth it and there is time.
-    pub(crate) async fn send(&self, target: &Target, body: &[u8], budget: &mut Budget) -> Outcome {
+    pub(crate) async fn send(&mut self, target: &Target, body: &[u8], budget: &mut Budget) -> Outcome {
         let Ok(body) = compressed(body) else { return Outcome::Refused("the body cannot be compressed".to_owned()) };
         let mut headers =
             vec![("Content-Type", "application/x-protobuf"), ("Content-Encoding", "gzip"), ("User-Agent", USER_AGENT)];
         headers.extend(self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let hint = if target.authority().ends_with(GRPC_PORT) { GRPC } else { "" };
         loop {
             let exchange = Exchange { method: "POST", headers: &headers, body: &body };
             let within = budget.attempt();
-            let (why, asked) = match exchange.trusting(&self.trust, target, within).await {
+            let (why, asked) = match exchange.on(&mut self.line, &self.trust, target, within).await {
                 Ok(reply) if reply.is_fine() => {
                     budget.is_well();
                     return Outcome::Taken(reply);
@@ -61,12 +63,12 @@ impl Collector {
                     return Outcome::Refused(format!("no TLS with {target}: {error}; {remedy}"));
                 }
                 Err(error @ (ExchangeError::Foreign(_) | ExchangeError::Long(_) | ExchangeError::Endpoint(_))) => {
-                    return Outcome::Refused(error.to_string());
+                    return Outcome::Refused(format!("{error}{hint}"));
                 }
                 Err(ExchangeError::Late { .. }) if budget.is_over() => {
                     return Outcome::Away("the time of --otlp-within is over".to_owned());
                 }
-                Err(error) => (error.to_string(), None),
+                Err(error) => (format!("{error}{hint}"), None),
             };
             match budget.wait(asked) {
                 Some(wait) => tokio::time::sleep(wait).await,
@@ -115,6 +117,10 @@ const SHORTEST_SECRET: usize = 4;
 pub(crate) const TRACES: &str = "/v1/traces";
 pub(crate) const METRICS: &str = "/v1/metrics";
 const SIGNALS: [&str; 2] = [TRACES, METRICS];
+
+/// Where collectors take OTLP over gRPC, which ends a connection that speaks HTTP/1.1.
+const GRPC_PORT: &str = ":4317";
+const GRPC: &str = "; port 4317 is usually that of OTLP over gRPC: give the one of OTLP/HTTP, usually 4318";
 
 const USER_AGENT: &str = concat!("stampede/", env!("CARGO_PKG_VERSION"));
 

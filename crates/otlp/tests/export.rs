@@ -3,7 +3,7 @@
 
 use analysis::{Level, Load, StampQuality, Stamps, Sweep, measure};
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -19,7 +19,9 @@ use otlp::{Exporter, OtlpOptions, Sent, Services};
 use prost::Message;
 use stack::Redis;
 use stamp::{LogStore, MsgId, Path, SampleEvery, Stage, Traceparent, Tracer, TracerOptions, clock};
+use std::collections::HashSet;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -43,9 +45,16 @@ type Behaviour = fn(usize, usize) -> Response;
 struct Collector {
     behaves: Behaviour,
     requests: Arc<Mutex<(usize, Vec<ExportTraceServiceRequest>)>>,
+    peers: Arc<Mutex<HashSet<SocketAddr>>>,
 }
 
-async fn take(State(collector): State<Collector>, headers: HeaderMap, body: Bytes) -> Response {
+async fn take(
+    State(collector): State<Collector>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    collector.peers.lock().unwrap().insert(peer);
     assert_eq!(headers["content-type"], "application/x-protobuf");
     assert_eq!(headers["x-token"], "s3cret");
     let mut plain = Vec::new();
@@ -61,11 +70,12 @@ async fn take(State(collector): State<Collector>, headers: HeaderMap, body: Byte
 
 impl Collector {
     async fn start(behaves: Behaviour) -> (Self, Target) {
-        let collector = Self { behaves, requests: Arc::default() };
+        let collector = Self { behaves, requests: Arc::default(), peers: Arc::default() };
         let routes = axum::Router::new()
             .route("/base/v1/traces", post(take))
             .route("/base/v1/metrics", post(|| async { StatusCode::OK }))
-            .with_state(collector.clone());
+            .with_state(collector.clone())
+            .into_make_service_with_connect_info::<SocketAddr>();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = format!("http://{}/base", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes).await });
@@ -135,6 +145,7 @@ async fn every_sampled_message_is_a_trace_once() {
     let (collector, sent) = export(|_, _| fine()).await;
     let spans = collector.spans();
     let roots: Vec<&Span> = spans.iter().filter(|span| span.parent_span_id.is_empty()).collect();
+    assert_eq!(collector.peers.lock().unwrap().len(), 1);
     // One that did not arrive lacks its last hop.
     assert_eq!((roots.len(), spans.len()), (300, 300 * 3 - 1));
     assert_eq!(sent, Sent { messages: 300, spans: 899, unsent: 0, rejected: 0 });
@@ -172,10 +183,10 @@ async fn a_busy_collector_is_asked_again_when_it_says_so() {
     let busy = |number, _| match number {
         0 => (StatusCode::TOO_MANY_REQUESTS, [("Retry-After", "0")]).into_response(),
         1 => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        _ => fine(),
+        _ => ([("Connection", "close")], fine()).into_response(),
     };
     let (collector, sent) = export(busy).await;
-    assert_eq!((sent.messages, collector.spans().len()), (300, 899));
+    assert_eq!((sent.messages, collector.spans().len(), collector.peers.lock().unwrap().len()), (300, 899, 2));
 }
 
 #[tokio::test]

@@ -49,16 +49,21 @@ struct Receiver {
 
 impl Receiver {
     async fn start(redis: Redis, every: u64) -> Self {
+        Self::with(redis, every, &[]).await
+    }
+
+    async fn with(redis: Redis, every: u64, more: &[&str]) -> Self {
         let map = NamedTempFile::new().unwrap();
         std::fs::write(map.path(), MAP).unwrap();
         let every = every.to_string();
+        let redis_url = redis.url();
         let args =
-            ["--map", map.path().to_str().unwrap(), "--redis", &redis.url(), "--every", &every, "--clock", "redis"];
-        let args: ReceiveArgs = service::parse(args).unwrap();
+            ["--map", map.path().to_str().unwrap(), "--redis", &redis_url, "--every", &every, "--clock", "redis"];
+        let args: ReceiveArgs = service::parse(args.iter().chain(more)).unwrap();
         let shutdown = CancellationToken::new();
         let shell = Shell::open_with("otlp-receive", &args.service, shutdown.clone()).await.unwrap();
         let target = format!("http://{}/v1/traces", shell.address().unwrap()).parse().unwrap();
-        let running = tokio::spawn(run(args.read_map().unwrap(), shell));
+        let running = tokio::spawn(run(args.read_map().unwrap(), shell, args.finish_within));
         Self { redis, _map: map, target, shutdown, running }
     }
 
@@ -177,6 +182,31 @@ async fn what_is_too_much_while_the_log_store_is_away_is_sent_again_and_counted_
     until(async || receiver.is_ready().await).await;
     until(async || receiver.post(PROTOBUF, &request).await.status == 200).await;
     assert_all_stamped(receiver).await;
+}
+
+#[tokio::test]
+async fn what_was_taken_waits_at_the_end_for_a_log_store_that_comes_back() {
+    let (mut receiver, body) = (Receiver::start(Redis::start().await.unwrap(), 1).await, many(100));
+    until(async || receiver.is_ready().await).await;
+    receiver.redis.process.kill();
+    assert_eq!(receiver.post(PROTOBUF, &body).await.status, 200);
+    receiver.shutdown.cancel();
+    // An outage that is longer than other services would wait.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    receiver.redis.restart().await.unwrap();
+    let (_redis, log) = receiver.end().await;
+    assert_eq!(log.counts(&"a".parse().unwrap()).await.unwrap().get("done"), 100);
+}
+
+#[tokio::test]
+async fn what_was_taken_and_is_lost_is_told() {
+    let mut receiver = Receiver::with(Redis::start().await.unwrap(), 1, &["--finish-within", "100ms"]).await;
+    until(async || receiver.is_ready().await).await;
+    receiver.redis.process.kill();
+    assert_eq!(receiver.post(PROTOBUF, &many(100)).await.status, 200);
+    receiver.shutdown.cancel();
+    let told = receiver.running.await.unwrap().unwrap_err().to_string();
+    assert!(told.contains("of spans that were taken, these are lost"), "{told}");
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ import * as redis from 'redis';
 /** How long a connection, and the answer to a command, may take, ms: a stall of two seconds means that Redis is away. */
 const PATIENCE_MS = 2000;
 
-/** Answers that say "not me any more": another server may have taken over, or this one has begun anew. */
+/** Answers that say "not me any more", or "not now": another server may have taken over, this one has begun anew, or has no room for the moment. */
 const ENDING =
-  /^(NOSCRIPT|READONLY|UNBLOCKED|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)\b/;
+  /^(NOSCRIPT|READONLY|UNBLOCKED|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN|OOM|MISCONF|BUSY|NOREPLICAS)\b/;
 
 /** Whether an answer was an error that makes the connection useless, though the command has had no effect. */
 export function endsConnection(answer) {

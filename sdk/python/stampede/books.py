@@ -64,8 +64,12 @@ class Books:
         if type(id) is not int or id >> 53:
             check_id(id)
         sampled = id % self._every == 0
-        if sampled and at_ns is None:
-            at_ns = time.monotonic_ns()
+        if sampled:
+            if at_ns is None:
+                at_ns = time.monotonic_ns()
+            elif type(at_ns) is not int:
+                # Only the thread that writes would stumble over it, and lose others' stamps.
+                raise ValueError(f"{at_ns!r:.80} is no moment of a stamp: give what moment() gave")
         with self._lock:
             book = self._books.get(run) or self._open(run)
             count = book.counts.get(stage)
@@ -83,8 +87,8 @@ class Books:
         return True
 
     def count(self, name: str, by: int, run: str) -> None:
-        if type(by) is not int or by < 0:
-            raise ValueError(f"{by!r:.80} cannot be added to a counter: it is no whole number from 0 up")
+        if type(by) is not int or by >> 53:
+            raise ValueError(f"{by!r:.80} cannot be added to a counter: it is no whole number from 0 to 2^53 - 1")
         with self._lock:
             book = self._books.get(run) or self._open(run)
             if name not in book.counts:

@@ -1,7 +1,8 @@
 """The disciplined clock of a process: a thread that probes Redis and feeds the filter.
 
 A thread and a connection of its own, so that no probe waits behind a write. Python runs one thread at a time: while others compute, the clock's has to wait, and
-most probes take some milliseconds. Their readings bracket the answer all the same, so that the bound stays true; and it stays narrow, as slow probes widen nothing.
+most probes take some milliseconds. Where the kernel tells when the answer came (Linux, without TLS), that counts. Elsewhere the readings bracket the answer all the
+same, so that the bound stays true; but it is wide until a probe has been quick.
 """
 
 import logging
@@ -68,7 +69,7 @@ class RedisClock:
                 link = None
             self._looks_again = False
             try:
-                link = link or self._store.connect()
+                link = link or self._store.connect().time_arrivals()
                 for _ in range(probes):
                     self._take(*probe(link))
                 probes = PROBES_PER_PERIOD
@@ -100,10 +101,17 @@ class RedisClock:
 def probe(link: Link) -> tuple[int, int, int]:
     """Local time before TIME was sent and after its answer came, ns, and what Redis said, µs since 1970-01-01 UTC. Raises StoreAway."""
     command = link.pack("TIME")
-    sent_ns = time.monotonic_ns()
+    wall_sent_ns, sent_ns = time.time_ns(), time.monotonic_ns()
     link.send(command)
-    link.await_bytes()
+    arrived_ns = link.await_bytes()
     # What takes time in Python comes after the second reading.
-    received_ns = time.monotonic_ns()
+    wall_received_ns, received_ns = time.time_ns(), time.monotonic_ns()
+    received_ns -= waited(arrived_ns, wall_sent_ns, wall_received_ns, received_ns - sent_ns)
     seconds, micros = link.answer()
     return sent_ns, received_ns, int(seconds) * 1_000_000 + int(micros)
+
+
+def waited(arrived_ns: int | None, wall_sent_ns: int, wall_received_ns: int, elapsed_ns: int) -> int:
+    """How long an answer that the kernel has timed had waited until it was seen, ns; 0 where the wall clock, which the kernel takes, was set meanwhile."""
+    was_set = wall_received_ns - wall_sent_ns > elapsed_ns + 1000  # the readings of the two clocks are not made at once
+    return wall_received_ns - arrived_ns if arrived_ns and wall_sent_ns <= arrived_ns <= wall_received_ns and not was_set else 0

@@ -1,9 +1,12 @@
 """The connections to the log store, and what becomes of commands when one breaks."""
 
 import re
+import socket
 import ssl
+import struct
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +20,7 @@ from redis.exceptions import (
     ClusterDownError,
     MasterDownError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     TryAgainError,
 )
@@ -24,11 +28,16 @@ from redis.retry import Retry
 
 PATIENCE = 2.0  # seconds: a server that is silent for so long is away
 
+# The kernel's time of a packet, of which Python has no name; the number is that of Linux on all processors but a few old ones.
+SO_TIMESTAMPNS = 35
+TIMESPEC = struct.Struct("@ll")
+
 Command = Sequence[str | int | float]
 
-# Answers that say "not me any more": nothing was written, and the next connection may lead to another server.
+# Answers that say "not me any more", or "not now": nothing was written, and the next connection may lead to another server, or to one that has room again.
 CLUSTER = (AskError, ClusterCrossSlotError, ClusterDownError, TryAgainError)  # MOVED is an AskError, too
-ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, *CLUSTER)
+ENDING = (ReadOnlyError, MasterDownError, AuthenticationError, BusyLoadingError, NoScriptError, OutOfMemoryError, *CLUSTER)
+NOT_NOW = re.compile(r"(MISCONF|BUSY|NOREPLICAS)\b")  # of which redis-py has no types
 
 
 class StoreAway(Exception):
@@ -76,11 +85,12 @@ class Link:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._timed: socket.socket | None = None
         with self.breaking():
             connection.connect()
 
     def ask(self, *commands: Command) -> list[Any]:
-        """Sends commands together, and tells the answer to each. An answer that is an error is told as one; one of ENDING is the last."""
+        """Sends commands together, and tells the answer to each. An answer that is an error is told as one; one that is ending is the last."""
         answers = []
         with self.breaking():
             self._connection.send_packed_command(self._connection.pack_commands(commands))
@@ -89,7 +99,7 @@ class Link:
                     answers.append(self._connection.read_response())
                 except (redis.ResponseError, AuthenticationError, BusyLoadingError) as refusal:
                     answers.append(refusal)
-                    if isinstance(refusal, ENDING):
+                    if ending(refusal):
                         break  # redis-py may have closed the connection.
         return answers
 
@@ -102,11 +112,23 @@ class Link:
         with self.breaking():
             self._connection.send_packed_command(packed)
 
-    def await_bytes(self) -> None:
-        """Waits until the first bytes of the answer are here, unread."""
+    def await_bytes(self) -> int | None:
+        """Waits until the first bytes of the answer are here, unread. Tells when the kernel received them, in time.time_ns(), where it does."""
         with self.breaking():
+            if self._timed:
+                return arrival(self._timed)
             if not self._connection.can_read(PATIENCE):
                 raise TimeoutError("no answer")
+            return None
+
+    def time_arrivals(self) -> "Link":
+        """Has the kernel time what comes from now on. Not with TLS, where the first bytes may be others than those of the answer."""
+        plain = getattr(self._connection, "_sock", None)
+        if type(plain) is socket.socket and sys.platform == "linux":
+            with suppress(OSError):
+                plain.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+                self._timed = plain
+        return self
 
     def answer(self) -> Any:
         """The answer to what was sent; one that is an error raises StoreAway, too."""
@@ -126,12 +148,26 @@ class Link:
         self._connection.disconnect()
 
 
+def arrival(timed: socket.socket) -> int | None:
+    """Waits for bytes, which are left there, and tells when the kernel received them."""
+    for level, kind, data in timed.recvmsg(1, 64, socket.MSG_PEEK)[1]:
+        if (level, kind, len(data)) == (socket.SOL_SOCKET, SO_TIMESTAMPNS, TIMESPEC.size):
+            seconds, nanos = TIMESPEC.unpack(data)
+            return int(seconds * 1_000_000_000 + nanos)
+    return None
+
+
 def remedy(error: Exception) -> str:
     if isinstance(error, AuthenticationError):
         return "are user and password right?"
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "ca_file takes the certificate of the authority to trust"
     return "is it running, and is the address right?"
+
+
+def ending(refusal: Exception) -> bool:
+    """Whether what was refused has to wait for another connection."""
+    return isinstance(refusal, ENDING) or NOT_NOW.match(str(refusal)) is not None
 
 
 def refused(answer: Any) -> Exception | None:

@@ -1,5 +1,6 @@
 """A process's part in tracing."""
 
+import atexit
 import os
 import threading
 import time
@@ -18,6 +19,9 @@ from .writer import Writer
 
 moment = time.monotonic_ns
 """The present moment on this process's own clock, to be given to `stamp` as `at` later."""
+
+
+EXIT_WITHIN = 1.0  # seconds that the end of a process waits for a tracer that was not closed
 
 
 class Tracer:
@@ -127,5 +131,12 @@ def forget() -> None:
         tracer._forget()
 
 
+def end() -> None:
+    """At the end of a process that has not closed its tracers, whose threads end with it: what the log store takes at once is not lost."""
+    for tracer in list(tracers):
+        tracer.close(EXIT_WITHIN)
+
+
+atexit.register(end)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork()
     os.register_at_fork(after_in_child=forget)

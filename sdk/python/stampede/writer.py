@@ -13,7 +13,7 @@ from .books import Books, Mark, Totals
 from .clock import ClockState, RedisClock
 from .scale import STEPS, Scale
 from .scripts import PLACE, STAMP
-from .store import ENDING, Command, Link, Store, StoreAway, refused
+from .store import Command, Link, Store, StoreAway, ending, refused
 
 # How often stamps and counts are written. The disciplined clock knows an event's time whenever it is written, so that stamps may gather: fewer, larger writes cost
 # the pipeline less. Plain stamps are written at once.
@@ -159,7 +159,7 @@ class Writer:
         written = True
         for number, answer in enumerate(answers):
             error = refused(answer)
-            if error and isinstance(error, ENDING):
+            if error and ending(error):
                 # None of these stamps has been written; where only the counts were refused, the stamps are there.
                 if number == 0:
                     marks.extendleft(reversed(batch))

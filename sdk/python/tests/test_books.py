@@ -62,6 +62,8 @@ class WhatWaits(unittest.TestCase):
             with self.assertRaises(ValueError, msg=(stage, id, run)):
                 books.stamp(stage, id, run, None)
         self.assertRaises(ValueError, books.count, "a@b", 1, "r")
+        for at in ("now", 1.5, True):
+            self.assertRaises(ValueError, books.stamp, "a", 100, "r", at)
 
 
 class Clock(unittest.TestCase):

@@ -1,11 +1,14 @@
 import json
 import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 import unittest
 
 from stampede import Tracer, moment
-from stampede.clock import ClockState
+from stampede.clock import ClockState, waited
 from stampede.filter import Line, Step
 from stampede.scale import Scale
 from stampede.scripts import PLACE
@@ -41,6 +44,35 @@ class OverRealRedis(unittest.TestCase):
         self.assertEqual(sorted(events[:-1]), events[:-1])
         self.assertGreater(self.redis.ttl("trace:r:enricher"), 86_000)
         self.assertGreater(self.redis.ttl("trace:r:counts"), 86_000)
+
+    @unittest.skipUnless(sys.platform == "linux", "the kernel times no answers")
+    def test_an_answer_counts_from_when_the_kernel_had_it(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.redis.config_set("port", port)
+        link = Store(f"redis://127.0.0.1:{port}").connect().time_arrivals()
+
+        def asked() -> int | None:
+            link.send(link.pack("TIME"))
+            return link.await_bytes()
+
+        # The kernel begins to time packets a little after it was told to.
+        wait_until(lambda: asked() or link.answer() is None)
+        link.answer()
+        begin = time.time_ns()
+        asked()
+        seen = time.time_ns()
+        arrived = link.await_bytes() or 0
+        self.assertTrue(begin <= arrived <= seen)
+        self.assertEqual(waited(arrived, begin, seen, seen - begin), seen - arrived)
+        # A wall clock that was set meanwhile, or tells no time of the probe, does not count.
+        self.assertEqual([waited(arrived, begin, seen + 9999, seen - begin), waited(begin - 1, begin, seen, seen - begin)], [0, 0])
+        self.assertEqual(len(link.answer()), 2)
+
+    def test_a_process_that_ends_without_close_loses_nothing(self) -> None:
+        program = f"import stampede; tracer = stampede.Tracer({self.server.url!r}, 'e', ['e']); tracer.stamp('e', 100, 'r')"
+        subprocess.run([sys.executable, "-c", program], check=True)
+        self.assertEqual((self.server.counts("r"), len(self.stamps("r", "e"))), ({"e": 1}, 1))
 
     def test_plain_stamps_tell_no_error(self) -> None:
         with Tracer(self.server.url, "enricher", ["enricher"], every=1, clock="plain") as tracer:

@@ -64,6 +64,12 @@ impl FromStr for HeaderLine {
 }
 
 fn parse_collector(text: &str) -> Result<Destination, String> {
+    if text.split_once("://").is_some_and(|(scheme, _)| matches!(scheme, "grpc" | "grpcs")) {
+        return Err(
+            "OTLP over gRPC is not spoken: give the collector's address for OTLP/HTTP, usually http://HOST:4318"
+                .to_owned(),
+        );
+    }
     let destination: Destination = text.parse().map_err(|error: InvalidTarget| error.to_string())?;
     match &destination.0 {
         Some(target) if target.beneath("/v1/traces").is_none() => {
@@ -144,6 +150,12 @@ mod tests {
             assert!(told.contains("is the exporter's own: leave it out"), "{told}");
         }
         assert!(parsed(&["--otlp-header", "Content-Language: en"]).is_ok());
+    }
+
+    #[test]
+    fn the_remedy_for_grpc_is_told() {
+        let told = Line::try_parse_from(["x", "--otlp", "grpc://h:4317"]).err().unwrap().to_string();
+        assert!(told.contains("OTLP/HTTP, usually http://HOST:4318"), "{told}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::SERVICE;
 use super::body::{Encoding, LARGEST, Refusal, TURN_WITHIN, busy, decompressed, received};
 use super::seen::Seen;
 use super::stamps::{Stamper, Untaken};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -14,7 +14,7 @@ use axum::routing::post;
 use clap::Args;
 use plan::{Input, RunOf, SpanMap};
 use service::{ListenAddress, ServiceArgs, Shell};
-use stamp::RunId;
+use stamp::{RunId, Tracer, parse_duration};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,10 @@ pub struct ReceiveArgs {
     /// The run that messages belong to [default: as the map says, or adhoc]
     #[arg(long, value_name = "NAME")]
     pub run: Option<RunId>,
+
+    /// How long it waits at its end for a log store that is away, with spans that it has taken; what is lost then is told, with exit code 1
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = parse_duration)]
+    pub finish_within: Duration,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -55,14 +59,14 @@ pub async fn start(mut args: ReceiveArgs, listens_elsewhere: bool) -> anyhow::Re
     }
     let map = args.read_map()?;
     let shell = Shell::open(SERVICE, &args.service).await?;
-    run(map, shell).await
+    run(map, shell, args.finish_within).await
 }
 
-/// Runs until the shell's shutdown, and then until everything that was taken is stamped.
+/// Runs until the shell's shutdown, and then until everything that was taken is stamped, for `finish_within` at most.
 ///
 /// # Errors
-/// When the HTTP listener fails.
-pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
+/// When the HTTP listener fails, or some of what was taken is lost.
+pub async fn run(map: SpanMap, shell: Shell, finish_within: Duration) -> anyhow::Result<()> {
     let tracer = shell.tracer.clone();
     let stamper = Stamper::new(map, &tracer, &shell.metrics);
     let redis = shell.readiness.part("redis");
@@ -81,7 +85,26 @@ pub async fn run(map: SpanMap, shell: Shell) -> anyhow::Result<()> {
     let take = move |state, request| take(state, request, body_within);
     shell.serve(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
     watching.abort();
-    service::close(&tracer).await;
+    finish(&tracer, finish_within).await
+}
+
+/// Brings to the log store what was answered with 200: nobody else has it any more.
+async fn finish(tracer: &Tracer, within: Duration) -> anyhow::Result<()> {
+    let observer = tracer.observer();
+    let dropped = || observer.figures().slots.iter().map(|slot| slot.stamps_dropped).sum::<u64>();
+    let before = dropped();
+    if timeout(within, tracer.flush()).await.is_err() {
+        let waiting = observer.stamps_waiting();
+        bail!(
+            "the log store did not take the last {waiting} stamps, and the last counts, within {within:?} (--finish-within): \
+             of spans that were taken, these are lost"
+        );
+    }
+    service::close(tracer).await;
+    let lost = dropped() - before;
+    if lost > 0 {
+        bail!("the log store did not confirm the last {lost} stamps: of spans that were taken, these are lost");
+    }
     Ok(())
 }
 

@@ -67,6 +67,12 @@ impl Refusal {
         matches!(self, Self::ReadOnly | Self::Loading | Self::MasterDown | Self::Credentials | Self::Cluster)
     }
 
+    /// Whether the server may do what it was asked a little later: nothing is wrong with that.
+    #[must_use]
+    pub fn is_for_now(self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::Unsaved | Self::Busy | Self::NoReplicas)
+    }
+
     /// What Redis says, as the middle of a sentence: `redis …`.
     #[must_use]
     pub fn what(self) -> &'static str {

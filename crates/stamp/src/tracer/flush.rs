@@ -186,8 +186,10 @@ impl Flusher {
             for (number, error) in
                 answers.into_iter().enumerate().filter_map(|(number, answer)| Some((number, answer.err()?)))
             {
-                if error.code() == Some("NOSCRIPT") || Refusal::of(&error).is_some_and(Refusal::ends_connection) {
-                    // None of these stamps has been written: they wait for the next connection, which loads the script, and may lead to another server.
+                let comes_again = |refusal: Refusal| refusal.ends_connection() || refusal.is_for_now();
+                if error.code() == Some("NOSCRIPT") || Refusal::of(&error).is_some_and(comes_again) {
+                    // None of these stamps has been written: they wait for the next connection, which loads the script, and may lead to another server,
+                    // or to one that has room again.
                     self.clock.as_ref().inspect(|clock| clock.look_again());
                     // Where only the counts were refused, the stamps are there.
                     let mut again = if number == 0 { VecDeque::from(batch) } else { VecDeque::new() };

@@ -17,8 +17,8 @@
 {{/* Takes (list $ "component"). */}}
 {{- define "stampede.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "stampede.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ include "stampede.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 

@@ -3,8 +3,8 @@
 {{- $root := index . 0 -}}
 - podSelector:
     matchLabels:
-      app.kubernetes.io/name: {{ include "stampede.name" $root }}
-      app.kubernetes.io/instance: {{ $root.Release.Name }}
+      app.kubernetes.io/name: {{ include "stampede.name" $root | quote }}
+      app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
     matchExpressions:
       - {key: app.kubernetes.io/component, operator: In, values: {{ index . 1 | toJson }}}
 {{- end }}

@@ -8,11 +8,11 @@
 {{- define "stampede.pod" -}}
 {{- $root := index . 0 -}}
 {{- $part := index . 1 -}}
-{{- $user := index . 2 -}}
+{{- $user := int64 (index . 2) -}}
 automountServiceAccountToken: false
 # Variables of other services' addresses are not ours.
 enableServiceLinks: false
-terminationGracePeriodSeconds: {{ $root.Values.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ int64 $root.Values.terminationGracePeriodSeconds }}
 securityContext:
   runAsNonRoot: true
   runAsUser: {{ $user }}
@@ -42,7 +42,7 @@ topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $part.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -78,7 +78,7 @@ annotations:
 - name: STAMPEDE_LOG_STORE
   value: {{ include "stampede.logStoreUrl" $root | quote }}
 - name: STAMPEDE_EVERY
-  value: {{ $values.every | quote }}
+  value: {{ int64 $values.every | quote }}
 - name: RUST_LOG
   value: {{ $values.logLevel | quote }}
 {{- include "stampede.access" (list "STAMPEDE_REDIS" $values.redisAccess (get $values.redisAccess.secrets $program) (include "stampede.redisCa" $root) "redis") }}
@@ -99,11 +99,11 @@ annotations:
 {{- if $access.userKey }}
 - name: {{ $prefix }}_USER
   valueFrom:
-    secretKeyRef: {name: {{ . }}, key: {{ $access.userKey }}}
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $access.userKey | quote }}}
 {{- end }}
 - name: {{ $prefix }}_PASSWORD
   valueFrom:
-    secretKeyRef: {name: {{ . }}, key: {{ $access.passwordKey }}}
+    secretKeyRef: {name: {{ . | quote }}, key: {{ $access.passwordKey | quote }}}
 {{- end }}
 {{- if index . 3 }}
 - name: {{ $prefix }}_CA
@@ -127,15 +127,15 @@ annotations:
 {{- with include "stampede.redisCa" $root }}
 - name: redis-authority
   secret:
-    secretName: {{ . }}
-    items: [{key: {{ $root.Values.redisAccess.ca.key }}, path: authority.pem}]
+    secretName: {{ . | quote }}
+    items: [{key: {{ $root.Values.redisAccess.ca.key | quote }}, path: authority.pem}]
 {{- end }}
 {{- if index . 1 }}
 {{- with include "stampede.mqttCa" $root }}
 - name: mqtt-authority
   secret:
-    secretName: {{ . }}
-    items: [{key: {{ $root.Values.mqttAccess.ca.key }}, path: authority.pem}]
+    secretName: {{ . | quote }}
+    items: [{key: {{ $root.Values.mqttAccess.ca.key | quote }}, path: authority.pem}]
 {{- end }}
 {{- end }}
 {{- end }}
@@ -163,9 +163,9 @@ livenessProbe:
 {{- define "stampede.waitContainers" -}}
 {{- range $number, $url := include "stampede.waits" . | fromJsonArray }}
 - name: wait-{{ $number }}
-  image: {{ include "stampede.image" $ }}
+  image: {{ include "stampede.image" $ | quote }}
   imagePullPolicy: {{ $.Values.image.pullPolicy }}
-  args: [health, {{ $url | quote }}, --wait, {{ $.Values.run.waitAtMost }}]
+  args: [health, {{ $url | quote }}, --wait, {{ $.Values.run.waitAtMost | quote }}]
   {{- include "stampede.confined" $ | nindent 2 }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
@@ -187,12 +187,12 @@ livenessProbe:
       - configMap: {name: {{ include "stampede.fullname" . }}-plan}
       {{- end }}
       {{- with .Values.run.dataSecret }}
-      - secret: {name: {{ . }}}
+      - secret: {name: {{ . | quote }}}
       {{- end }}
 {{- end }}
 - name: reports
   {{- if .Values.reports.persistence.enabled }}
-  persistentVolumeClaim: {claimName: {{ include "stampede.claim" . }}}
+  persistentVolumeClaim: {claimName: {{ include "stampede.claim" . | quote }}}
   {{- else }}
   emptyDir: {}
   {{- end }}
