@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 /// A load by users who go through steps.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scenario {
-    /// The most users at a time.
+    /// The most users at a time, without those whose start failed.
     pub users: u32,
     /// A user waits for its answers before it goes on, and nothing makes a round due: load may be withheld.
     pub closed: bool,

@@ -1,6 +1,7 @@
 //! What a search for the highest load that holds has found: a part of the report.
 
 use serde::{Deserialize, Serialize};
+use stamp::counted;
 
 /// The highest load under which everything held, as an interval.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -121,7 +122,7 @@ impl Found {
     pub fn sentence(&self) -> String {
         let unit = self.over.unit();
         let number = |load: f64| format!("{}{unit}", thousands(load));
-        let minutes = format!("{} trials, {}", self.trials.len(), span(self.took_us));
+        let minutes = format!("{}, {}", counted(self.trials.len(), "trial"), span(self.took_us));
         let why = self.limited_by.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         match (self.low, self.high, self.ended) {
             (Some(low), Some(high), Ended::Found) => {

@@ -20,7 +20,7 @@ fn a_sweep_ends_with_its_verdict_and_the_page() {
     assert_eq!(table.lines().count(), 2, "a script reads a heading and a row: {table}");
     let lines: Vec<&str> = told.lines().collect();
     let [.., hint, page] = lines[..] else { panic!("{told}") };
-    assert!(hint.starts_with("p99 is n/a at 1 of 1 levels") && hint.contains("--every "), "{told}");
+    assert!(hint.starts_with("p99 is n/a at 1 of 1 level:") && hint.contains("--every "), "{told}");
     let page = page.strip_prefix("report: ").unwrap_or_else(|| panic!("{told}"));
     assert!(page.ends_with("/report.html") && std::fs::metadata(page).unwrap().is_file(), "{told}");
     assert!(told.contains("Latencies below zero beyond the clocks' error: 0 of "), "{told}");

@@ -167,9 +167,18 @@ fn a_plan_in_another_encoding_is_a_wrong_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("p.yaml");
     std::fs::write(&file, b"stampede: 1\nname: caf\xe9\n").unwrap();
-    let output = driver("check").arg(&file).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(told(&output).contains("p.yaml:2: this is no UTF-8"), "{}", told(&output));
+    let good = folder.path().join("good.yaml");
+    std::fs::write(&good, "stampede: 1\npipeline: local\nload: { users: 1 }\n").unwrap();
+    let params = [good.as_os_str(), "--params".as_ref(), file.as_os_str()];
+    for (args, why) in [
+        (&[file.as_os_str()][..], "p.yaml:2: this is no UTF-8"),
+        (&params[..], "p.yaml:2: this is no UTF-8"),
+        (&[folder.path().as_os_str()][..], "it is a folder, a pipe or a device"),
+    ] {
+        let output = driver("check").args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(told(&output).contains(why), "{}", told(&output));
+    }
 }
 
 #[test]

@@ -241,6 +241,27 @@ load: {{ users: 1, duration: 10s, requests: 6, timeout: 1s }}
 }
 
 #[test]
+fn users_whose_start_fails_are_not_among_those_that_ran() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = "stampede: 1
+target: TARGET
+users:
+  u:
+    on_start: [ { GET: \"/login?${user}\" } ]
+    tasks: { t: { steps: [ { GET: \"/ü/%2f\" } ] } }
+load: { users: 4, duration: 200ms }
+";
+    let (address, all) = asked(|request| match line(request) {
+        "GET /login?1" => "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        _ => ok("", ""),
+    });
+    let output = run(folder.path(), plan, address, "");
+    assert!(told(&output).contains("at 4 users, of whom 3 ran"), "{}", told(&output));
+    assert_eq!(scenario(folder.path())["users"], 3);
+    assert!(all.lock().unwrap().iter().any(|request| line(request).starts_with("GET /%C3%BC/%2f")));
+}
+
+#[test]
 fn rows_that_are_used_up_end_the_load_and_too_few_are_told_before_it() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.json"), "[1, 2, 3, 4, 5]").unwrap();
@@ -353,16 +374,18 @@ params: { n: 1 }
 target: TARGET
 users: { u: { tasks: { t: { steps: [ { GET: \"/${n}\" } ] } } } }
 load: { users: 1, duration: 1m }
+thresholds: [ \"errors == 0\" ]
 ";
     let address = "127.0.0.1:9".parse().unwrap();
     let options = "--set n=2 --users 2,5 --spawn 5 -d 2s --threshold errors==0 --print-plan";
+    let plan = &plan.replace("TARGET", "http://me:hush@127.0.0.1:9");
     let output = run(folder.path(), plan, address, options);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     insta::assert_snapshot!(printed(&output), @r#"
     stampede: 1
     params:
       n: "2"
-    target: http://127.0.0.1:9
+    target: http://***@127.0.0.1:9
     users: { u: { tasks: { t: { steps: [ { GET: "/${n}" } ] } } } }
     load:
       levels: [2, 5]

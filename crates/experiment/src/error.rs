@@ -48,9 +48,10 @@ pub enum ExperimentError {
     Scenario(#[from] ScenarioError),
     /// Each user has a connection to each host.
     #[error(
-        "{users} users on {sites} {hosts} need {} connections, and this process may open {limit} files: raise `ulimit -n`, or give fewer users",
+        "{} on {} need {} connections, and this process may open {limit} files: raise `ulimit -n`, or give fewer users",
+        stamp::counted(users, "user"),
+        stamp::counted(sites, "host"),
         u64::from(*users) * (*sites as u64),
-        hosts = if *sites == 1 { "host" } else { "hosts" }
     )]
     Files {
         /// How many at the most.

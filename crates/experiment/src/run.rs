@@ -536,8 +536,8 @@ impl<'a> Running<'a> {
         let aborted = aborted.filter(|_| end.is_some_and(|end| end.is_cancelled()));
         let users = self.plan.work.users();
         Ok(Made {
-            // Those of lost workers were asked for, too: the level is known by them.
-            connections: Some(if made.lost.is_some() && setting.rate.is_none() {
+            // Those of lost workers, and those whose start failed, were asked for, too: the level is known by them.
+            connections: Some(if setting.rate.is_none() {
                 tally.connections.max(setting.connections)
             } else {
                 tally.connections

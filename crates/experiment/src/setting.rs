@@ -1,6 +1,7 @@
 //! The levels of a sweep, and their order.
 
 use load::SplitMix;
+use stamp::counted;
 use std::fmt;
 use std::time::Duration;
 
@@ -71,13 +72,12 @@ impl Setting {
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let end = if self.connections == 1 { "" } else { "s" };
         match (self.rate, self.who) {
-            (Some(rate), Who::Connections) => write!(f, "{rate} requests/s"),
-            (Some(rate), _) => write!(f, "{rate} rounds/s"),
+            (Some(rate), Who::Connections) => write!(f, "{}/s", counted(rate, "request")),
+            (Some(rate), _) => write!(f, "{}/s", counted(rate, "round")),
             (None, Who::Connections) if self.connections == 0 => f.write_str("another program's load"),
-            (None, Who::Connections) => write!(f, "{} connection{end}", self.connections),
-            (None, Who::Users) => write!(f, "{} user{end}", self.connections),
+            (None, Who::Connections) => f.write_str(&counted(self.connections, "connection")),
+            (None, Who::Users) => f.write_str(&counted(self.connections, "user")),
             (None, Who::Stages) => f.write_str("stages"),
         }
     }

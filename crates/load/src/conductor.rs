@@ -44,6 +44,12 @@ impl Users {
             self.tasks.borrow_mut().push(spawn_local(user.run(at, offset)));
         }
     }
+
+    /// Lets so many more begin now, as far as there are any.
+    fn begin_more(&self, number: usize) {
+        let left = self.kinds.len().saturating_sub(self.tasks.borrow().len());
+        (0..number.min(left)).for_each(|_| self.begin(clock::now(), Duration::ZERO));
+    }
 }
 
 /// When measuring began, and what CPU time this thread had taken by then.
@@ -124,8 +130,7 @@ pub(crate) async fn conduct(
         shared.pace.count();
         begin_users(&plan, &users, first);
     }
-    let short = |short: usize| (0..short).for_each(|_| users.begin(clock::now(), Duration::ZERO));
-    shared.pace.conduct(short).await.map_err(LoadError::Timer)?;
+    shared.pace.conduct(|short| users.begin_more(short)).await.map_err(LoadError::Timer)?;
     if let Pacing::Stages(stages) = &plan.pacing {
         adapt(plan.users, stages, &users, segment).await;
     }
@@ -169,12 +174,12 @@ pub(crate) async fn conduct(
 }
 
 /// What users do before they are measured. Where so many rounds, or rows, are all that there is, none of them are of it, unless users come one after the
-/// other, start with something or warm up; but workers wait for one another.
+/// other, start with something or warm up: all generators of a load begin at one moment then.
 fn beginning(plan: &LoadPlan) -> Option<&Around> {
     let program = &plan.program;
     let counted = plan.limit.is_some() || program.tables.iter().any(Table::is_used_up);
     let starts = program.kinds.iter().any(|kind| !kind.on_start.is_empty());
-    let waits = |around: &&Around| around.spawn.is_some() || !around.warmup.is_zero() || plan.together.is_some();
+    let waits = |around: &&Around| around.spawn.is_some() || !around.warmup.is_zero();
     plan.around.as_ref().filter(|around| !counted || starts || waits(around))
 }
 
@@ -277,7 +282,7 @@ fn result(shared: &Shared, measured: &Lane, begin: Begin, users: u32) -> Tally {
     let mut tally = measured.tally.replace(Tally::new());
     (tally.duration, tally.waited) = (sent.saturating_duration_since(begin.at), now.duration_since(sent));
     tally.missed = shared.pace.missed();
-    tally.connections = users;
+    tally.connections = users.saturating_sub(shared.unstarted.get());
     tally.cpu = thread_cpu().zip(begin.cpu).map(|(after, before)| after.saturating_sub(before));
     tally
 }

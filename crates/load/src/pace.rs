@@ -5,7 +5,6 @@ use crate::timer::Timer;
 use crate::together::Fence;
 use stamp::clock;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -36,8 +35,12 @@ pub(crate) struct Pace {
 /// An open loop: rounds become due whatever the users do, and wait for one who is idle.
 #[derive(Debug)]
 struct Open {
+    /// What becomes due next.
     schedule: RefCell<Schedule>,
-    due: RefCell<VecDeque<Instant>>,
+    /// The same from the first round on that is due and has not begun: moments are made again rather than kept, as memory would grow with what waits.
+    waiting: RefCell<Schedule>,
+    /// Rounds from there on that are due.
+    due: Cell<u64>,
     /// Wakes an idle user for each round that becomes due.
     wake: Notify,
     idle: Cell<usize>,
@@ -49,8 +52,9 @@ impl Pace {
     /// follows [`count`](Self::count).
     pub(crate) fn new(limit: Option<u64>, schedule: Option<Schedule>, fence: Option<Fence>) -> Self {
         let open = schedule.map(|schedule| Open {
+            waiting: RefCell::new(schedule.clone()),
             schedule: RefCell::new(schedule),
-            due: RefCell::default(),
+            due: Cell::new(0),
             wake: Notify::new(),
             idle: Cell::new(0),
             ended: Cell::new(false),
@@ -84,11 +88,16 @@ impl Pace {
     /// Ends the load now. What has only just become due had no time to be begun: it is not missed.
     pub(crate) fn stop(&self) {
         let now = clock::now();
-        self.end.set(self.end().min(now));
         if let Some(open) = &self.open {
-            open.due.borrow_mut().retain(|due| *due + JUST <= now);
+            // Whoever waited before the end does so after it.
+            if now < self.end() {
+                let mut waiting = open.waiting.borrow().clone();
+                let waited = (0..open.due.get()).take_while(|_| self.begun() + waiting.next_send() + JUST <= now);
+                open.due.set(waited.count() as u64);
+            }
             open.wake.notify_waiters();
         }
+        self.end.set(self.end().min(now));
     }
 
     /// Whether this generator may no longer send: the load ends then.
@@ -117,8 +126,9 @@ impl Pace {
             if self.is_fenced() || clock::now() >= self.end() {
                 return None;
             }
-            if let Some(intended) = open.due.borrow_mut().pop_front() {
-                return Some(intended);
+            if let Some(others) = open.due.get().checked_sub(1) {
+                open.due.set(others);
+                return Some(self.begun() + open.waiting.borrow_mut().next_send());
             }
             if open.ended.get() {
                 return None;
@@ -142,11 +152,11 @@ impl Pace {
             }
             let now = clock::now();
             while intended <= now && intended < self.end() && self.take_one() {
-                open.due.borrow_mut().push_back(intended);
+                open.due.set(open.due.get() + 1);
                 open.wake.notify_one();
                 intended = self.begin.get() + open.schedule.borrow_mut().next_send();
             }
-            short(open.due.borrow().len().saturating_sub(open.idle.get()));
+            short(usize::try_from(open.due.get()).unwrap_or(usize::MAX).saturating_sub(open.idle.get()));
             // The connections get their turn even where the schedule is behind.
             tokio::task::yield_now().await;
         }
@@ -166,7 +176,7 @@ impl Pace {
 
     /// Rounds that were due and never begun.
     pub(crate) fn missed(&self) -> u64 {
-        self.open.as_ref().map_or(0, |open| open.due.borrow().len() as u64)
+        self.open.as_ref().map_or(0, |open| open.due.get())
     }
 
     /// Takes one of those that are left; false where none is.

@@ -1,7 +1,7 @@
 //! What a user can say about a single request, and the template that it means.
 
 use crate::Target;
-use crate::template::{Escape, Part, Source, Template};
+use crate::template::{Escape, Part, Source, Template, address};
 use stamp::RunId;
 use std::str::FromStr;
 
@@ -67,7 +67,7 @@ impl Template {
         let method = &options.method.0;
         let bodyless = matches!(method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
         let body = options.body.clone().or_else(|| (!bodyless).then(|| ENVELOPE.as_bytes().to_vec()));
-        let path = options.path.as_deref().or(target.path()).unwrap_or(FOUNDING_PATH);
+        let path = address(options.path.as_deref().or(target.path()).unwrap_or(FOUNDING_PATH));
         let mut head = format!("{method} {path} HTTP/1.1\r\n");
         let given = |name: &str| options.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
         let mut line = |name: &str, value: &str| {

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     /// Those of them who have not gone.
     pub(crate) here: Cell<u32>,
     pub(crate) arrived: Notify,
+    /// Users whose start has failed.
+    pub(crate) unstarted: Cell<u32>,
     /// Users who are to stop.
     pub(crate) leaving: Cell<u32>,
     pub(crate) show: Option<mpsc::UnboundedSender<Shown>>,
@@ -153,6 +155,7 @@ impl Shared {
             there: Cell::new(0),
             here: Cell::new(0),
             arrived: Notify::new(),
+            unstarted: Cell::new(0),
             leaving: Cell::new(0),
             show: plan.show.clone(),
             counts_requests: plan.limit.is_some_and(Limit::is_of_requests),

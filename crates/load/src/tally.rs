@@ -33,7 +33,7 @@ pub struct Tally {
     pub reconnected: u64,
     /// Requests that were due and never sent.
     pub missed: u64,
-    /// The most users at a time: in a load of a single request, connections.
+    /// The most users at a time, without those whose start failed: in a load of a single request, connections.
     pub connections: u32,
     /// CPU time of the generator's thread; absent where the system does not tell.
     pub cpu: Option<Duration>,

@@ -133,14 +133,15 @@ fn parse(url: &str) -> Result<Target, &'static str> {
     if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)) {
         return Err("a host name has letters, digits, hyphens and points only");
     }
-    if !path.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err("spaces and characters that are not ASCII must be percent-encoded, as in %20");
+    if path.contains(char::is_control) {
+        return Err("its path holds a control character: leave it out, or percent-encode it, as in %0A");
     }
+    let path = crate::template::address(path);
     // "?x=1" is asked of the root, as every client does.
     let path = match path.as_bytes().first() {
         None => None,
         Some(b'?') => Some(format!("/{path}")),
-        Some(_) => Some(path.to_owned()),
+        Some(_) => Some(path),
     };
     let port = port.unwrap_or(default_port(tls));
     let authorization = login.map(basic).transpose()?;
@@ -212,6 +213,7 @@ mod tests {
             ("http://api:9?x=1", "http://api:9/?x=1", Some("/?x=1")),
             ("http://api:9/?x=1", "http://api:9/?x=1", Some("/?x=1")),
             ("http://api:/x", "http://api/x", Some("/x")),
+            ("http://api/ü b%20", "http://api/%C3%BC%20b%20", Some("/%C3%BC%20b%20")),
             ("http://api.example.:81/a/b?c=d#part", "http://api.example.:81/a/b?c=d", Some("/a/b?c=d")),
             ("http://api#part", "http://api", None),
             ("http://[::1]:8080/x", "http://[::1]:8080/x", Some("/x")),
@@ -246,7 +248,7 @@ mod tests {
         let told = |url: &str| url.parse::<Target>().unwrap_err().to_string();
         insta::assert_snapshot!(told("localhost:8080"), @r#""localhost:8080" is no address of an HTTP API: write http://host:port/path, or https"#);
         insta::assert_snapshot!(told("http://h:port"), @r#""http://h:port" is no address of an HTTP API: the port is no number from 1 to 65535"#);
-        insta::assert_snapshot!(told("http://h/a b"), @r#""http://h/a b" is no address of an HTTP API: spaces and characters that are not ASCII must be percent-encoded, as in %20"#);
+        insta::assert_snapshot!(told("http://h/a\tb"), @r#""http://h/a\tb" is no address of an HTTP API: its path holds a control character: leave it out, or percent-encode it, as in %0A"#);
         insta::assert_snapshot!(told("http://::1:8080"), @r#""http://::1:8080" is no address of an HTTP API: an IPv6 address stands in brackets: http://[::1]:8080"#);
         for secret in ["http://me:s3#cret@h:1/x", "http://me:s3/cret@h:1", "http://me:s3%zzcret@h", "redis://:s3cret@h"]
         {

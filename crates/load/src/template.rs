@@ -78,6 +78,8 @@ pub enum Escape {
     Plain,
     /// Percent-encoded, but for what RFC 3986 calls unreserved.
     Percent,
+    /// In the target of a request: what may not stand there is percent-encoded, what is encoded stays so.
+    Address,
     /// Within the quotes of a JSON string.
     JsonString,
     /// As a JSON value: a string with its quotes, or what keeps another type.
@@ -294,6 +296,7 @@ fn put(text: &str, is_json: bool, escape: Escape, into: &mut Vec<u8>) -> Result<
         }
         Escape::JsonString => json_string(text, into),
         Escape::Percent => percent(text, into),
+        Escape::Address => into.extend_from_slice(address(text).as_bytes()),
     }
     Ok(())
 }
@@ -311,6 +314,21 @@ fn json_string(text: &str, into: &mut Vec<u8>) {
             _ => into.push(byte),
         }
     }
+}
+
+/// Percent-encodes what may not stand in the target of a request (RFC 3986); what is encoded stays so. Brackets and braces stay, too: browsers send them in
+/// queries, and placeholders are written with them.
+pub(crate) fn address(text: &str) -> String {
+    let mut encoded = Vec::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_graphic() && !b"\"#<>\\^`|".contains(&byte) {
+            encoded.push(byte);
+        } else {
+            // Writing to a Vec cannot fail.
+            drop(write!(encoded, "%{byte:02X}"));
+        }
+    }
+    String::from_utf8(encoded).unwrap_or_default()
 }
 
 /// Percent-encodes all but what RFC 3986 calls unreserved.
@@ -365,6 +383,8 @@ pub(crate) mod tests {
         let slots = [Value::text("a/b \"c\"\n"), Value::json("5"), Value::default()];
         let slot = |slot, escape| written(Source::Slot(slot), escape, &slots);
         assert_eq!(slot(0, Escape::Percent).unwrap(), "a%2Fb%20%22c%22%0A");
+        assert_eq!(slot(0, Escape::Address).unwrap(), "a/b%20%22c%22%0A");
+        assert_eq!(address("/ü/%2f?a[]=100%&b='#'"), "/%C3%BC/%2f?a[]=100%&b='%23'");
         assert_eq!(slot(0, Escape::JsonString).unwrap(), r#"a/b \"c\"\n"#);
         assert_eq!(slot(0, Escape::JsonValue).unwrap(), r#""a/b \"c\"\n""#);
         assert_eq!(slot(0, Escape::Plain).unwrap(), "a/b \"c\"\n");

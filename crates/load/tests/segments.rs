@@ -114,9 +114,11 @@ async fn made(plan: &LoadPlan, of: u32) -> (Vec<Tally>, Vec<(Said, Duration)>) {
         // As another process would read it.
         let told = serde_json::to_string(plan).unwrap();
         let told: LoadPlan = serde_json::from_str(&told).unwrap();
+        let gate = Gate::default();
+        gate.open(begin);
         let plan = LoadPlan {
             segment: Segment { worker: u16::try_from(index).unwrap() + 1, index, of },
-            together: Some(Together { begin, fence, gate: Gate::default() }),
+            together: Some(Together { begin, fence, gate }),
             show: Some(show.clone()),
             ..told
         };
@@ -253,7 +255,9 @@ async fn a_number_of_rounds_is_all_that_there_is_where_nothing_goes_before() {
             stop_within: Some(Duration::from_secs(30)),
             ..plan(program(endpoint.clone(), users as usize), Pacing::Closed, users)
         };
-        let tally = generate(plan, None, watch::Sender::default()).await.unwrap();
-        assert_eq!((tally.requests, tally.around.unwrap().requests), (rounds, 0));
+        for generators in [1, users] {
+            let whole = merged(&made(&plan, generators).await.0);
+            assert_eq!((whole.requests, whole.around.unwrap().requests), (rounds, 0));
+        }
     }
 }

@@ -49,7 +49,7 @@ impl Message {
         let was = self.before.as_ref().map(|before| before.verdict).filter(|verdict| *verdict != self.row.verdict);
         let sentences = [
             was.map(|was| format!("Before: {}", was.word())),
-            lost.map(|lost| format!("Lost: {lost:.0} messages")),
+            lost.map(|lost| format!("Lost messages: {lost:.0}")),
             figure("capacity", "Capacity"),
             figure("arrival_p99_us", "Arrival p99"),
             self.weakest.clone(),

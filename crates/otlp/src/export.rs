@@ -11,7 +11,7 @@ use analysis::{Level, Stamps, StampsError, TracedMessages};
 use load::{Line, Reply, Target, Trust};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 use prost::Message;
-use stamp::Stage;
+use stamp::{Stage, counted};
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -58,12 +58,12 @@ pub struct Sent {
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { messages, spans, unsent, rejected } = self;
-        write!(f, "--otlp: {messages} messages sent as {spans} spans")?;
+        write!(f, "--otlp: {} sent as {}", counted(messages, "message"), counted(spans, "span"))?;
         if *unsent > 0 {
-            write!(f, "; {unsent} messages were not sent")?;
+            write!(f, "; messages not sent: {unsent}")?;
         }
         if *rejected > 0 {
-            write!(f, "; {rejected} spans were refused")?;
+            write!(f, "; spans refused: {rejected}")?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Exporter {
         let unsent = self.abandon();
         if let Err(why) = sent {
             let of = messages.len();
-            (self.note)(&format!("--otlp: {why}; {unsent} of {of} messages of {run} were not sent as traces"));
+            (self.note)(&format!("--otlp: {why}; {unsent} of {} of {run} not sent as traces", counted(of, "message")));
             return Ok(());
         }
         let position = level.load.position().map_or_else(String::new, |position| position.to_string());

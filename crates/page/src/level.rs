@@ -383,7 +383,9 @@ impl Level {
         let all = totals.generators.len();
         let lost = totals.generators.iter().filter(|generator| generator.is_lost).count();
         let limited_by = match (cpu_share, late) {
-            _ if lost > 0 => Some(format!("{lost} of {all} workers lost, whose share of the load is not sent")),
+            _ if lost > 0 => {
+                Some(format!("{lost} of {} lost, whose share of the load is not sent", stamp::counted(all, "worker")))
+            }
             (Some(share), _) if share > 0.95 && totals.generators.is_empty() => {
                 Some("its thread is busy all the time".to_owned())
             }

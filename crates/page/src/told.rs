@@ -52,7 +52,7 @@ pub(crate) fn sentence(now: &Now<'_>) -> (String, bool) {
         Phase::Spawning => match now.users {
             Some((here, 1)) => format!("{here} of 1 user is there."),
             Some((here, wanted)) if wanted > 0 => {
-                format!("{} of {} users are there.", number(here.into()), number(wanted.into()))
+                format!("Users there: {} of {}.", number(here.into()), number(wanted.into()))
             }
             _ => "The load begins.".to_owned(),
         },
@@ -150,7 +150,7 @@ fn p99(name: &str, us: Option<u64>) -> String {
 }
 
 fn messages_of(count: u64) -> String {
-    if count == 1 { "1 message".to_owned() } else { format!("{} messages", number(count as f64)) }
+    stamp::counted(number(count as f64), "message")
 }
 
 /// `640 µs`, `3.62 ms`, `12.5 s`: three significant digits.
@@ -224,7 +224,7 @@ mod tests {
         insta::assert_snapshot!(told(|tiles, now| (tiles.accepted, now.maker) = (Some(3_000.0), Maker::Silent)), @"Nothing comes in any more: it ends when that has lasted.");
         insta::assert_snapshot!(told(|tiles, _| tiles.accepted = None), @"The load begins.");
         insta::assert_snapshot!(told(|_, now| now.is_traced = false), @"Answers 5,000/s: p99 640 µs; none fails.");
-        insta::assert_snapshot!(told(|_, now| now.phase = Phase::Spawning), @"120 of 500 users are there.");
+        insta::assert_snapshot!(told(|_, now| now.phase = Phase::Spawning), @"Users there: 120 of 500.");
         insta::assert_snapshot!(told(|_, now| now.phase = Phase::Draining), @"The load has ended; 3,100 messages are still to arrive.");
         insta::assert_snapshot!(told(|_, now| (now.phase, now.failure) = (Phase::Draining, Some("redis ended unexpectedly"))), @"! redis ended unexpectedly");
         insta::assert_snapshot!(told(|_, now| (now.phase, now.verdict) = (Phase::Done, Some("It carries 5,000/s."))), @"It carries 5,000/s.");

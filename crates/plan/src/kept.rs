@@ -1,6 +1,7 @@
 //! The text of a plan as a report keeps it: what was set from outside stands in it, and files are named wherever it lies.
 
 use crate::model::{Amount, Arrivals, Load, Plan, Search, SearchOver};
+use crate::secrets::without_logins;
 use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -46,7 +47,7 @@ impl Plan {
                 &format!("thresholds: {}\n", list(thresholds.iter().map(|text| quoted(text)))),
             );
         }
-        kept
+        without_logins(&kept)
     }
 
     fn params_block(&self) -> String {
@@ -185,7 +186,7 @@ mod tests {
         std::fs::write(folder.path().join("a.csv"), "uid\n1\n2\n").unwrap();
         let text = "# a plan
 stampede: 1
-target: http://127.0.0.1:9
+target: http://me:hush@127.0.0.1:9/@me  # or http://${n}@127.0.0.1:9
 params: { n: 7, token: t }
 data:
   account: { csv: a.csv, take: unique }  # accounts
@@ -211,7 +212,7 @@ thresholds: [ \"errors==0\" ]
         insta::assert_snapshot!(shown, @r#"
         # a plan
         stampede: 1
-        target: http://127.0.0.1:9
+        target: http://***@127.0.0.1:9/@me  # or http://${n}@127.0.0.1:9
         params:
           n: "a:b"
           token: "***"  # set it with --set

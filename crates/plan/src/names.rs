@@ -170,7 +170,8 @@ pub(crate) fn step_name(step: &Node) -> String {
     let called = scalar(get(step, "name")).map(str::to_owned);
     called.unwrap_or_else(|| {
         let request = METHODS.iter().find_map(|method| Some(format!("{method} {}", scalar(get(step, method))?)));
-        request.unwrap_or_else(|| "?".to_owned())
+        // It stands in reports.
+        request.map_or_else(|| "?".to_owned(), |request| crate::secrets::without_logins(&request))
     })
 }
 

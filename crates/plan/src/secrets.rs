@@ -37,8 +37,27 @@ impl Secrets {
     /// A line of the file without them, short ones apart: those stand there by chance.
     pub(crate) fn mask_line(&self, line: &str) -> String {
         let long = self.values.iter().filter(|value| value.len() >= LONG);
-        long.fold(line.to_owned(), |line, secret| line.replace(secret, stamp::MASKED))
+        long.fold(without_logins(line), |line, secret| line.replace(secret, stamp::MASKED))
     }
+}
+
+/// A text of a plan without users and passwords in its addresses, `http://me:secret@host`; those that stand outside, as in `${password}`, stay.
+pub(crate) fn without_logins(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(begin) = rest.find("://") {
+        let (before, after) = rest.split_at(begin + 3);
+        let end = after.find(|c: char| c.is_whitespace() || "/?#\"'`,".contains(c)).unwrap_or(after.len());
+        shown.push_str(before);
+        rest = match after[..end].rfind('@') {
+            Some(at) if !after[..at].contains("${") => {
+                shown.push_str(stamp::MASKED);
+                &after[at..]
+            }
+            _ => after,
+        };
+    }
+    shown + rest
 }
 
 impl fmt::Debug for Secrets {

@@ -77,6 +77,18 @@ fn addresses_of_messages_stay_in_the_environment() {
 }
 
 #[test]
+fn logins_of_addresses_are_shown_nowhere() {
+    let text = "stampede: 1
+users: { u: { tasks: { t: { steps: [ { GET: \"http://me:hush@h/a@b\" } ] } } } }
+load: { users: 1, requests: 1 }
+";
+    let plan = Plan::read(&Input::new("p.yaml", text)).unwrap();
+    assert_eq!(plan.steps().next().unwrap().name, "GET http://***@h/a@b");
+    let problems = Plan::read(&Input::new("p.yaml", &text.replace("/a", "#a"))).unwrap_err().to_string();
+    assert!(problems.contains("http://***@h#a@b") && !problems.contains("hush"), "{problems}");
+}
+
+#[test]
 fn parameters_with_the_name_of_a_secret_are_shown_nowhere() {
     let text = "stampede: 1\ntarget: http://a\nparams: { password: hush-hush, api_key: hushed-up, auth: true }\n";
     let set = vec![("api_key".to_owned(), "from outside".to_owned())];

@@ -59,7 +59,9 @@ pub enum ScenarioError {
     },
     /// There are fewer rows than users.
     #[error(
-        "data `{name}` has {rows} rows, but {users} users each take one: give more rows, fewer users, or `take: circular`"
+        "data `{name}` has {}, but there are {}, who each take one: give more rows, fewer users, or `take: circular`",
+        stamp::counted(rows, "row"),
+        stamp::counted(users, "user")
     )]
     FewRows {
         /// The table.

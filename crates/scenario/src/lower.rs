@@ -99,7 +99,7 @@ fn head(
     });
     let mut parts = Vec::new();
     fixed(&[&step.method, " "].concat(), &mut parts);
-    known.text(&address.path, &mut parts, Escape::Percent, Escape::Header)?;
+    known.text(&address.path, &mut parts, Escape::Percent, Escape::Address)?;
     fixed(" HTTP/1.1\r\n", &mut parts);
     let authority = address.target.authority();
     let own = [

@@ -27,8 +27,12 @@ impl Known<'_> {
         escape: Escape,
         raw: Escape,
     ) -> Result<(), String> {
-        // Within JSON strings and forms literals need the escape, too; in paths, headers and plain texts they are as they are.
-        let literal = if matches!(escape, Escape::JsonString) { escape } else { Escape::Plain };
+        // Within JSON strings literals need the escape, too; in headers and plain texts they are as they are.
+        let literal = match escape {
+            Escape::JsonString => escape,
+            Escape::Percent => Escape::Address,
+            _ => Escape::Plain,
+        };
         for part in &text.parts {
             match part {
                 Part::Literal(text) => bytes(&Value::text(text.as_str()), literal, into)?,

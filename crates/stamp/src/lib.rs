@@ -11,6 +11,7 @@
 mod certificate;
 pub mod clock;
 mod connection;
+mod counted;
 #[cfg(feature = "clap")]
 mod duration;
 mod entry;
@@ -33,6 +34,7 @@ pub use certificate::certificate_remedy;
 #[cfg(feature = "clap")]
 pub use connection::RedisArgs;
 pub use connection::{AccessError, RedisAccess, RedisTrust, RedisUrl, Refusal, Secret, StoreError, Wait};
+pub use counted::counted;
 #[cfg(feature = "clap")]
 pub use duration::parse_duration;
 pub use entry::{EntryError, Remarks, Stamp};

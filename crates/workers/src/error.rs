@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum WorkersError {
     /// Too few have come.
-    #[error("{} wanted, {found} available after {}{why}", workers_of(*.wanted), seconds(*.within))]
+    #[error("{} wanted, {found} available after {}{why}", stamp::counted(.wanted, "worker"), seconds(*.within))]
     Few {
         /// How many are wanted.
         wanted: u32,
@@ -72,10 +72,6 @@ pub enum WorkersError {
     /// A worker whose coordinator has gone.
     #[error("the coordinator {0} has gone silent, without releasing this worker")]
     Deserted(String),
-}
-
-fn workers_of(number: u32) -> String {
-    if number == 1 { "1 worker".to_owned() } else { format!("{number} workers") }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -340,9 +340,9 @@ impl Crew {
                 })
                 .collect();
             format!(
-                "{} of {} workers lost at {:.1} s: {share:.0} % of the load was not sent from then on ({})",
+                "{} of {} lost at {:.1} s: {share:.0} % of the load was not sent from then on ({})",
                 lost.len(),
-                parts.len(),
+                stamp::counted(parts.len(), "worker"),
                 first.as_secs_f64(),
                 who.join("; ")
             )

@@ -2,6 +2,7 @@
 
 use super::{Certainty, Change, Comparison, FigureChange, Measure};
 use crate::number;
+use stamp::counted;
 
 /// Sentences on what differs from the first series, the most important first; for each further series, if there are several.
 pub(crate) fn all(comparison: &Comparison) -> Vec<String> {
@@ -38,7 +39,7 @@ fn about(measure: Measure, changes: &[&Change], by_rate: bool) -> Option<String>
         .collect();
     let size = |change: &FigureChange| change.relative.map_or(0.0, |relative| relative.ln_1p().abs());
     let apart = || sure.iter().filter(|(_, change)| change.told_apart);
-    let levels = format!("{} level{}", sure.len(), if sure.len() == 1 { "" } else { "s" });
+    let levels = counted(sure.len(), "level");
     let Some((position, most)) = apart().max_by(|(_, one), (_, other)| size(one).total_cmp(&size(other))) else {
         return (!sure.is_empty()).then(|| format!("{name}: not told apart from chance at any of {levels}."));
     };

@@ -1,6 +1,7 @@
 //! What is to be said of the course of a sweep: loads that a signal ended, and loads of which nothing was accepted.
 
 use crate::{Level, Report};
+use stamp::counted;
 use std::collections::BTreeMap;
 
 /// Why nothing is known of the pipeline, where none of all requests was accepted.
@@ -15,8 +16,9 @@ pub(crate) fn nothing_accepted(report: &Report) -> Option<String> {
 pub(crate) fn some_not_accepted(report: &Report) -> Option<String> {
     let none = || report.levels.iter().filter(|level| level.accepted_nothing());
     let count = none().count();
-    (count > 0)
-        .then(|| format!("At {count} of {} levels no request was accepted{}.", report.levels.len(), answers(none())))
+    (count > 0).then(|| {
+        format!("At {count} of {} no request was accepted{}.", counted(report.levels.len(), "level"), answers(none()))
+    })
 }
 
 /// What failed while users began and stopped, and before measuring began. It is in no figure of the load, and those whose start fails are not there.

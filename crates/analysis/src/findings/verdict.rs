@@ -3,6 +3,7 @@
 use super::{Capacity, Findings, Weakest, course, foreign};
 use crate::number::ms;
 use crate::{ForeignLatency, Level, Report};
+use stamp::counted;
 
 /// Sentences that a reader needs, the most important one first.
 pub(crate) fn sentences(report: &Report, findings: &Findings) -> Vec<String> {
@@ -45,11 +46,8 @@ fn withheld(findings: &Findings) -> Option<String> {
     let told = findings.withheld.iter().flatten();
     let told = told.filter(|withheld| withheld.withheld_per_sec > TOLD_WITHHELD * withheld.asked_per_sec);
     let most = told.max_by(|one, other| one.withheld_per_sec.total_cmp(&other.withheld_per_sec))?;
-    let (users, their, they) = if most.users == 1 {
-        ("1 user, the user".to_owned(), "its", "it")
-    } else {
-        (format!("{} users, the users", thousands(most.users.into())), "their", "they")
-    };
+    let (the, their, they) = if most.users == 1 { ("user", "its", "it") } else { ("users", "their", "they") };
+    let users = format!("{}, the {the}", counted(thousands(most.users.into()), "user"));
     Some(format!(
         "At {users} waited {} of {their} time: that asked for {} rounds/s less than the {} {they} would have begun.",
         per_cent(most.waited_share),
@@ -88,10 +86,10 @@ fn answered(report: &Report) -> String {
     let at = level.load.position().map_or_else(|| level.load.run.to_string(), |position| level_name(report, position));
     let p99 = http.p99_us.map_or_else(|| "n/a".to_owned(), |us| ms(us as f64));
     format!(
-        "The API answered {} requests/s (at {at}): p99 of response times is {p99}, and {} of {} requests failed. Nothing is traced: the plan names neither a pipeline nor a log store.",
+        "The API answered {} requests/s (at {at}): p99 of response times is {p99}, and {} of {} failed. Nothing is traced: the plan names neither a pipeline nor a log store.",
         rate(http.requests_per_sec()),
         thousands(http.failed() as f64),
-        thousands(http.requests as f64)
+        counted(thousands(http.requests as f64), "request")
     )
 }
 
@@ -106,7 +104,7 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
     let is_staged = |level: &Level| level.load.scenario.as_ref().is_some_and(|scenario| scenario.staged);
     if report.levels.iter().all(is_staged) {
         let arrived: u64 = report.levels.iter().map(|level| level.books.arrived).sum();
-        return format!("{} messages arrived of a load that changed in stages.", thousands(arrived as f64));
+        return format!("{} arrived of a load that changed in stages.", counted(thousands(arrived as f64), "message"));
     }
     let limit = ms(report.p99_limit_us as f64);
     // A load of another program stands on no axis: it was carried, or not.
@@ -239,8 +237,8 @@ fn unstable(report: &Report) -> Option<String> {
     let at = first.load.position().map_or_else(|| first.load.run.to_string(), |position| level_name(report, position));
     let why = first.stability.unstable.as_deref().unwrap_or_default();
     Some(format!(
-        "Unstable: {count} of {} levels, the first at {at}: {why}. Their percentiles grow with the duration of the load and tell only of this one.",
-        report.levels.len()
+        "Unstable: {count} of {}, the first at {at}: {why}. Their percentiles grow with the duration of the load and tell only of this one.",
+        counted(report.levels.len(), "level")
     ))
 }
 
@@ -257,7 +255,7 @@ fn losses(report: &Report) -> Option<String> {
     });
     let by_hop: Vec<String> =
         stages.filter(|(_, lost)| *lost > 0).map(|(stage, lost)| format!("{lost} on the way to {stage}")).collect();
-    Some(format!("{lost} accepted messages never arrived: {}.", by_hop.join(", ")))
+    Some(format!("{} never arrived: {}.", counted(lost, "accepted message"), by_hop.join(", ")))
 }
 
 fn generator(report: &Report) -> Option<String> {
@@ -286,7 +284,7 @@ fn doubts(report: &Report) -> Option<String> {
         doubts.push("some latencies are below zero by more than the clocks' error".to_owned());
     }
     if dropped > 0 {
-        doubts.push(format!("{dropped} stamps were dropped"));
+        doubts.push(format!("stamps dropped: {dropped}"));
     }
     (!doubts.is_empty()).then(|| format!("To be doubted: {}.", doubts.join("; ")))
 }
@@ -305,15 +303,21 @@ fn clocks(report: &Report) -> Option<String> {
     })
 }
 
-/// `20 connections`, `5,000 requests/s`.
+/// `20 connections`, `5,000 requests/s`, `4 users, of whom 2 ran`.
 fn level_name(report: &Report, position: f64) -> String {
-    match (report.is_by_rate(), position) {
-        (true, _) if report.has_users() => format!("{} rounds/s", rate(position)),
-        (false, 1.0) if report.has_users() => "1 user".to_owned(),
-        (false, _) if report.has_users() => format!("{} users", thousands(position)),
-        (true, _) => format!("{} requests/s", thousands(position)),
-        (false, 1.0) => "1 connection".to_owned(),
-        (false, _) => format!("{} connections", thousands(position)),
+    if report.is_by_rate() {
+        return if report.has_users() {
+            format!("{} rounds/s", rate(position))
+        } else {
+            counted(thousands(position), "request") + "/s"
+        };
+    }
+    let asked = counted(thousands(position), if report.has_users() { "user" } else { "connection" });
+    let there = report.levels.iter().filter(|level| level.load.position() == Some(position));
+    let ran = there.filter_map(|level| Some(level.load.scenario.as_ref()?.users)).min();
+    match ran.filter(|&ran| f64::from(ran) < position) {
+        Some(ran) => format!("{asked}, of whom {} ran", thousands(ran.into())),
+        None => asked,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::Evidence;
 use crate::{Stability, number};
+use stamp::counted;
 
 /// Moments of the load at which messages in flight are counted.
 const MOMENTS: usize = 90;
@@ -48,7 +49,7 @@ fn why(evidence: &Evidence<'_>, [begin, middle, end]: [f64; 3], growth_per_sec: 
     // What a later report finds to have arrived was under way then.
     let under_way = books.in_flight + books.late;
     if under_way > 0 {
-        return Some(format!("{under_way} messages were still under way when the drain was given up"));
+        return Some(format!("{} had not arrived when the drain was given up", counted(under_way, "message")));
     }
     None
 }

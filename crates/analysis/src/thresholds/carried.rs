@@ -4,6 +4,7 @@ use super::grammar::{Operator, Threshold};
 use super::measure::{Metric, OfPart, Span};
 use crate::findings::answers;
 use crate::{Level, TrialVerdict};
+use stamp::counted;
 use std::iter;
 
 /// What a level says of its load.
@@ -46,12 +47,15 @@ impl Level {
             cut_short.and_then(|why| sure(0.0, why)),
             if refused { sure(0.0, &format!("no request was accepted{}", answers(iter::once(self)))) } else { None },
             unstable.as_ref().and_then(|why| sure(0.0, &format!("it did not keep up: {why}"))),
-            if lost { sure(0.0, &format!("{} messages were lost", books.lost)) } else { None },
+            if lost { sure(0.0, &format!("{} got lost", counted(books.lost, "message"))) } else { None },
             (books.in_flight + books.late > 0)
                 .then(|| {
                     sure(
                         0.0,
-                        &format!("{} messages had not arrived by the end of the drain", books.in_flight + books.late),
+                        &format!(
+                            "{} had not arrived by the end of the drain",
+                            counted(books.in_flight + books.late, "message")
+                        ),
                     )
                 })
                 .flatten(),
@@ -172,7 +176,7 @@ mod tests {
     fn what_does_not_keep_up_or_loses_is_not_carried() {
         let mut level = report_of(&[1]).levels.remove(0);
         level.books.lost = 3;
-        insta::assert_snapshot!(carried(&level, &["arrival.p50<1s"]), @"not carried 0.00 3 messages were lost");
+        insta::assert_snapshot!(carried(&level, &["arrival.p50<1s"]), @"not carried 0.00 3 messages got lost");
         insta::assert_snapshot!(carried(&level, &["lost<5"]), @"carried 1.00 ");
         insta::assert_snapshot!(carried(&level, &["lost==0"]), @"not carried 0.00 lost was 3 (lost==0)");
         level.stability.unstable = Some("its queue grew".to_owned());

@@ -10,6 +10,7 @@ pub use effects::Effect;
 use crate::statistics::student;
 use crate::{KeyFigure, KeyFigureKind};
 use serde::{Deserialize, Serialize};
+use stamp::counted;
 use std::collections::BTreeMap;
 
 /// One run of a combination.
@@ -185,7 +186,11 @@ impl Varied {
         let mut told = Vec::new();
         let failed = self.runs.iter().filter(|run| run.failed.is_some()).count();
         if self.runs.len() < self.planned {
-            told.push(format!("{} of {} runs have been made: go on with --resume.", self.runs.len(), self.planned));
+            told.push(format!(
+                "Made so far: {} of {}; go on with --resume.",
+                self.runs.len(),
+                counted(self.planned, "run")
+            ));
         }
         let (Some(kind), [best, alike @ ..]) = (self.kind(), &self.best[..]) else {
             told.push(format!("No run has a figure to compare by; {failed} of {} failed.", self.runs.len()));
@@ -210,7 +215,7 @@ impl Varied {
         }
         told.extend(effects::told(&self.effects));
         if failed > 0 {
-            told.push(format!("{failed} of {} runs failed.", self.runs.len()));
+            told.push(format!("{failed} of {} failed.", counted(self.runs.len(), "run")));
         }
         told
     }
@@ -309,7 +314,7 @@ pub(crate) mod tests {
         runs.truncate(5);
         let varied = Varied::new("workers", &params, 6, &runs);
         insta::assert_snapshot!(varied.sentences.join("\n"), @r"
-        5 of 6 runs have been made: go on with --resume.
+        Made so far: 5 of 6 runs; go on with --resume.
         Best by the highest load that holds: workers 16, batch 1, with 3,797/s.
         workers: 16 is 3.79 × 1; run each combination several times (`repeat`) for an interval.
         batch: 100 is 3.21 × 1; run each combination several times (`repeat`) for an interval.

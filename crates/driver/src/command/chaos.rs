@@ -16,7 +16,7 @@ use pushserver::Delivery;
 use roaring::RoaringTreemap;
 use service::shutdown_on_signal;
 use stack::{Failover, Part, Stack, StackOptions};
-use stamp::{LogStore, RunId, SampleEvery, clock};
+use stamp::{LogStore, RunId, SampleEvery, clock, counted};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -199,7 +199,12 @@ async fn chaos(
         let Harmed { kills, stops, failovers } = sum(&harness.done);
         let Audit { accepted, arrived, duplicates, lost } = &books;
         page.conclude_load(format!(
-            "{kills} kills, {stops} stops and {failovers} failovers: {accepted} messages accepted, {arrived} arrived, {duplicates} duplicates, {} lost.",
+            "{}, {} and {}: {} accepted, {arrived} arrived, {}, {} lost.",
+            counted(kills, "kill"),
+            counted(stops, "stop"),
+            counted(failovers, "failover"),
+            counted(accepted, "message"),
+            counted(duplicates, "duplicate"),
             lost.len()
         ));
         page.end_load();
@@ -260,7 +265,10 @@ fn describe(fault: &Fault, recovery: &Recovery, begin: Instant) -> String {
     let at = recovery.begin.duration_since(begin).as_secs_f64();
     let Recovery { took, duplicates, .. } = recovery;
     let took = took.as_secs_f64();
-    format!("{at:7.1} s  {what:<10} {part:<10}  arrivals again after {took:4.1} s, {duplicates} duplicates so far")
+    format!(
+        "{at:7.1} s  {what:<10} {part:<10}  arrivals again after {took:4.1} s, {} so far",
+        counted(duplicates, "duplicate")
+    )
 }
 
 fn faults_table(done: &BTreeMap<String, Harmed>) -> String {

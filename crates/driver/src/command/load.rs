@@ -18,7 +18,7 @@ use page::Page;
 use reporter::Destination;
 use service::shutdown_on_signal;
 use stamp::ensure_usage;
-use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions};
+use stamp::{LogStore, MsgId, RedisArgs, RedisUrl, RunId, SampleEvery, Tracer, TracerOptions, counted};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -177,10 +177,12 @@ impl ShapeArgs {
         ensure_usage(self.ramp <= self.duration, || {
             "--ramp is longer than --duration: the full load would never be reached".to_owned()
         })?;
-        let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
+        let is_path = |path: &str| path.starts_with('/') && !path.contains(|c: char| c.is_control() || c == '#');
         ensure_usage(path.is_none_or(is_path), || {
             let path = path.unwrap_or_default();
-            format!("the path {path:?} is none: it begins with / and holds no spaces (write them as %20)")
+            format!(
+                "the path {path:?} is none: it begins with /, and holds no control character and no # (write that as %23)"
+            )
         })?;
         let body = match &self.body_file {
             Some(file) => {
@@ -301,7 +303,7 @@ async fn loads(
         let mut progress = Progress::new(plan.duration);
         progress.stage(match setting.rate {
             Some(rate) => format!("{rate} a second"),
-            None => format!("{} connections", plan.users),
+            None => counted(plan.users, "connection"),
         });
         let has_page = page.is_some();
         let tick = async |live: &Live| {

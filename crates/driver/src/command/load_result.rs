@@ -5,6 +5,7 @@ use experiment::of_parts;
 use hdrhistogram::Histogram;
 use load::{Tally, percentile};
 use serde_json::{Value, json};
+use stamp::counted;
 use std::fmt::Write;
 use std::time::Duration;
 use workers::Made;
@@ -93,10 +94,10 @@ pub(super) fn as_table(loaded: &Loaded, rate: Option<f64>, interrupted: bool) ->
     // Writing to a String cannot fail.
     let _ = write!(
         table,
-        "{} requests in {:.2} s over {} connections, {} accepted: {:.0} requests/s{}\n\n",
-        tally.requests,
+        "{} in {:.2} s over {}, {} accepted: {:.0} requests/s{}\n\n",
+        counted(tally.requests, "request"),
         tally.duration.as_secs_f64(),
-        tally.connections,
+        counted(tally.connections, "connection"),
         tally.accepted(),
         tally.requests_per_sec(),
         if tally.waited >= TOLD_WAIT {
@@ -155,10 +156,10 @@ pub(super) fn as_table(loaded: &Loaded, rate: Option<f64>, interrupted: bool) ->
         let delay = ms(worker.send_delay_p99_us);
         let lost = worker.lost_us.map_or_else(String::new, |us| format!(", lost at {:.1} s", us as f64 / 1e6));
         line(format_args!(
-            "worker {:<4} on {}: {} requests, {} accepted, send delay p99 {delay} ms, {:.0} % of one core{lost}",
+            "worker {:<4} on {}: {}, {} accepted, send delay p99 {delay} ms, {:.0} % of one core{lost}",
             worker.number,
             worker.host,
-            worker.requests,
+            counted(worker.requests, "request"),
             worker.accepted,
             worker.cpu_share.unwrap_or_default() * 100.0
         ));

@@ -5,7 +5,7 @@ use analysis::Threshold;
 use anyhow::Context;
 use clap::Args;
 use plan::{Amount, Input, Plan};
-use stamp::UsageError;
+use stamp::{UsageError, counted, ensure_usage};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -50,15 +50,9 @@ impl PlanFileArgs {
 
 impl PlanFile<'_> {
     /// Its text.
-    /// Fails when it cannot be read, and with a [`UsageError`] where it is no UTF-8.
+    /// Fails as [`text_of`].
     pub(super) fn text(&self) -> anyhow::Result<String> {
-        let name = self.file.display();
-        let bytes = std::fs::read(self.file).with_context(|| format!("cannot read the plan {name}"))?;
-        Ok(String::from_utf8(bytes).map_err(|error| {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.split(|&byte| byte == b'\n').count();
-            UsageError(format!("{name}:{line}: this is no UTF-8: save the file in that encoding"))
-        })?)
+        text_of(self.file, "the plan")
     }
 
     /// The folder that its files are looked for in.
@@ -72,8 +66,7 @@ impl PlanFile<'_> {
         let (name, text) = (self.file.display().to_string(), self.text()?);
         let mut set = match self.params {
             Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read --params {}", file.display()))?;
+                let text = text_of(file, "--params")?;
                 plan::params(&file.display().to_string(), &text).map_err(|problems| UsageError(problems.to_string()))?
             }
             None => Vec::new(),
@@ -92,6 +85,23 @@ impl PlanFile<'_> {
     }
 }
 
+/// The text of a file.
+/// Fails when it cannot be read, and with a [`UsageError`] where it is none, or no UTF-8.
+fn text_of(file: &Path, what: &str) -> anyhow::Result<String> {
+    let name = file.display();
+    let cannot = || format!("cannot read {what} {name}");
+    // A device or a pipe might never end; and a plan is read again for its report.
+    ensure_usage(std::fs::metadata(file).with_context(cannot)?.is_file(), || {
+        format!("{}: it is a folder, a pipe or a device: name a file", cannot())
+    })?;
+    let bytes = std::fs::read(file).with_context(cannot)?;
+    Ok(String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|&byte| byte == b'\n').count();
+        UsageError(format!("{name}:{line}: this is no UTF-8: save the file in that encoding"))
+    })?)
+}
+
 /// `driver check`: says what a plan is, or all that is wrong with it. Nothing is sent.
 pub(crate) fn check(args: &PlanFileArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan()?;
@@ -101,34 +111,36 @@ pub(crate) fn check(args: &PlanFileArgs) -> anyhow::Result<ExitCode> {
 
 /// A plan in one line.
 pub(super) fn told(plan: &Plan) -> String {
-    let count = |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
     let amount = match &plan.load.amount {
         Amount::Users(levels) => match levels[..] {
-            [users] => count(users as usize, "user", "users"),
-            _ => count(levels.len(), "level", "levels"),
+            [users] => counted(users, "user"),
+            _ => counted(levels.len(), "level"),
         },
         Amount::Rates(rates) => match rates[..] {
-            [rate] => format!("{rate} rounds/s"),
-            _ => count(rates.len(), "rate", "rates"),
+            [rate] => counted(rate, "round") + "/s",
+            _ => counted(rates.len(), "rate"),
         },
-        Amount::Stages(stages) => count(stages.len(), "stage", "stages"),
+        Amount::Stages(stages) => counted(stages.len(), "stage"),
     };
     let amount = if plan.search.is_some() { "a search for the highest load that holds".to_owned() } else { amount };
-    let vary = plan.vary.as_ref().map(|vary| format!("; {} combinations, {} runs", vary.combinations(), vary.runs()));
+    let vary = plan
+        .vary
+        .as_ref()
+        .map(|vary| format!("; {}, {}", counted(vary.combinations(), "combination"), counted(vary.runs(), "run")));
     let duration = plan.load.duration.map(|duration| format!(" for {}", humantime::format_duration(duration)));
-    let tasks = plan.users.iter().map(|kind| kind.tasks.len()).sum();
+    let tasks: usize = plan.users.iter().map(|kind| kind.tasks.len()).sum();
     let traced = plan.steps().filter(|step| step.is_traced()).count();
     let users = format!(
         "{} of user, {}, {} ({traced} traced)",
-        count(plan.users.len(), "kind", "kinds"),
-        count(tasks, "task", "tasks"),
-        count(plan.steps().count(), "step", "steps"),
+        counted(plan.users.len(), "kind"),
+        counted(tasks, "task"),
+        counted(plan.steps().count(), "step"),
     );
     format!(
         "{}; {amount}{}; {}{}",
         if plan.users.is_empty() { "the pipeline's own messages".to_owned() } else { users },
         duration.unwrap_or_default(),
-        count(plan.thresholds.len(), "threshold", "thresholds"),
+        counted(plan.thresholds.len(), "threshold"),
         vary.unwrap_or_default(),
     )
 }

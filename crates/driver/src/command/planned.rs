@@ -7,7 +7,7 @@ use super::plan_file::{PlanFile, parse_pair};
 use super::search_args::{SearchArgs, searching};
 use super::value::{parse_duration, parse_rate};
 use crate::output;
-use analysis::Threshold;
+use analysis::{InvalidThreshold, Threshold};
 use clap::Args;
 use experiment::{Hooks, Plan, Setting, Shape, Site, Subject, Users, Who, Work};
 use load::{Arrivals, RequestOptions, Target, Trust};
@@ -156,8 +156,7 @@ impl With<'_> {
     /// Fails when the file is there no more.
     pub(super) fn kept(&self, plan: &plan::Plan) -> anyhow::Result<String> {
         let file = self.file(None);
-        let of_options = self.measuring.thresholds.thresholds.iter().map(ToString::to_string);
-        let thresholds: Vec<String> = plan.thresholds.iter().map(|one| one.text.clone()).chain(of_options).collect();
+        let thresholds: Vec<String> = self.thresholds(plan)?.iter().map(ToString::to_string).collect();
         let kept = plan.kept(&file.text()?, &file.folder(), &thresholds);
         let tasks = [("--only", &self.args.only), ("--except", &self.args.except)];
         let chosen: Vec<String> = tasks
@@ -201,10 +200,7 @@ impl With<'_> {
             plan.pipeline.clone().map(|pipeline| (pipeline.before, pipeline.after)).unwrap_or_default();
         let hooks = Hooks { before, after, secrets: plan.secrets.clone() };
         let (plan_search, is_traced) = (plan.search.clone(), !matches!(site, Site::Alone { .. }));
-        let mut thresholds = self.measuring.thresholds.thresholds.clone();
-        for threshold in &plan.thresholds {
-            thresholds.push(threshold.text.parse::<Threshold>().map_err(|error| UsageError(error.to_string()))?);
-        }
+        let thresholds = self.thresholds(&plan)?;
         let staged = stages.iter().map(|(_, over)| *over).sum();
         let work = if plan.users.is_empty() {
             Work::Requests(envelopes(&plan))
@@ -260,12 +256,32 @@ impl With<'_> {
         })
     }
 
+    /// All that must hold, by the plan and the options; what both demand once.
+    fn thresholds(&self, plan: &plan::Plan) -> Result<Vec<Threshold>, UsageError> {
+        let of_plan = plan
+            .thresholds
+            .iter()
+            .map(|one| one.text.parse().map_err(|error: InvalidThreshold| UsageError(error.to_string())));
+        let of_options = self.measuring.thresholds.thresholds.iter().cloned().map(Ok);
+        let mut all: Vec<Threshold> = Vec::new();
+        for threshold in of_plan.chain(of_options) {
+            let threshold = threshold?;
+            if !all.iter().any(|known| known.to_string() == threshold.to_string()) {
+                all.push(threshold);
+            }
+        }
+        Ok(all)
+    }
+
     /// What it is called from run to run. What may be secret is masked.
     pub(super) fn subject(&self, plan: &plan::Plan) -> Subject {
         let stem = || self.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let masked = |(name, value): (&String, &String)| {
             let is_secret = stamp::is_secret_name(name);
-            (name.clone(), if is_secret { stamp::MASKED.to_owned() } else { plan.secrets.mask(value) })
+            (
+                name.clone(),
+                if is_secret { stamp::MASKED.to_owned() } else { stamp::mask_value(&plan.secrets.mask(value)) },
+            )
         };
         Subject {
             name: plan.secrets.mask(&plan.name.clone().or_else(stem).unwrap_or_default()),

@@ -14,7 +14,7 @@ use experiment::Plan;
 use page::{Asked, PlanOffer, Start};
 use plan::Amount;
 use service::shutdown_on_signal;
-use stamp::{SampleEvery, UsageError};
+use stamp::{SampleEvery, UsageError, counted};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -128,7 +128,8 @@ impl UiArgs {
         let users = plan.levels.iter().map(|level| level.connections).chain(stages).max().unwrap_or(0);
         let rate = plan.levels.iter().filter_map(|level| level.rate).fold(0.0, f64::max);
         if !asked.params.is_empty() && (users > limits.users || rate > limits.rate) {
-            let most = format!("{} users (--ui-max-users) and {}/s (--ui-max-rate)", limits.users, limits.rate);
+            let users = counted(limits.users, "user");
+            let most = format!("{users} (--ui-max-users) and {}/s (--ui-max-rate)", limits.rate);
             return Err(
                 UsageError(format!("the parameters mean more than may be asked for here: at most {most}")).into()
             );

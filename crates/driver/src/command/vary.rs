@@ -12,7 +12,7 @@ use plan::Vary;
 use record::{Begun, Record};
 use reporter::{varied_table, write_varied};
 use service::shutdown_on_signal;
-use stamp::{RunId, UsageError, ensure_usage};
+use stamp::{RunId, UsageError, counted, ensure_usage};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -105,8 +105,12 @@ fn check_size(plan: &plan::Plan, vary: &Vary, how: How) -> anyhow::Result<()> {
     } else {
         long
     };
-    let told =
-        format!("{} combinations, {} runs of some {} s each: about {long}", vary.combinations(), runs, each.as_secs());
+    let told = format!(
+        "{}, {} of some {} s each: about {long}",
+        counted(vary.combinations(), "combination"),
+        counted(runs, "run"),
+        each.as_secs()
+    );
     ensure_usage(how.yes || runs <= MOST_RUNS && all <= LONGEST, || {
         format!("{told}. Give fewer values or a lower `repeat`, or --yes if that is what you want")
     })?;

@@ -3,6 +3,7 @@
 //! It goes to stderr, as all that is no result: on stdout stands the table of levels, which scripts read.
 
 use analysis::{Level, Report};
+use stamp::counted;
 
 /// Sampled messages that a p99 needs (docs/method.md).
 const P99_NEEDS: u64 = 368;
@@ -27,9 +28,9 @@ fn missing_p99(report: &Report) -> Option<String> {
     let longer = seconds.map(|us| format!("-d {}s", (us as f64 / 1e6 * factor).ceil()));
     let ways: Vec<String> = every.map(|every| format!("--every {every}")).into_iter().chain(longer).collect();
     Some(format!(
-        "p99 is n/a at {} of {} levels: it takes {P99_NEEDS} sampled messages, and the fewest were {fewest}. Try {}.",
+        "p99 is n/a at {} of {}: it takes {P99_NEEDS} sampled messages, and the fewest were {fewest}. Try {}.",
         lacking.len(),
-        report.levels.len(),
+        counted(report.levels.len(), "level"),
         if ways.is_empty() { "a longer load".to_owned() } else { ways.join(" or ") }
     ))
 }

@@ -89,6 +89,8 @@ impl User {
                 }
             }
             self.stop(kind).await;
+        } else {
+            shared.unstarted.set(shared.unstarted.get() + 1);
         }
         shared.leave();
         for (table, row) in self.rows.iter().enumerate() {

@@ -89,7 +89,7 @@ impl Server {
             let change = Change { users, rate, spawn };
             inner.control.iter().for_each(|control| control.change(change));
             let what = [
-                users.map(|users| format!("{users} users")),
+                users.map(|users| stamp::counted(users, "user")),
                 rate.map(|rate| format!("{rate}/s")),
                 spawn.map(|spawn| format!("spawn {spawn}/s")),
             ];

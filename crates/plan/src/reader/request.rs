@@ -22,13 +22,18 @@ impl Reader<'_> {
             self.fault(node.place, "an address begins with /, http:// or https://, or with ${host.NAME}".to_owned());
             return None;
         }
-        if url.parts.iter().any(
-            |part| matches!(part, Part::Literal(text) if text.contains(|c: char| c.is_whitespace() || c.is_control())),
-        ) {
-            self.fault(node.place, "an address holds no space: write it as %20".to_owned());
-            return None;
-        }
-        Some(url)
+        let holds = |what: fn(char) -> bool| {
+            url.parts.iter().any(|part| matches!(part, Part::Literal(text) if text.contains(what)))
+        };
+        let told = if holds(|c| c.is_whitespace() || c.is_control()) {
+            "an address holds no space: write it as %20"
+        } else if holds(|c| c == '#') {
+            "what follows # in an address is never sent: leave it out, or write the character as %23"
+        } else {
+            return Some(url);
+        };
+        self.fault(node.place, told.to_owned());
+        None
     }
 
     pub(super) fn headers(&mut self, node: &Node, here: Here<'_>) -> Vec<(String, Text)> {

@@ -119,7 +119,9 @@ impl Reader<'_> {
 
     /// `10s`, `1.5s`, `200ms`, `2m`.
     pub(super) fn time(&mut self, node: &Node) -> Option<Duration> {
-        self.parsed(node, "a time such as 10s, 1.5s, 200ms or 2m", |text| stamp::parse_duration(text).ok())
+        let text = self.constant(node)?;
+        let time = stamp::parse_duration(text.trim());
+        time.map_err(|why| self.fault(node.place, format!("{text:?} is no time: {why}"))).ok()
     }
 
     /// The same, but not 0.
@@ -134,14 +136,16 @@ impl Reader<'_> {
 
     /// `1s`, or a range `1s..5s`.
     pub(super) fn span(&mut self, node: &Node) -> Option<Span> {
-        let span = self.parsed(node, "a time such as 1s, or a range such as 1s..5s", |text| {
-            let (least, most) = text.split_once("..").unwrap_or((text, text));
-            // The unit of a range may stand once: 1..5s.
-            let unit = most.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-            let least =
-                if least.ends_with(|c: char| c.is_ascii_digit()) { format!("{least}{unit}") } else { least.to_owned() };
-            Some(Span { least: stamp::parse_duration(&least).ok()?, most: stamp::parse_duration(most).ok()? })
-        })?;
+        let text = self.constant(node)?;
+        let (least, most) = text.trim().split_once("..").unwrap_or((text.trim(), text.trim()));
+        // The unit of a range may stand once: 1..5s.
+        let unit = most.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let least =
+            if least.ends_with(|c: char| c.is_ascii_digit()) { format!("{least}{unit}") } else { least.to_owned() };
+        let span =
+            stamp::parse_duration(&least).and_then(|least| Ok(Span { least, most: stamp::parse_duration(most)? }));
+        let told = |why| format!("{text:?} is neither a time such as 1s nor a range such as 1s..5s: {why}");
+        let span = span.map_err(|why| self.fault(node.place, told(why))).ok()?;
         if span.least > span.most {
             self.fault(node.place, "this range ends before it begins: swap its ends".to_owned());
             return None;

@@ -113,7 +113,13 @@ impl Reader<'_> {
                 "fewer users".to_owned()
             };
             let remedy = format!("give more rows, {set}, or `take: circular`");
-            self.fault(place, format!("{source} has {} rows, but {takers} users each take one: {remedy}", rows.len()));
+            self.fault(
+                place,
+                format!(
+                    "{source} has {}, but {takers} users each take one: {remedy}",
+                    stamp::counted(rows.len(), "row")
+                ),
+            );
         }
     }
 

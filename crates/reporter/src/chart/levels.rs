@@ -3,6 +3,7 @@
 use super::axis::{self, Axis, Tick};
 use analysis::number;
 use analysis::{Level, Report};
+use stamp::counted;
 
 /// The levels of one setting: its repetitions.
 #[derive(Debug, Clone, Copy)]
@@ -120,11 +121,13 @@ pub(super) fn name(report: &Report, index: usize) -> String {
 pub(super) fn setting_name(report: &Report, index: usize) -> String {
     let load = &report.levels[index].load;
     match (load.rate, load.concurrency) {
-        (Some(rate), _) if report.has_users() => format!("{} rounds/s", number::grouped(rate, 0)),
-        (None, Some(users)) if report.has_users() => format!("{} users", number::grouped(f64::from(users), 0)),
-        (Some(rate), _) => format!("{} requests/s", number::grouped(rate, 0)),
-        (None, Some(1)) => "1 connection".to_owned(),
-        (None, Some(connections)) => format!("{} connections", number::grouped(f64::from(connections), 0)),
+        (Some(rate), _) => {
+            counted(number::grouped(rate, 0), if report.has_users() { "round" } else { "request" }) + "/s"
+        }
+        (None, Some(most)) => {
+            let what = if report.has_users() { "user" } else { "connection" };
+            counted(number::grouped(f64::from(most), 0), what)
+        }
         (None, None) => load.run.to_string(),
     }
 }

@@ -9,6 +9,7 @@ use super::text::Text;
 use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
 use analysis::{Averaged, Combination, KeyFigureKind, Varied};
 use plotters::prelude::DrawingBackend;
+use stamp::counted;
 
 /// In pixels: as wide as the other pictures.
 const SIZE: (u32, u32) = (CANVAS_WIDTH / 2, 720);
@@ -102,7 +103,8 @@ fn captions(varied: &Varied, lines: &[Line<'_>]) -> Vec<String> {
     } else {
         "each combination was run once; bars are the intervals of single runs, where they have one"
     };
-    let mut captions = vec![format!("{runs} runs of {} combinations; {bars}", varied.combinations.len())];
+    let mut captions =
+        vec![format!("{} of {}; {bars}", counted(runs, "run"), counted(varied.combinations.len(), "combination"))];
     if lines.len() > MOST_LINES {
         captions.push(format!(
             "{MOST_LINES} of {} combinations of the other parameters are shown: vary.tsv has all",

@@ -128,7 +128,7 @@ fn accounting(text: &mut String, report: &Report) {
          Beside these {duplicates} duplicates and {shed} refused. "
     );
     if let Some(workers) = report.levels.iter().map(|level| level.load.workers.len()).max().filter(|count| *count > 0) {
-        let _ = write!(text, "The load was made by {workers} workers. ");
+        let _ = write!(text, "The load was made by {}. ", stamp::counted(workers, "worker"));
     }
     let every = report.every.map_or_else(String::new, |every| format!(", 1 in {every}"));
     let _ = writeln!(text, "Sampled: {}{every}.", sum(|level| level.traces.sampled));

@@ -42,7 +42,7 @@ pub(super) fn tsv(varied: &Varied) -> String {
 
 /// `vary.md`: what it tells, the combinations, the effects, and the runs.
 pub(super) fn markdown(varied: &Varied) -> String {
-    let mut text = format!("# {}: {} combinations\n\n", varied.plan, varied.combinations.len());
+    let mut text = format!("# {}: {}\n\n", varied.plan, stamp::counted(varied.combinations.len(), "combination"));
     for sentence in &varied.sentences {
         let _ = writeln!(text, "- {sentence}");
     }

@@ -74,9 +74,9 @@ pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", grouped(bytes as f64 / f64::from(1 << 20), 1))
 }
 
-/// `1 level`, `2 levels`.
+/// `1 level`, `2,000 levels`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(count as f64, 0), if count == 1 { "" } else { "s" })
+    stamp::counted(grouped(count as f64, 0), noun)
 }
 
 #[cfg(test)]

@@ -13,12 +13,8 @@ pub(super) fn position(position: f64) -> String {
 
 /// A place on the axis of levels with its unit: `16 connections`, `2,500/s`.
 pub(super) fn setting(report: &Report, at: f64) -> String {
-    match (report.is_by_rate(), at) {
-        (true, _) => format!("{}/s", position(at)),
-        (false, _) if report.has_users() => format!("{} users", position(at)),
-        (false, 1.0) => "1 connection".to_owned(),
-        (false, _) => format!("{} connections", position(at)),
-    }
+    let what = if report.has_users() { "user" } else { "connection" };
+    if report.is_by_rate() { format!("{}/s", position(at)) } else { stamp::counted(position(at), what) }
 }
 
 /// A level, as the table of levels calls it: its rate or concurrency, or else its run.

@@ -5,6 +5,7 @@ use super::name;
 use super::table::{Cell, Column, Table};
 use analysis::number::grouped;
 use analysis::{Estimate, Fit, Report, Spread, Usl};
+use stamp::counted;
 
 /// What the levels tell of more load than they had.
 #[derive(Debug)]
@@ -55,7 +56,11 @@ fn about(fit: &Fit) -> String {
     );
     match (fit.peak_concurrency, fit.peak_per_sec) {
         (Some(at), Some(rate)) => {
-            format!("{explains}. Its peak is {} messages/s at {} connections.", grouped(rate, 0), grouped(at, 1))
+            format!(
+                "{explains}. Its peak is {} messages/s at {}.",
+                grouped(rate, 0),
+                counted(grouped(at, 1), "connection")
+            )
         }
         _ => format!("{explains}. The data do not tell where its peak is."),
     }
