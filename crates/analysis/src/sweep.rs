@@ -337,7 +337,7 @@ impl Sweep {
             if name == "latest" { log.get(keys::LATEST_SWEEP).await?.ok_or_else(unknown)? } else { name.to_owned() };
         let id: RunId = id.parse().map_err(|_| unknown())?;
         if let Some(document) = log.get(&keys::sweep(&id)).await? {
-            return serde_json::from_str(&document).map_err(|source| SweepError::Document { id, source });
+            return serde_json::from_slice(document.as_bytes()).map_err(|source| SweepError::Document { id, source });
         }
         let counts = log.counts(&id).await?;
         if counts.iter().next().is_none() {

@@ -16,6 +16,7 @@ use routes::{Api, Limits};
 use service::queue::QueueArgs;
 use service::{ServiceArgs, Shell};
 use stamp::Stage;
+use std::process::ExitCode;
 use writer::Writer;
 
 /// Arguments of the API server.
@@ -61,9 +62,8 @@ pub enum ContextHandling {
 ///
 /// # Errors
 /// When its address is taken, and as those of [`run`].
-pub async fn start(args: ApiserverArgs) -> anyhow::Result<()> {
-    let shell = Shell::open("apiserver", &args.service).await?;
-    run(args, shell).await
+pub fn start(args: ApiserverArgs) -> anyhow::Result<ExitCode> {
+    service::start("apiserver", &args.service.clone(), |shell| run(args, shell))
 }
 
 /// Runs until the shell's shutdown, and then until every accepted message is enqueued and stamped.

@@ -10,8 +10,7 @@ struct Arguments {
     own: apiserver::ApiserverArgs,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Arguments { own } = Arguments::parse();
-    service::exit(apiserver::start(own).await)
+    service::exit(apiserver::start(own))
 }

@@ -25,10 +25,8 @@ use command::try_plan::TryArgs;
 use command::ui::UiArgs;
 use command::watch::WatchArgs;
 use command::worker::WorkerArgs;
+use std::pin::Pin;
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Debug, Parser)]
 #[command(name = "driver", version, about = "Measures when messages ARRIVE at the end of an asynchronous pipeline")]
@@ -84,8 +82,7 @@ enum Command {
     },
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     stamp::process::raise_open_files();
     let matches = match command::parsing::parse(command::help::shaped(Arguments::command())) {
         Ok(matches) => matches,
@@ -96,7 +93,7 @@ async fn main() -> ExitCode {
         Err(error) => return command::parsing::refuse(error),
     };
     let done = match command::idle::refuse(&matches) {
-        Ok(()) => Box::pin(run(arguments.command, &matches)).await,
+        Ok(()) => run(arguments.command, &matches),
         Err(error) => Err(error.into()),
     };
     let done = done.unwrap_or_else(|error| {
@@ -112,27 +109,28 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+fn run(command: Command, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let matches = matches.subcommand().map_or(matches, |(_, matches)| matches);
-    match command {
-        Command::Sweep(args) => Box::pin(command::sweep::run(args, matches)).await,
-        Command::Run(args) => Box::pin(command::run_plan::run(args)).await,
-        Command::Ui(args) => Box::pin(command::ui::run(args)).await,
-        Command::Find(args) => Box::pin(command::find::run(args, matches)).await,
-        Command::Capacity(args) => Box::pin(command::capacity::run(args)).await,
-        Command::Load(args) => command::load::run(args).await,
-        Command::Watch(args) => Box::pin(command::watch::run(args)).await,
-        Command::Worker(args) => Box::pin(command::worker::run(args)).await,
-        Command::Try(args) => Box::pin(command::try_plan::run(&args)).await,
-        Command::History(args) => command::history::run(&args),
-        Command::Check(args) => command::plan_file::check(&args),
-        Command::Stack(args) => command::stack::run(args).await,
-        Command::Chaos(args) => command::chaos::run(args).await,
-        Command::Services(args) => command::services::run(args).await,
-        Command::Clock(args) => command::clock::run(args).await,
-        Command::Reporting(command) => command.run().await,
-        Command::Deployment(command) => command.run(command::help::shaped(Arguments::command())).await,
-        Command::OtlpReceive(args) => command::otlp_receive::run(args, matches).await,
-        Command::Role { role } => role.run().await,
-    }
+    let process: Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>> + '_>> = match command {
+        Command::Role { role } => return role.run(),
+        Command::History(args) => return command::history::run(&args),
+        Command::Check(args) => return command::plan_file::check(&args),
+        Command::Sweep(args) => Box::pin(command::sweep::run(args, matches)),
+        Command::Run(args) => Box::pin(command::run_plan::run(args)),
+        Command::Ui(args) => Box::pin(command::ui::run(args)),
+        Command::Find(args) => Box::pin(command::find::run(args, matches)),
+        Command::Capacity(args) => Box::pin(command::capacity::run(args)),
+        Command::Load(args) => Box::pin(command::load::run(args)),
+        Command::Watch(args) => Box::pin(command::watch::run(args)),
+        Command::Worker(args) => Box::pin(command::worker::run(args)),
+        Command::Try(args) => Box::pin(command::try_plan::run(args)),
+        Command::Stack(args) => Box::pin(command::stack::run(args)),
+        Command::Chaos(args) => Box::pin(command::chaos::run(args)),
+        Command::Services(args) => Box::pin(command::services::run(args)),
+        Command::Clock(args) => Box::pin(command::clock::run(args)),
+        Command::Reporting(command) => Box::pin(command.run()),
+        Command::Deployment(command) => Box::pin(command.run(command::help::shaped(Arguments::command()))),
+        Command::OtlpReceive(args) => Box::pin(command::otlp_receive::run(args, matches)),
+    };
+    service::block_on(process)
 }

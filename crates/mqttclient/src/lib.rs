@@ -11,6 +11,7 @@ pub use arrivals::Memory;
 
 use arrivals::{Arrivals, Bitmaps, Recorder};
 use service::{Outage, Shell, mqtt};
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use subscriber::Subscriber;
@@ -24,9 +25,8 @@ const FINISH_WITHIN: Duration = Duration::from_secs(4);
 ///
 /// # Errors
 /// When its address is taken, and as those of [`run`].
-pub async fn start(args: MqttclientArgs) -> anyhow::Result<()> {
-    let shell = Shell::open("mqttclient", &args.service).await?;
-    run(args, shell).await
+pub fn start(args: MqttclientArgs) -> anyhow::Result<ExitCode> {
+    service::start("mqttclient", &args.service.clone(), |shell| run(args, shell))
 }
 
 /// Runs until the shell's shutdown, and then until everything received is stamped.

@@ -10,8 +10,7 @@ struct Arguments {
     own: mqttclient::MqttclientArgs,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Arguments { own } = Arguments::parse();
-    service::exit(mqttclient::start(own).await)
+    service::exit(mqttclient::start(own))
 }

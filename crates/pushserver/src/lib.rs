@@ -29,6 +29,7 @@ use service::{Garbage, Outage, Shell};
 use stamp::{RedisUrl, Stage, Wait};
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::process::ExitCode;
 use std::time::Duration;
 use suspicion::Guilty;
 use tokio::sync::mpsc;
@@ -51,9 +52,8 @@ const GIVE_BACK_WITHIN: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When its address is taken, and as those of [`run`].
-pub async fn start(args: PushserverArgs) -> anyhow::Result<()> {
-    let shell = Shell::open("pushserver", &args.service).await?;
-    run(args, shell).await
+pub fn start(args: PushserverArgs) -> anyhow::Result<ExitCode> {
+    service::start("pushserver", &args.service.clone(), |shell| run(args, shell))
 }
 
 /// Runs until the shell's shutdown, and then until everything taken is published and stamped, or back in the queue.

@@ -10,8 +10,7 @@ struct Arguments {
     own: pushserver::PushserverArgs,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let Arguments { own } = Arguments::parse();
-    service::exit(pushserver::start(own).await)
+    service::exit(pushserver::start(own))
 }

@@ -27,5 +27,8 @@ pub use http::{HttpLimits, Posts, serve_routes};
 pub use listen::{InvalidListen, ListenAddress, ListenError};
 pub use metrics::{Counter, Gauge, Latency, Metrics};
 pub use outage::Outage;
-pub use shell::{Shell, close, exit};
+pub use shell::{Shell, block_on, close, exit, start};
 pub use shutdown::shutdown_on_signal;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -8,6 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use stamp::{Tracer, TracerOptions, UsageError, WRONG_USAGE};
 use std::io::Write;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -109,12 +110,36 @@ impl Shell {
     }
 }
 
+/// Runs a service as a process of its own, until a signal ends it.
+///
+/// # Errors
+/// When its address is taken or the signal handlers cannot be installed, and those of `run`.
+pub fn start<R>(name: &'static str, args: &ServiceArgs, run: impl FnOnce(Shell) -> R) -> anyhow::Result<ExitCode>
+where
+    R: Future<Output = anyhow::Result<()>>,
+{
+    block_on(Box::pin(async {
+        run(Shell::open(name, args).await?).await?;
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+/// Runs the whole of a process on this thread. Boxed, so that the loop under it is compiled here and once, however its caller is.
+///
+/// # Errors
+/// When the system refuses what a runtime needs, and those of the process.
+pub fn block_on(process: Pin<Box<dyn Future<Output = anyhow::Result<ExitCode>> + '_>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(process)
+}
+
 /// The exit code of a service, whose error is told.
 #[allow(clippy::print_stderr)]
-pub fn exit(done: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = done else { return ExitCode::SUCCESS };
-    eprintln!("error: {error:#}");
-    ExitCode::from(if error.is::<UsageError>() { WRONG_USAGE } else { 1 })
+pub fn exit(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(if error.is::<UsageError>() { WRONG_USAGE } else { 1 })
+    })
 }
 
 /// Brings the last stamps and counts to the log store, under a deadline, and takes the service out of the registry.

@@ -113,7 +113,7 @@ fn read(folder: &Path) -> Result<Report, CompareError> {
     })?;
     let foreign = |source| CompareError::Foreign { path: path.clone(), source };
     // Looked at first: what else is wrong with a report of another version is no news.
-    let Versioned { schema_version: found } = serde_json::from_str(&text).map_err(foreign)?;
+    let Versioned { schema_version: found } = serde_json::from_slice(text.as_bytes()).map_err(foreign)?;
     if found != Report::SCHEMA_VERSION {
         return Err(CompareError::Version { path, found, known: Report::SCHEMA_VERSION });
     }

@@ -21,12 +21,11 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
-            Role::Apiserver(args) => apiserver::start(args).await?,
-            Role::Pushserver(args) => pushserver::start(args).await?,
-            Role::Mqttclient(args) => mqttclient::start(args).await?,
+            Role::Apiserver(args) => apiserver::start(args),
+            Role::Pushserver(args) => pushserver::start(args),
+            Role::Mqttclient(args) => mqttclient::start(args),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct TryArgs {
     insecure: bool,
 }
 
-pub(crate) async fn run(args: &TryArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: TryArgs) -> anyhow::Result<ExitCode> {
     let plan = args.plan.plan()?;
     let stop = shutdown_on_signal()?;
     let stack = match plan.pipeline.as_ref().map(|pipeline| &pipeline.place) {

@@ -130,5 +130,5 @@ pub(crate) enum ChartError {
     Draw(String),
     /// The pixels could not be written as PNG.
     #[error("encoding as PNG failed: {0}")]
-    Encode(#[from] png::EncodingError),
+    Encode(#[from] raster::EncodingError),
 }

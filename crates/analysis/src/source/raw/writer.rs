@@ -84,7 +84,7 @@ impl<W: Write> std::fmt::Debug for RawWriter<W> {
 }
 
 fn line(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, value)?;
+    out.write_all(&serde_json::to_vec(value)?)?;
     out.write_all(b"\n")
 }
 
