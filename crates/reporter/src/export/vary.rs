@@ -42,7 +42,8 @@ pub(super) fn tsv(varied: &Varied) -> String {
 
 /// `vary.md`: what it tells, the combinations, the effects, and the runs.
 pub(super) fn markdown(varied: &Varied) -> String {
-    let mut text = format!("# {}: {} combinations\n\n", varied.plan, varied.combinations.len());
+    let count = varied.combinations.len();
+    let mut text = format!("# {}: {count} combination{}\n\n", varied.plan, if count == 1 { "" } else { "s" });
     for sentence in &varied.sentences {
         let _ = writeln!(text, "- {sentence}");
     }
