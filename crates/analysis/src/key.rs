@@ -1,6 +1,6 @@
 //! The few figures by which whole runs are set side by side: over the combinations of a plan, and from run to run.
 
-use crate::{Level, Report};
+use crate::{Level, Over, Report};
 use serde::{Deserialize, Serialize};
 
 /// One of them.
@@ -25,7 +25,7 @@ pub struct KeyFigureKind {
     pub name: &'static str,
     /// What it is, for people.
     pub about: &'static str,
-    /// Its unit: `/s`, `µs`, or none.
+    /// Its unit: `/s`, ` users`, `µs`, or none.
     pub unit: &'static str,
     /// Whether more of it is better.
     pub more_is_better: bool,
@@ -33,8 +33,9 @@ pub struct KeyFigureKind {
 
 impl KeyFigureKind {
     /// All of them; the first that all runs have is what they are compared by.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self { name: "capacity", about: "the highest load that holds", unit: "/s", more_is_better: true },
+        Self { name: "capacity_users", about: "the most users that hold", unit: " users", more_is_better: true },
         Self { name: "arrival_p99_us", about: "arrival p99", unit: "µs", more_is_better: false },
         Self { name: "http_p99_us", about: "response p99", unit: "µs", more_is_better: false },
         Self { name: "arrival_p50_us", about: "arrival p50", unit: "µs", more_is_better: false },
@@ -67,7 +68,8 @@ impl Report {
         // Where everything was carried, nobody knows how much would have been.
         let bounded = self.findings.capacity.as_ref().filter(|capacity| capacity.bounded);
         let capacity = if let Some(search) = &self.search {
-            one("capacity", search.middle(), search.low.map(|low| (low, search.high)))
+            let name = if search.over == Over::Users { "capacity_users" } else { "capacity" };
+            one(name, search.middle(), search.low.map(|low| (low, search.high)))
         } else {
             one("capacity", bounded.map(|found| found.delivered_per_sec), None)
         };

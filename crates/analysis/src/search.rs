@@ -48,7 +48,7 @@ pub enum Ended {
     Interrupted,
     /// With an interval as narrow as was asked for.
     Found,
-    /// With a wider one: trials of one load differ too much from each other.
+    /// With a wider one, after as many trials as were allowed.
     Wide,
     /// The highest load that was allowed holds: the answer is "at least".
     HighestHolds,
@@ -129,10 +129,14 @@ impl Found {
                 format!("It holds up to {} to {} ({minutes}). Above that{why}.", thousands(low), number(high))
             }
             (Some(low), Some(high), Ended::Wide) => format!(
-                "It holds up to {} to {} ({minutes}), wider than the {} % asked for: trials of one load differ. Above that{why}.",
+                "It holds up to {} to {} ({minutes}), wider than the {} % asked for: more trials (--most-trials) narrow it. Above that{why}.",
                 thousands(low),
                 number(high),
                 (self.within * 1000.0).round() / 10.0
+            ),
+            (Some(low), None, Ended::Wide) => format!(
+                "It holds up to at least {} ({minutes}): nothing that was tried failed, and no more trials were allowed (--most-trials).",
+                number(low)
             ),
             (Some(low), _, Ended::HighestHolds) => {
                 format!(
@@ -159,10 +163,11 @@ impl Found {
     }
 }
 
-/// `38,200`, and below ten `2.5`.
+/// `38,200`; `20.5`, and below ten `2.25`.
 pub fn thousands(number: f64) -> String {
-    if number < 10.0 {
-        return format!("{}", (number * 100.0).round() / 100.0);
+    if number < 99.95 {
+        let unit = if number < 10.0 { 100.0 } else { 10.0 };
+        return format!("{}", (number * unit).round() / unit);
     }
     let digits = format!("{number:.0}");
     let mut told = String::new();
@@ -198,6 +203,8 @@ mod tests {
         insta::assert_snapshot!(found.sentence(), @"It holds up to 38,200 to 39,400/s (0 trials, 6 min 12 s). Above that: arrival.p99 was 61.2 ms at 40,000/s.");
         let found = Found { high: None, ended: Ended::HighestHolds, limited_by: None, ..found };
         insta::assert_snapshot!(found.sentence(), @"It holds up to at least 38,200/s (0 trials, 6 min 12 s): that is the highest load of the search (raise --to).");
+        let wide = Found { ended: Ended::Wide, low: Some(20.46), high: None, ..found.clone() };
+        insta::assert_snapshot!(wide.sentence(), @"It holds up to at least 20.5/s (0 trials, 6 min 12 s): nothing that was tried failed, and no more trials were allowed (--most-trials).");
         let found = Found { over: Over::Users, ended: Ended::Interrupted, low: Some(2.5), ..found };
         insta::assert_snapshot!(found.sentence(), @"Ended early: it holds up to at least 2.5 users (0 trials, 6 min 12 s).");
         let found = Found {

@@ -15,6 +15,11 @@ pub(crate) fn print_above(bar: Option<ProgressBar>) {
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
+/// Without what a terminal would obey: names and answers of others may hold anything.
+fn harmless(line: &str) -> String {
+    line.replace(|c: char| c.is_control() && c != '\n' && c != '\t', "\u{fffd}")
+}
+
 fn above_the_bar(print: impl FnOnce()) {
     match &*BAR.lock().unwrap_or_else(PoisonError::into_inner) {
         Some(bar) => bar.suspend(print),
@@ -25,6 +30,7 @@ fn above_the_bar(print: impl FnOnce()) {
 /// Prints one line of results, at once: a reader of a pipe sees it when it is there. A reader that has gone away, such
 /// as `head`, is no error; what else is wrong with it is told at the [end](unprinted).
 pub(crate) fn result(line: &str) {
+    let line = harmless(line);
     above_the_bar(|| {
         let mut stdout = std::io::stdout().lock();
         match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
@@ -43,6 +49,7 @@ pub(crate) fn unprinted() -> Option<&'static str> {
 
 /// Prints one line about what happens.
 pub(crate) fn note(line: &str) {
+    let line = harmless(line);
     above_the_bar(|| {
         // Nobody is left to be told where this fails.
         let _ = writeln!(std::io::stderr(), "{line}");
@@ -58,5 +65,15 @@ pub(crate) fn error(error: &anyhow::Error) {
             note(&format!("  because: {cause}"));
             told = cause;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_obeys_no_name() {
+        assert_eq!(harmless("a\tb\n\u{1b}[31mred\u{9b}2J"), "a\tb\n\u{fffd}[31mred\u{fffd}2J");
     }
 }

@@ -4,12 +4,13 @@
 mod driving;
 mod server;
 
-use driving::{driver, printed, report, told};
+use driving::{Running, driver, printed, report, told};
+use rustix::process::Signal;
 use serde_json::Value;
 use server::{request, server};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use tempfile::TempDir;
 
 /// Runs it in this folder.
@@ -36,12 +37,22 @@ fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
     file
 }
 
+/// The rows of the history.
+fn rows(folder: &TempDir) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.path().join("reports/history.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 #[test]
 fn a_search_of_an_api_says_at_least_where_all_holds() {
     let folder = tempfile::tempdir().unwrap();
     let url = api(|| "200 OK");
-    let found =
-        run(&folder, format!("find {url} --hold errors==0 --from 50/s --to 100/s --trial 500ms --warmup 0s --json"));
+    let found = run(
+        &folder,
+        format!(
+            "find {url} --hold errors==0 --hold response.p99<9s --from 50/s --to 100/s --trial 500ms --warmup 0s --json"
+        ),
+    );
     assert!(found.status.success(), "{}", told(&found));
     let answer: Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!((&answer["low_per_sec"], &answer["high_per_sec"]), (&Value::from(100.0), &Value::Null), "{answer}");
@@ -50,7 +61,18 @@ fn a_search_of_an_api_says_at_least_where_all_holds() {
     assert_eq!(report["search"]["trials"].as_array().unwrap().len(), answer["trials"].as_array().unwrap().len());
     // The plan that it keeps repeats it.
     let plan = std::fs::read_to_string(folder.path().join("reports/latest/plan.yaml")).unwrap();
-    assert!(plan.contains("from: 50/s") && plan.contains("hold: [\"errors==0\"]"), "{plan}");
+    assert!(plan.contains("from: 50/s") && plan.contains("hold: [\"errors==0\", \"response.p99<9s\"]"), "{plan}");
+    let again = run(&folder, "run reports/latest/plan.yaml");
+    assert!(printed(&again).contains("It holds up to at least 100/s"), "{}", told(&again));
+    assert!(rows(&folder).iter().all(|row| row["verdict"] == "held"), "{:?}", rows(&folder));
+    let users = run(&folder, format!("find {url} --hold errors==0 --over users --to 2 --trial 300ms --warmup 0s"));
+    assert!(printed(&users).contains("at least 2 users"), "{}", told(&users));
+    let figures = &rows(&folder)[2]["figures"];
+    assert_eq!(
+        (&figures["capacity_users"]["unit"], &figures["capacity"]),
+        (&"users".into(), &Value::Null),
+        "{figures}"
+    );
 }
 
 #[test]
@@ -61,6 +83,33 @@ fn a_search_whose_lowest_load_fails_says_so() {
     assert_eq!(found.status.code(), Some(99), "{}", told(&found));
     let told = printed(&found);
     assert!(told.contains("Not even the lowest load, 50/s, holds") && told.contains("lower --from"), "{told}");
+    let plan = format!(
+        "stampede: 1\nparams: {{ n: 1 }}\ntarget: {url}\nvary: {{ n: [1] }}\nload: {{ rate: 20/s, duration: 300ms, warmup: 0s }}\n"
+    );
+    let varied = run(&folder, format!("run {}", written(folder.path(), "refused.yaml", &plan).display()));
+    assert_eq!(varied.status.code(), Some(1), "a run that accepted nothing has failed: {}", printed(&varied));
+    let search = "load: { warmup: 0s }\nsearch: { hold: [\"http.p99<1us\"], from: 20/s, to: 40/s, trial: 300ms }\n";
+    let plan = plan.replace(&url, &api(|| "200 OK")).split("load:").next().unwrap_or_default().to_owned() + search;
+    let varied = run(&folder, format!("run {}", written(folder.path(), "slow.yaml", &plan).display()));
+    assert_eq!(varied.status.code(), Some(99), "{}", printed(&varied));
+    let row = rows(&folder).pop().unwrap();
+    assert_eq!((&row["verdict"], &row["figures"]["capacity"]["high"]), (&"missed".into(), &Value::from(20.0)), "{row}");
+}
+
+#[test]
+fn a_trial_that_is_interrupted_stands_under_the_heading_of_trials() {
+    let folder = tempfile::tempdir().unwrap();
+    let (asked, requests) = std::sync::mpsc::channel();
+    let url = api(move || asked.send(()).map_or("503 Gone", |()| "200 OK"));
+    let line = format!("find {url} --hold errors==0 --from 50/s --trial 60s --warmup 0s");
+    let mut search = Running::start(driver(line).current_dir(folder.path()).stderr(Stdio::piped()));
+    let mut lines = search.told();
+    let heading = lines.find(|line| line.ends_with("verdict")).unwrap();
+    requests.iter().nth(2).unwrap();
+    search.signal(Signal::INT);
+    let row = lines.find(|line| line.trim_start().starts_with("50 ")).unwrap();
+    assert_eq!(heading.strip_suffix("verdict").unwrap().len(), row.strip_suffix("interrupted").unwrap().len(), "{row}");
+    assert_eq!(search.code(), Some(130));
 }
 
 #[test]
@@ -105,6 +154,10 @@ fn what_a_search_cannot_do_is_refused() {
     assert!(refused("--hold arrival.p99<1s --from 1/s").contains("sampled messages"));
     assert!(refused("nowhere.yaml --hold lost==0").contains("neither the URL of an API"));
     assert!(refused("--hold lost==0 -d 5s").contains("--trial"));
+    assert!(refused("http://127.0.0.1:9/ --hold errors==0 --over users --to 2.5").contains("users are whole numbers"));
+    assert!(refused("--hold lost==0 --redis redis://127.0.0.1:9").contains("--redis would do nothing"));
+    assert!(refused("http://127.0.0.1:9/ --hold errors==0 --pushservers 2").contains("--pushservers would do nothing"));
+    assert!(refused("--hold lost==0 --set n=1").contains("--set would do nothing"));
 }
 
 #[test]
@@ -201,7 +254,9 @@ fn several_processes_of_a_service_share_the_work() {
 #[test]
 fn capacities_of_the_parts_are_measured_and_confirmed() {
     let folder = tempfile::tempdir().unwrap();
-    let ran = run(&folder, "capacity --target 100/s --repeat 2 -d 1s --confirm 3s --hold lost==0 --json");
+    let refused = run(&folder, "capacity --target 100/s --confirm 3s");
+    assert!(told(&refused).contains("has 300 messages, and what must hold takes 368"), "{}", told(&refused));
+    let ran = run(&folder, "capacity --target 100/s --repeat 2 -d 1s --confirm 3s --hold arrival.p90<9s --json");
     assert!(ran.status.success(), "{}", told(&ran));
     let sizing: Value = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(sizing["ratio"], "1:1:1");
@@ -210,4 +265,6 @@ fn capacities_of_the_parts_are_measured_and_confirmed() {
         assert!(part["per_sec"].as_f64().unwrap() > 100.0 && part["interval"].is_array(), "{part}");
     }
     assert!(folder.path().join("reports").join(sizing["confirmed"]["report"].as_str().unwrap()).exists());
+    let [row] = &rows(&folder)[..] else { panic!("{:?}", rows(&folder)) };
+    assert!(row["figures"]["pushserver_per_sec"]["value"].is_number() && row["figures"]["lost"].is_object(), "{row}");
 }

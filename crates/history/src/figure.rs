@@ -1,8 +1,11 @@
 //! A figure of a run, and how it is shown.
 
-use analysis::{KeyFigureKind, Report};
+use analysis::{Ended, KeyFigure, KeyFigureKind, Over, Report};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// The most that holds: in messages or rounds a second, and in users.
+pub const CAPACITIES: [&str; 2] = ["capacity", "capacity_users"];
 
 /// A figure of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +18,7 @@ pub struct Figure {
     /// The upper end; absent also where the interval has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
-    /// `µs`, `/s`, or empty for counts.
+    /// `µs`, `/s`, `users`, or empty for counts.
     pub unit: String,
     /// Which way is better.
     pub better: Better,
@@ -46,9 +49,19 @@ impl Figure {
         let interval = match (self.low, self.high) {
             (Some(low), Some(high)) => format!(" ({} to {})", scale.bare(low), scale.bare(high)),
             (Some(low), None) => format!(" (above {})", scale.bare(low)),
+            (None, Some(high)) => format!(" (below {})", scale.bare(high)),
             _ => String::new(),
         };
         scale.shown(self.value) + &interval
+    }
+
+    /// Whether it has changed since `then` as far as their values tell: they are of the same level, and what is "at least" so much is not less, nor what
+    /// is "at most" so much more.
+    pub fn is_comparable(&self, then: &Self) -> bool {
+        let is_at_least = |figure: &Self| figure.high.is_none() && figure.low == Some(figure.value);
+        let is_at_most = |figure: &Self| figure.low.is_none() && figure.high == Some(figure.value);
+        let (less, more) = if self.value < then.value { (self, then) } else { (then, self) };
+        self.level == then.level && !is_at_least(less) && !is_at_most(more)
     }
 
     /// In what values about this large are shown.
@@ -57,6 +70,7 @@ impl Figure {
             "µs" if value.abs() < 999.5 => Scale { of_unit: 1.0, unit: " µs" },
             "µs" => Scale { of_unit: 1e3, unit: " ms" },
             "/s" => Scale { of_unit: 1.0, unit: "/s" },
+            "users" => Scale { of_unit: 1.0, unit: " users" },
             _ => Scale { of_unit: 1.0, unit: "" },
         }
     }
@@ -93,6 +107,7 @@ impl Scale {
 pub(crate) fn about(name: &str) -> String {
     match name {
         "capacity" => "capacity".to_owned(),
+        "capacity_users" => "capacity in users".to_owned(),
         name => KeyFigureKind::of(name).map_or_else(|| name.replace('_', " "), |kind| kind.about.to_owned()),
     }
 }
@@ -112,20 +127,26 @@ pub(crate) fn figures(report: &Report) -> BTreeMap<String, Figure> {
         let load = &level.load;
         load.rate.map(|rate| format!("r={rate}")).or(load.concurrency.map(|connections| format!("c={connections}")))
     });
-    let figure = |found: analysis::KeyFigure| {
+    let figure = |found: KeyFigure| {
         let kind = KeyFigureKind::of(&found.name)?;
         let figure = Figure {
             value: found.value,
             low: found.low,
             high: found.high,
-            unit: kind.unit.to_owned(),
+            unit: kind.unit.trim_start().to_owned(),
             better: if kind.more_is_better { Better::Higher } else { Better::Lower },
-            level: level.clone().filter(|_| kind.name != "capacity"),
+            level: level.clone().filter(|_| !CAPACITIES.contains(&kind.name)),
         };
         // JSON has no number for what is not finite.
         figure.value.is_finite().then_some((found.name, figure))
     };
-    report.key_figures().into_iter().filter_map(figure).collect()
+    let lowest = report.search.as_ref().filter(|search| search.ended == Ended::LowestFails);
+    // It is below what was tried: so a later run can tell that it has fallen.
+    let below = lowest.and_then(|search| {
+        let name = CAPACITIES[usize::from(search.over == Over::Users)].to_owned();
+        Some(KeyFigure { name, value: search.high?, low: None, high: search.high })
+    });
+    report.key_figures().into_iter().chain(below).filter_map(figure).collect()
 }
 
 #[cfg(test)]
@@ -140,9 +161,17 @@ mod tests {
             Figure { value: 2_232.0, low: Some(2_187.0), high: Some(2_277.0), ..figures["arrival_p99_us"].clone() };
         assert_eq!(p99.told(), "2.23 ms (2.19 to 2.28)");
         assert_eq!(Figure { high: None, ..p99.clone() }.told(), "2.23 ms (above 2.19)");
-        let cpu = Figure { value: 88.25, low: None, ..p99 };
+        assert_eq!(Figure { low: None, ..p99.clone() }.told(), "2.23 ms (below 2.28)");
+        let cpu = Figure { value: 88.25, low: None, high: None, ..p99.clone() };
         assert_eq!((cpu.told(), cpu.shown(1200.0)), ("88.2 µs".to_owned(), "1.20 ms".to_owned()));
         assert_eq!(figures["http_p99_us"].level.as_deref(), Some("c=20"));
+        let found = Figure { level: None, ..p99.clone() };
+        let at_least = |value| Figure { value, low: Some(value), high: None, ..found.clone() };
+        let at_most = |value| Figure { value, low: None, high: Some(value), ..found.clone() };
+        assert!(found.is_comparable(&at_least(9_000.0)) && !found.is_comparable(&at_least(9.0)));
+        assert!(at_least(9_000.0).is_comparable(&found) && !at_least(9.0).is_comparable(&found));
+        assert!(at_most(9.0).is_comparable(&found) && !at_most(9_000.0).is_comparable(&found));
+        assert!(!at_least(40.0).is_comparable(&at_least(200.0)));
         assert_eq!(ordered(["lost", "zz", "capacity", "lost"].into_iter()), ["capacity", "lost", "zz"]);
     }
 }

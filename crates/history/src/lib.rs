@@ -19,7 +19,7 @@ mod table;
 mod trend;
 
 pub use check::{Change, Judgement, Measured, judge};
-pub use figure::{Better, Figure};
+pub use figure::{Better, CAPACITIES, Figure};
 pub use git::Git;
 pub use host::Host;
 pub use listen::{History, Note, Prepared};

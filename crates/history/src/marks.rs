@@ -57,7 +57,7 @@ pub(crate) fn change(name: &str, row: &Row, before: Option<&Row>) -> String {
     let (Some(now), Some(then)) = (row.figures.get(name), before.and_then(|row| row.figures.get(name))) else {
         return String::new();
     };
-    if now.level != then.level || then.value <= 0.0 {
+    if !now.is_comparable(then) || then.value <= 0.0 {
         return String::new();
     }
     in_percent(now.value / then.value)

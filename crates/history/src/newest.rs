@@ -1,7 +1,7 @@
 //! The newest run of each plan beside those before it, in words.
 
 use crate::check::{Change, LEAST, Measured, judge};
-use crate::figure::{about, ordered};
+use crate::figure::{CAPACITIES, about, ordered};
 use crate::marks::in_percent;
 use crate::{Better, Figure, Row, Verdict};
 use std::collections::BTreeSet;
@@ -143,11 +143,9 @@ impl Judged {
             );
             self.say(&name, Some(figure), judged.change, text);
         }
-        let gone = earlier
-            .last()
-            .filter(|last| last.figures.contains_key("capacity") && !row.figures.contains_key("capacity"));
-        if let Some(last) = gone {
-            let before = last.figures["capacity"].told();
+        let gone = |name: &&str| earlier.last()?.figures.get(*name).filter(|_| !row.figures.contains_key(*name));
+        if let Some(last) = CAPACITIES.iter().find_map(gone) {
+            let before = last.told();
             let text = format!("capacity was {before}, and was not found this time: no level held, or all did");
             self.say(&name, None, Change::Same, text);
         }
@@ -187,10 +185,11 @@ fn name(row: &Row) -> String {
     row.plan.name.clone() + &combination.collect::<String>()
 }
 
-/// A figure of earlier runs, of the same level.
+/// A figure of earlier runs, as far as it can be set beside the newest.
 fn before(name: &str, row: &Row, earlier: &[&Row]) -> Vec<Measured> {
-    let level = row.figures.get(name).map(|figure| &figure.level);
-    let of = |other: &&Row| other.figures.get(name).filter(|figure| Some(&figure.level) == level).and_then(measured);
+    let newest = row.figures.get(name);
+    let is_like = |figure: &&Figure| newest.is_some_and(|newest| newest.is_comparable(figure));
+    let of = |other: &&Row| other.figures.get(name).filter(is_like).and_then(measured);
     earlier.iter().filter_map(of).collect()
 }
 
@@ -287,6 +286,17 @@ mod tests {
         insta::assert_snapshot!(told(&judged));
         assert!(check(&rows, Some("parcels")).sentences[0].text.contains("cannot tell yet"));
         assert_eq!(check(&rows, Some("none")), Judged::default());
+    }
+
+    #[test]
+    fn a_search_that_was_ended_sooner_is_no_worse_and_one_whose_lowest_load_fails_is() {
+        let newest = |low: Option<f64>, high: Option<f64>| {
+            let mut rows: Vec<Row> = (0..6).map(|number| row("orders", number, 38_000.0, 12_000.0)).collect();
+            let capacity = rows[5].figures.get_mut("capacity").unwrap();
+            (capacity.value, capacity.low, capacity.high) = (10_000.0, low, high);
+            check(&rows, None).is_worse()
+        };
+        assert!(!newest(Some(10_000.0), None) && newest(None, Some(10_000.0)));
     }
 
     #[test]

@@ -154,14 +154,14 @@ impl Verdict {
     /// Of a report that was not ended early from outside.
     fn of(report: &Report) -> Self {
         let is_broken = report.levels.iter().any(|level| level.load.broken.is_some());
-        if report.levels.is_empty() || report.accepted_nothing() || is_broken {
+        if report.levels.is_empty() || report.tells_nothing() || is_broken {
             Self::Failed
         } else if report.levels.iter().any(|level| level.load.interrupted_us.is_some() && level.load.aborted.is_none())
         {
             Self::Interrupted
-        } else if report.misses_a_threshold() {
+        } else if report.misses_a_demand() {
             Self::Missed
-        } else if report.thresholds.is_empty() {
+        } else if report.thresholds.is_empty() && report.search.is_none() {
             Self::NoneDemanded
         } else {
             Self::Held

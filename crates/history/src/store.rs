@@ -19,7 +19,7 @@ const LOOKS: u32 = 250;
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// It cannot be written.
-    #[error("cannot add to the history {path}: {source}; the report is there all the same", path = .path.display())]
+    #[error("cannot add to the history {path}: {source}; this run is not in it", path = .path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -205,7 +205,7 @@ mod tests {
     fn what_cannot_be_written_is_an_error_and_no_panic() {
         let folder = tempfile::tempdir().unwrap();
         let error = append(&folder.path().join("missing"), &row("a", 1, 1.0, 1.0)).unwrap_err();
-        assert!(error.to_string().contains("the report is there all the same"), "{error}");
+        assert!(error.to_string().contains("this run is not in it"), "{error}");
         if Path::new("/dev/full").exists() {
             let mut full = OpenOptions::new().append(true).read(true).open("/dev/full").unwrap();
             assert!(add(&mut full, b"x\n".to_vec()).is_err());

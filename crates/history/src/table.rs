@@ -1,12 +1,12 @@
 //! The history as a table for the terminal.
 
 use crate::Row;
-use crate::figure::{about, ordered};
+use crate::figure::{CAPACITIES, about, ordered};
 use crate::marks::{before, change, differing, marks, newest};
 use analysis::number::NOT_AVAILABLE;
 
 /// What is shown unless a figure is named; of runs that have neither, the first ones that they have.
-const USUAL: [&str; 2] = ["capacity", "arrival_p99_us"];
+const USUAL: [&str; 3] = [CAPACITIES[0], CAPACITIES[1], "arrival_p99_us"];
 
 /// The last rows, the newest at the end, with one figure or the usual ones; `rows` may be of several plans.
 pub fn table(rows: &[Row], figure: Option<&str>, last: usize) -> String {
@@ -23,6 +23,10 @@ pub fn table(rows: &[Row], figure: Option<&str>, last: usize) -> String {
         }
         line.push(row.verdict.word().to_owned());
         line.push(newest.get(row.plan.name.as_str()).map(|newest| marks(row, newest).join(", ")).unwrap_or_default());
+        // Names may hold anything, and a row is a line.
+        for cell in &mut line {
+            *cell = cell.replace(char::is_control, " ");
+        }
         lines.push(line);
     }
     laid_out(&lines)
@@ -71,6 +75,8 @@ mod tests {
         insta::assert_snapshot!(table(&rows, None, 20));
         insta::assert_snapshot!(table(&rows, Some("arrival_p99_us"), 2));
         assert_eq!(table(&[], None, 20), "");
+        rows[0].plan.name = "two\nlines\u{1b}[31m".to_owned();
+        assert_eq!(table(&rows, None, 20).lines().count(), 5);
         for row in &mut rows {
             row.figures.retain(|name, _| name == "lost");
         }

@@ -1,7 +1,7 @@
 //! What is told of a run. Pure.
 
 use analysis::Report;
-use history::{Row, Verdict};
+use history::{CAPACITIES, Row, Verdict};
 use serde_json::{Value, json};
 
 /// A run that has ended.
@@ -50,7 +50,8 @@ impl Message {
         let sentences = [
             was.map(|was| format!("Before: {}", was.word())),
             lost.map(|lost| format!("Lost messages: {lost:.0}")),
-            figure("capacity", "Capacity"),
+            figure(CAPACITIES[0], "Capacity"),
+            figure(CAPACITIES[1], "Capacity"),
             figure("arrival_p99_us", "Arrival p99"),
             self.weakest.clone(),
             (!changed.is_empty()).then(|| format!("Parameters changed: {}", changed.join(", "))),

@@ -1,6 +1,6 @@
 //! Who is told, and when.
 
-use history::{Row, Verdict};
+use history::{CAPACITIES, Figure, Row, Verdict};
 use load::Target;
 use plan::NotifyWhen;
 use std::fmt;
@@ -63,17 +63,20 @@ impl Targets {
 
 /// Whether each of two capacities lies beyond the interval of the other, or one is not known.
 fn capacity_differs(row: &Row, before: &Row) -> bool {
-    let capacity = |row: &Row| row.figures.get("capacity").cloned();
-    let (now, then) = match (capacity(row), capacity(before)) {
-        (None, None) => return false,
-        (Some(now), Some(then)) => (now, then),
-        _ => return true,
-    };
-    let beyond = |value: f64, of: &history::Figure| {
+    CAPACITIES.iter().any(|name| match (row.figures.get(*name), before.figures.get(*name)) {
+        (None, None) => false,
+        (Some(now), Some(then)) => now.is_comparable(then) && is_beyond(now, then),
+        _ => true,
+    })
+}
+
+/// Whether each lies beyond the interval of the other.
+fn is_beyond(now: &Figure, then: &Figure) -> bool {
+    let beyond = |value: f64, of: &Figure| {
         let (low, high) = (of.low.unwrap_or(of.value * (1.0 - ALIKE)), of.high.unwrap_or(of.value * (1.0 + ALIKE)));
         !(low..=high).contains(&value)
     };
-    beyond(now.value, &then) && beyond(then.value, &now)
+    beyond(now.value, then) && beyond(then.value, now)
 }
 
 #[cfg(test)]
@@ -93,6 +96,11 @@ mod tests {
         assert!(!wants(NotifyWhen::Changed, &held, Some(&row(38_300.0, Verdict::Held))));
         assert!(wants(NotifyWhen::Changed, &held, Some(&missed)));
         assert!(wants(NotifyWhen::Changed, &held, Some(&row(48_000.0, Verdict::Held))));
+        let mut open = [row(200.0, Verdict::Held), row(40.0, Verdict::Held)];
+        for capacity in open.iter_mut().filter_map(|row| row.figures.get_mut("capacity")) {
+            (capacity.low, capacity.high) = (Some(capacity.value), None);
+        }
+        assert!(!wants(NotifyWhen::Changed, &open[1], Some(&open[0])), "at least so much, both times");
         assert!(!Targets::default().wants(&missed, None));
     }
 

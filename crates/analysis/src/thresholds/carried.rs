@@ -117,6 +117,7 @@ impl Threshold {
         };
         let told = if self.metric.is_time() { format!("{:.1} ms", value / 1e3) } else { format!("{value:.3}") };
         let told = told.strip_suffix(".000").map_or(told.clone(), str::to_owned);
+        let told = if self.to_string().contains('%') { told + " %" } else { told };
         let why = format!("{} was {told} ({self})", self.metric);
         let ends =
             self.metric.interval_at(level).filter(|_| matches!(self.operator, Operator::Below | Operator::AtMost));
@@ -179,6 +180,7 @@ mod tests {
         insta::assert_snapshot!(carried(&level, &["arrival.p50<1s"]), @"not carried 0.00 3 messages got lost");
         insta::assert_snapshot!(carried(&level, &["lost<5"]), @"carried 1.00 ");
         insta::assert_snapshot!(carried(&level, &["lost==0"]), @"not carried 0.00 lost was 3 (lost==0)");
+        insta::assert_snapshot!(carried(&level, &["lost<0.00001%"]), @"not carried 0.00 lost was 0.004 % (lost<0.00001%)");
         level.stability.unstable = Some("its queue grew".to_owned());
         insta::assert_snapshot!(carried(&level, &["lost<5"]), @"not carried 0.00 it did not keep up: its queue grew");
     }

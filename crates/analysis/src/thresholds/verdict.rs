@@ -2,7 +2,7 @@
 
 use super::grammar::{Place, Threshold};
 use super::measure::Metric;
-use crate::{Level, Report};
+use crate::{Ended, Found, Level, Report};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
@@ -147,6 +147,17 @@ impl Report {
     /// Whether any of its thresholds was missed.
     pub fn misses_a_threshold(&self) -> bool {
         self.thresholds.iter().any(|verdict| !verdict.held)
+    }
+
+    /// The same, or whether what a search demands does not even hold under the lowest load.
+    pub fn misses_a_demand(&self) -> bool {
+        self.misses_a_threshold() || self.search.as_ref().is_some_and(|search| search.ended == Ended::LowestFails)
+    }
+
+    /// Whether it is of no use: nothing was accepted, or the generator did not make even the lowest load of a search.
+    pub fn tells_nothing(&self) -> bool {
+        let has_no_answer = |search: &Found| search.ended == Ended::GeneratorLimited && search.low.is_none();
+        self.accepted_nothing() || self.search.as_ref().is_some_and(has_no_answer)
     }
 }
 

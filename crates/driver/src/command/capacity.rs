@@ -154,17 +154,30 @@ impl CapacityArgs {
         Ok(usual.into_iter().map(str::parse).collect::<Result<_, _>>()?)
     }
 
+    /// Of a private pipeline as few messages are sampled as what must hold allows, 1 in 10 at the most.
+    /// Fails when the confirming load has too few messages.
+    fn every(&self) -> anyhow::Result<SampleEvery> {
+        let needed = self.hold()?.iter().map(Threshold::samples_needed).max().unwrap_or(0);
+        let messages = self.target * self.confirm.as_secs_f64();
+        ensure_usage(messages >= needed as f64, || {
+            format!(
+                "--confirm {} at {}/s has {messages:.0} messages, and what must hold takes {needed}: give a longer --confirm",
+                humantime::format_duration(self.confirm),
+                thousands(self.target)
+            )
+        })?;
+        // With some to spare.
+        let every = (1..=10).rev().find(|every| messages >= 1.2 * (needed * every) as f64);
+        Ok(SampleEvery::new(every.unwrap_or(1)).unwrap_or_default())
+    }
+
     /// The whole at the target, with so many of each part.
     fn confirming(&self, sizing: &Sizing) -> anyhow::Result<Plan> {
         let mut sweep = SweepArgs::usual()?;
         sweep.shape = self.shape()?;
         (sweep.shape.duration, sweep.shape.max_connections) = (self.confirm, 1024);
         (sweep.rates, sweep.rate_connections) = (vec![self.target], self.connections);
-        sweep.every = Every::One(if self.api.is_some() {
-            SampleEvery::default()
-        } else {
-            SampleEvery::new(10).unwrap_or_default()
-        });
+        sweep.every = Every::One(self.every()?);
         let of = |part: &str| sizing.of(part).and_then(|count| u16::try_from(count).ok()).unwrap_or(1);
         let [apiservers, pushservers, mqttclients] = PARTS.map(of);
         sweep.local = LocalArgs { apiservers, pushservers, mqttclients, ..self.local.clone() };
@@ -197,26 +210,16 @@ impl CapacityArgs {
         Subject { name: "capacity".to_owned(), params: cpus.chain(args).chain([target]).collect() }
     }
 
-    /// Adds what the parts carry to the history.
+    /// Adds the run at the target to the history, with what the parts carry.
     async fn remember(&self, sizing: &Sizing, plan: &Plan, report: &Report) {
         let mut row =
             Row::of(report, "capacity", &plan.subject, plan.text.as_deref(), &Origin::find().await, &report.sweep);
-        row.figures = sizing
-            .parts
-            .iter()
-            .map(|part| {
-                let (low, high) = part.interval.unzip();
-                let figure = Figure {
-                    value: part.per_sec,
-                    low,
-                    high,
-                    unit: "/s".to_owned(),
-                    better: Better::Higher,
-                    level: None,
-                };
-                (format!("{}_per_sec", part.part), figure)
-            })
-            .collect();
+        row.figures.extend(sizing.parts.iter().map(|part| {
+            let (low, high) = part.interval.unzip();
+            let unit = "/s".to_owned();
+            let figure = Figure { value: part.per_sec, low, high, unit, better: Better::Higher, level: None };
+            (format!("{}_per_sec", part.part), figure)
+        }));
         if let Err(error) = ::history::append(self.measuring.history(), &row) {
             output::note(&error.to_string());
         }
@@ -304,6 +307,9 @@ pub(crate) async fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
     ensure_usage(args.local.apiservers == 1 && args.local.pushservers == 1 && args.local.mqttclients == 1, || {
         "--apiservers, --pushservers and --mqttclients are what this finds: leave them out".to_owned()
     })?;
+    if args.api.is_none() {
+        args.every()?;
+    }
     let plan = args.plan()?;
     let stop = shutdown_on_signal()?;
     let tell = |measured: &Measured| {

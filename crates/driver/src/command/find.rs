@@ -121,11 +121,15 @@ impl FindArgs {
     }
 }
 
+/// Whether it names an API, and no plan file.
+pub(super) fn is_url(what: &str) -> bool {
+    what.starts_with("http://") || what.starts_with("https://")
+}
+
 pub(crate) async fn run(args: FindArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     ensure_usage(!is_given(matches, "duration"), || {
         "--duration is not for a search: --trial says how long a trial loads at the most".to_owned()
     })?;
-    let is_url = |what: &str| what.starts_with("http://") || what.starts_with("https://");
     let target: Option<Target> = match &args.what {
         Some(what) if is_url(what) => {
             ensure_usage(!is_given(matches, "target"), || format!("{what} is the API under load: leave --target out"))?;

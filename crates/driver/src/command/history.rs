@@ -48,7 +48,7 @@ pub(crate) fn run(args: &HistoryArgs) -> anyhow::Result<ExitCode> {
             write_page(&args.out, &[], &past.notes, None)?;
         }
         output::note(&format!(
-            "{}: no runs yet; each run of `driver sweep`, `run`, `find` or `watch` adds one",
+            "{}: no runs yet; each run of `driver sweep`, `run`, `find`, `capacity` or `watch` adds one",
             args.out.join(history::FILE).display()
         ));
         return Ok(ExitCode::SUCCESS);

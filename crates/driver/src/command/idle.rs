@@ -31,6 +31,7 @@ pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
             refuse_idle(matches, SHAPE)?;
             refuse_idle(matches, WRK)
         }
+        Some(("find", matches)) => refuse_idle(matches, FIND),
         Some(("load", matches)) => {
             refuse_idle(matches, LOAD)?;
             refuse_idle(matches, SHAPE)
@@ -94,10 +95,36 @@ const ONE_GENERATOR: &[Idle] = &[Idle {
 
 /// What is set over a plan.
 const PLAN: &[Idle] = &[Idle {
-    ids: "set params only except users spawn max_users stop_timeout",
+    ids: OF_A_PLAN,
     when: |matches| !has_plan(matches),
     why: "it is for the users of a plan file: give one with --plan, or leave it out",
 }];
+
+/// What a search finds by itself, or what it is of says already.
+const FIND: &[Idle] = &[
+    Idle {
+        ids: "users",
+        when: |_| true,
+        why: "a search finds how many there may be: give --over users, --from and --to",
+    },
+    Idle {
+        ids: OF_A_PLAN,
+        when: |matches| !searches_a_plan(matches),
+        why: "it is for the users of a plan file: name one, or leave it out",
+    },
+    Idle { ids: "target queue_key http_path", when: searches_a_plan, why: PLAN_TARGET },
+    Idle { ids: OF_THE_STACK, when: searches_a_plan, why: PLAN_TARGET },
+    Idle {
+        ids: OF_THE_STACK,
+        when: |matches| !searches_locally(matches) && !searches_a_plan(matches),
+        why: "it is for the private local stack, and this searches what is there already: set it where that is started",
+    },
+    Idle {
+        ids: "redis log_store redis_user redis_password_file redis_ca",
+        when: searches_locally,
+        why: "without an address the pipeline is a private local stack, with a Redis server of its own: name the API, or leave it out",
+    },
+];
 
 /// What a plan says itself.
 const BESIDE_PLAN: &[Idle] = &[
@@ -174,6 +201,9 @@ const WRK: &[Idle] = &[
     },
 ];
 
+/// What is said of the users of a plan.
+const OF_A_PLAN: &str = "set params only except users spawn max_users stop_timeout";
+
 /// How the private local stack is made.
 const OF_THE_STACK: &str = "apiserver_args pushserver_args mqttclient_args apiservers pushservers mqttclients \
     apiserver_cpus pushserver_cpus mqttclient_cpus redis_cpus mosquitto_cpus";
@@ -185,6 +215,15 @@ const LOCAL: &str = "without --target the pipeline is a private local stack, wit
 
 fn has_plan(matches: &ArgMatches) -> bool {
     is_given(matches, "plan")
+}
+
+fn searches_a_plan(matches: &ArgMatches) -> bool {
+    matches.get_one::<String>("what").is_some_and(|what| !super::find::is_url(what))
+}
+
+/// Whether a search starts a pipeline of its own, without a plan that says so.
+fn searches_locally(matches: &ArgMatches) -> bool {
+    !is_given(matches, "what") && is_local(matches)
 }
 
 fn is_open(matches: &ArgMatches) -> bool {

@@ -137,12 +137,12 @@ impl MeasuringArgs {
     /// The same, for one of several runs: with its report in another folder, and with its levels as progress.
     pub(super) fn within(&self, out: &Path) -> Self {
         let root = Some(self.history().to_owned());
-        Self { out: out.to_owned(), root, told: Told::AsProgress, json: false, ..self.clone() }
+        Self { out: out.to_owned(), root, told: Told::Progress, json: false, ..self.clone() }
     }
 
-    /// The same, where its report is a part of a result.
+    /// The same, where its report is a part of a result, which is remembered as a whole.
     pub(super) fn as_progress(&self) -> Self {
-        self.within(&self.out)
+        Self { told: Told::Part, ..self.within(&self.out) }
     }
 
     /// Whether results are wanted as JSON.
@@ -190,9 +190,10 @@ impl MeasuringArgs {
         let mut otlp = self.otlp.open(&plan.queue, stop)?;
         let mut history = History::new(self.history(), &self.out.join(id.as_str()), stop, output::note);
         // Of several runs, each alone is no news.
-        let mut notify = if self.told == Told::AsResult { self.notify.open(plan, self.history(), stop)? } else { None };
+        let mut notify = if self.told == Told::Result { self.notify.open(plan, self.history(), stop)? } else { None };
         // Who sees a level on the screen finds it in the files.
-        let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen, &mut history];
+        let mut listeners: Vec<&mut dyn Listener> = vec![guide, &mut prometheus, &mut files, &mut screen];
+        listeners.extend((self.told != Told::Part).then_some(&mut history as &mut dyn Listener));
         listeners.extend(notify.as_mut().map(|notify| notify as &mut dyn Listener));
         let control = Control::default();
         if let Some(page) = page.as_deref_mut() {

@@ -45,7 +45,7 @@ pub(crate) mod watch;
 pub(crate) mod worker;
 mod workers_args;
 
-use analysis::{Ended, Report};
+use analysis::Report;
 use std::process::ExitCode;
 
 /// The exit code of a command that a signal ended, as shells know it.
@@ -56,12 +56,9 @@ pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;
 
 /// The exit code of a command that has made a report.
 fn reported(report: &Report) -> ExitCode {
-    let is_lowest_failing = report.search.as_ref().is_some_and(|search| search.ended == Ended::LowestFails);
-    let has_no_answer =
-        report.search.as_ref().is_some_and(|search| search.ended == Ended::GeneratorLimited && search.low.is_none());
-    if report.misses_a_threshold() || is_lowest_failing {
+    if report.misses_a_demand() {
         ExitCode::from(THRESHOLD_MISSED)
-    } else if report.accepted_nothing() || has_no_answer {
+    } else if report.tells_nothing() {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

@@ -38,6 +38,9 @@ impl SweepArgs {
                 quoted(&stages.join(","))
             );
         }
+        if let Some(target) = &remote.target {
+            return format!("target: {}\n", quoted(&target.to_string()));
+        }
         let local = self.local.as_plan();
         let mut given: Vec<String> =
             local.arguments.iter().map(|(name, args)| format!("{name}: {}", quoted(args))).collect();

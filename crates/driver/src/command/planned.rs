@@ -293,8 +293,9 @@ impl With<'_> {
     fn site(&self, plan: &plan::Plan) -> anyhow::Result<(Site, String, Path)> {
         let default = || stamp::keys::DEFAULT_QUEUE.to_owned();
         let usual = || self.path.clone().unwrap_or_default();
+        let target = || plan.target.as_deref().map(str::parse::<Target>).transpose();
         let remote = |redis: &RedisUrl, log_store: Option<&RedisUrl>| -> anyhow::Result<Site> {
-            let target: Option<Target> = plan.target.as_deref().map(str::parse).transpose()?;
+            let target = target()?;
             let log_store = self.redis_args.reach(log_store.unwrap_or(redis));
             Ok(Site::Remote { target, redis: self.redis_args.reach(redis), log_store })
         };
@@ -316,6 +317,8 @@ impl With<'_> {
                     default(),
                     usual(),
                 )),
+                // Steps of users have whole addresses.
+                None if plan.users.is_empty() => Ok((Site::Alone { target: target()? }, default(), usual())),
                 None => Ok((Site::Alone { target: None }, default(), usual())),
             },
         }

@@ -81,6 +81,9 @@ pub(super) fn searching(plan: Plan, search: &plan::Search, is_traced: bool) -> R
     let (from, to) = (search.from.unwrap_or(from), search.to.unwrap_or(to));
     let trial = search.trial.unwrap_or(TRIAL);
     let unit = over.unit();
+    ensure_usage(over == Over::Rate || from >= 1.0 && from.fract() + to.fract() == 0.0, || {
+        format!("--from {from}{unit} and --to {to}{unit}: users are whole numbers, from 1 on")
+    })?;
     ensure_usage(from < to, || format!("--from {from}{unit} is not below --to {to}{unit}: swap or widen them"))?;
     if let Some(one) = hold.iter().find(|one| !is_traced && one.is_of_messages()) {
         return Err(UsageError(format!(

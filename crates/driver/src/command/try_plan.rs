@@ -118,14 +118,9 @@ fn headers(fields: &[(String, String)], mark: char, text: &mut String) {
     }
 }
 
-/// A text that fits a terminal: its beginning, and without control characters that would do something there.
+/// A text that fits a terminal: its beginning.
 fn cut(text: &str) -> String {
-    let mut shown: String = text
-        .trim_end()
-        .chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
-        .collect();
+    let mut shown: String = text.trim_end().chars().take(SHOWN).collect();
     let left = text.trim_end().chars().count().saturating_sub(SHOWN);
     if left > 0 {
         let _ = write!(shown, "… ({left} more characters)");

@@ -7,6 +7,7 @@ use super::measuring::MeasuringArgs;
 use super::planned::With;
 use crate::output;
 use analysis::{Varied, VariedRun};
+use anyhow::Context;
 use load::SplitMix;
 use plan::Vary;
 use record::{Begun, Record};
@@ -155,6 +156,7 @@ impl Varying<'_> {
             }
             self.record.add(&run)?;
             self.runs.push(run);
+            self.runs.sort_by_key(|run| run.number);
             self.write(planned)?;
         }
         if let Some(page) = page {
@@ -214,10 +216,16 @@ impl Varying<'_> {
             failed: None,
         };
         Ok(match ran {
+            Ok(Some(report)) if report.tells_nothing() => VariedRun {
+                failed: Some(
+                    report.findings.verdict.first().map_or_else(|| "nothing was accepted".to_owned(), Clone::clone),
+                ),
+                ..empty
+            },
             Ok(Some(report)) => VariedRun {
                 figures: report.key_figures(),
                 verdict: report.findings.verdict.first().cloned(),
-                missed: report.misses_a_threshold(),
+                missed: report.misses_a_demand(),
                 ..empty
             },
             Ok(None) => VariedRun { failed: Some("it was ended before anything was measured".to_owned()), ..empty },
@@ -247,7 +255,7 @@ impl Varying<'_> {
 
     fn write(&self, planned: usize) -> anyhow::Result<Varied> {
         let varied = Varied::new(&self.name, &self.vary.params, planned, &self.runs);
-        write_varied(&varied, &self.folder)?;
+        write_varied(&varied, &self.folder).context("each run so far is kept: make room, and go on with --resume")?;
         Ok(varied)
     }
 }

@@ -27,9 +27,11 @@ pub(crate) struct Screen {
 pub(crate) enum Told {
     /// The result.
     #[default]
-    AsResult,
+    Result,
     /// Progress: the result is of several runs together.
-    AsProgress,
+    Progress,
+    /// The same, where whoever runs it adds the result to the history.
+    Part,
 }
 
 /// Trials that a search takes, more or less: for the bar alone.
@@ -48,7 +50,7 @@ impl Screen {
             progress,
             json,
             verbose,
-            print: if told == Told::AsProgress { output::note } else { output::result },
+            print: if told == Told::Result { output::result } else { output::note },
             is_search: plan.search.is_some(),
         }
     }
@@ -57,7 +59,7 @@ impl Screen {
         let trial = report.search.as_ref().and_then(|search| search.trials.last());
         let trial = trial.filter(|trial| trial.run == level.load.run.as_str());
         if self.is_search {
-            return output::note(&trial.map_or_else(|| row(level), |trial| trial_row(level, trial)));
+            return output::note(&trial_row(level, trial));
         }
         if !self.json {
             return (self.print)(&row(level));

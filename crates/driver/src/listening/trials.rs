@@ -8,19 +8,19 @@ pub(super) fn trial_heading() -> String {
     format!("{:>9} {:>6} {:>9} {:>9} {:>9}  verdict", "load", "s", "req/s", "http p99", "arr p99")
 }
 
-/// One trial.
-pub(super) fn trial_row(level: &Level, trial: &Trial) -> String {
+/// One trial; it was interrupted where there is nothing that it says.
+pub(super) fn trial_row(level: &Level, trial: Option<&Trial>) -> String {
     let ms = |us: Option<f64>| us.map_or_else(|| "n/a".to_owned(), |us| format!("{:.2}", us / 1e3));
     let http = level.load.http.as_ref();
-    let why = trial.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    let why = trial.and_then(|trial| trial.why.as_ref()).map_or_else(String::new, |why| format!(": {why}"));
     format!(
         "{:>9} {:>6.1} {:>9} {:>9} {:>9}  {}{why}",
-        trial.load,
-        trial.duration_us as f64 / 1e6,
+        level.load.position().unwrap_or_default(),
+        http.map_or(0.0, |http| http.duration_us as f64 / 1e6),
         http.map_or_else(|| "n/a".to_owned(), |http| format!("{:.0}", http.requests_per_sec())),
         ms(http.and_then(|http| http.p99_us).map(|us| us as f64)),
         ms(level.arrival.p99_us.map(|us| us as f64)),
-        trial.verdict.word(),
+        trial.map_or("interrupted", |trial| trial.verdict.word()),
     )
 }
 

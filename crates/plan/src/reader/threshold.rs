@@ -153,7 +153,7 @@ impl Reader<'_> {
             }
         } else if !self.input.traced
             && !plan.is_traced()
-            && (OF_MESSAGES.contains(&first) || rest.is_some() && first != "http")
+            && (OF_MESSAGES.contains(&first) || rest.is_some() && !["http", "response"].contains(&first))
         {
             let message = format!(
                 "{figure} is a figure of traced messages, and this plan loads an API alone: give it a `pipeline`, name its log store with --redis, or take http.p99 or steps.NAME.p99"

@@ -83,17 +83,25 @@ pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Reco
         .collect();
     // Their names begin with the time.
     folders.sort();
-    let mut others = Vec::new();
+    let (mut others, mut unreadable) = (Vec::new(), Vec::new());
     for folder in folders.into_iter().rev() {
         let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                unreadable.push(format!("; {} cannot be read: {error}", path.display()));
+                continue;
+            }
+        };
         let mut lines = text.split_inclusive('\n');
         let first = lines.next().and_then(|line| serde_json::from_str::<Begun>(line).ok());
         let Some(first) = first else { continue };
-        let planned = first.params.iter().map(|(_, values)| values.len()).product::<usize>() * first.repeat as usize;
-        // The last line may be torn: that run is made again.
-        let runs: Vec<VariedRun> =
-            lines.filter(|line| line.ends_with('\n')).filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let counts = first.params.iter().map(|(_, values)| values.len());
+        let planned = counts.fold(first.repeat as usize, usize::saturating_mul);
+        // The last line may be torn: that run is made again, as is one that failed, which may be the disk's fault.
+        let whole = lines.filter(|line| line.ends_with('\n'));
+        let runs = whole.filter_map(|line| serde_json::from_str(line).ok());
+        let runs: Vec<VariedRun> = runs.filter(|run: &VariedRun| run.failed.is_none()).collect();
         if runs.len() >= planned {
             continue;
         }
@@ -116,10 +124,12 @@ pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Reco
         return Ok((folder, Record { file, path }, runs));
     }
     let near = match &others[..] {
-        [] => format!("none of {} was interrupted", out.display()),
+        [] => format!("nothing in {} was interrupted or has failed", out.display()),
         others => format!("{} was, but with another plan, other values or another seed", others[0]),
     };
-    Err(UsageError(format!("--resume: there is nothing to go on with: {near}. Run it without --resume")).into())
+    let unreadable = unreadable.concat();
+    Err(UsageError(format!("--resume: there is nothing to go on with: {near}{unreadable}. Run it without --resume"))
+        .into())
 }
 
 #[cfg(test)]
@@ -163,8 +173,30 @@ mod tests {
         assert_eq!((found, runs), (folder, vec![run(1)]));
         record.add(&run(2)).unwrap();
         // All have been run.
+        drop(record);
         let error = resume(out.path(), &begun()).unwrap_err().to_string();
         assert!(error.contains("there is nothing to go on with"), "{error}");
+    }
+
+    #[test]
+    fn what_failed_is_made_again_whatever_lies_beside_it() {
+        let out = tempfile::tempdir().unwrap();
+        let mut record = Record::begin(&out.path().join("a"), &begun()).unwrap();
+        record.add(&VariedRun { failed: Some("no space left".to_owned()), ..run(1) }).unwrap();
+        record.add(&run(2)).unwrap();
+        drop(record);
+        for (folder, text) in [("x", &b"\xff\n"[..]), ("y", b"[]\n")] {
+            std::fs::create_dir(out.path().join(folder)).unwrap();
+            std::fs::write(out.path().join(folder).join(FILE), text).unwrap();
+        }
+        let huge = vec![("n".to_owned(), vec![String::new(); 5_000]); 4];
+        Record::begin(&out.path().join("z"), &Begun { params: huge, repeat: u32::MAX, ..begun() }).unwrap();
+        let (_, mut record, runs) = resume(out.path(), &begun()).unwrap();
+        assert_eq!(runs, [run(2)]);
+        record.add(&run(1)).unwrap();
+        drop(record);
+        let error = resume(out.path(), &begun()).unwrap_err().to_string();
+        assert!(error.contains("another plan") && error.contains("cannot be read"), "{error}");
     }
 
     #[test]
