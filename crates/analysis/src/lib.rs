@@ -29,7 +29,7 @@ mod worker;
 pub use accounting::Accounting;
 pub use compare::{
     Certainty, Change, ChangeInterval, CompareError, Comparison, Difference, Figure, FigureChange, Measure, Method,
-    Point, Series, StepFigures, find_report, percent as percent_of_change,
+    Point, Series, StepFigures, percent as percent_of_change,
 };
 pub use findings::{Capacity, Estimate, Findings, Fit, Knee, Pooled, Rival, Spread, Usl, Weakest, Withheld};
 pub use key::{KeyFigure, KeyFigureKind};

@@ -381,38 +381,12 @@ impl CausalBound {
     }
 }
 
-impl Level {
-    /// In one line.
-    ///
-    /// # Errors
-    /// As those of [`Report::to_json`].
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
-}
-
 impl Report {
     /// The version of the shape that this program writes.
     pub const SCHEMA_VERSION: u32 = 2;
 
     /// The limit of p99 unless set otherwise, µs.
     pub const P99_LIMIT_US: u64 = 50_000;
-
-    /// Reads one of this version. Who calls this does without a parser of its own, which is long in building; so is one of texts beside that of bytes.
-    ///
-    /// # Errors
-    /// When it is no report.
-    pub fn from_json(text: &str) -> serde_json::Result<Self> {
-        serde_json::from_slice(text.as_bytes())
-    }
-
-    /// In one line.
-    ///
-    /// # Errors
-    /// None is known: it has no maps with other keys than texts, nor numbers that JSON lacks.
-    pub fn to_json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
-    }
 
     /// A report on a sweep, still without levels.
     pub fn new(sweep: &Sweep) -> Self {

@@ -1,7 +1,7 @@
 //! `reporter compare`: sweeps side by side.
 
-use crate::{LogStoreArgs, chart, export};
-use analysis::{CompareError, Comparison, Varied, find_report};
+use crate::{LogStoreArgs, chart, export, find_report};
+use analysis::{CompareError, Comparison, Varied};
 use anyhow::Context;
 use clap::Args;
 use std::path::{Path, PathBuf};

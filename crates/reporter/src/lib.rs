@@ -10,6 +10,7 @@ mod compare;
 mod dataset;
 mod destination;
 mod export;
+mod found;
 mod html;
 mod interrupt;
 mod log_store;
@@ -24,6 +25,7 @@ pub use compare::{CompareArgs, compare, comparison_picture, comparison_table, va
 pub use dataset::{ParquetArgs, parquet};
 pub use destination::Destination;
 pub use export::write_hgrm;
+pub use found::{find_report, parse_report};
 pub use interrupt::{INTERRUPTED, exit_on_signal};
 pub use log_store::LogStoreArgs;
 pub use output::{Output, OutputError};

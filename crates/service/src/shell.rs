@@ -87,12 +87,12 @@ impl Shell {
 
     /// Serves `/healthz`, `/readyz`, `/metrics` and the service's own routes, and prints the ready line
     /// `{"ready":"<name>","listen":"<address>"}` on stdout once no part is missing, until the shutdown; then finishes
-    /// the requests under way.
+    /// the requests under way. Boxed, so that it is compiled here and once.
     ///
     /// # Errors
     /// When the listener's address is unknown to the system.
-    pub async fn serve(self, own: Router) -> anyhow::Result<()> {
-        self.serve_posts(own, None::<NoPosts>).await
+    pub fn serve(self, own: Router) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> {
+        Box::pin(self.serve_posts(own, None::<NoPosts>))
     }
 
     /// The same for a service that answers POST requests itself; all others go to its routes.

@@ -1,17 +1,17 @@
 //! Sweeps side by side: what differs between them, what that does to throughput and arrival latency, and how sure that is.
 
 mod change;
+mod comparable;
 mod differences;
 mod figure;
 mod sentences;
-mod source;
 mod steps;
 
 pub use change::{Certainty, Change, ChangeInterval, FigureChange, Method};
+pub use comparable::CompareError;
 pub use differences::Difference;
 pub use figure::{Figure, Measure};
 pub use sentences::percent;
-pub use source::{CompareError, find_report};
 pub use steps::StepFigures;
 
 use crate::{Level, Report};
@@ -75,7 +75,7 @@ impl Comparison {
     /// # Errors
     /// When the reports cannot be set side by side.
     pub fn new(reports: &[(String, Report)]) -> Result<Self, CompareError> {
-        source::check_comparable(reports)?;
+        comparable::check_comparable(reports)?;
         let mut labels: Vec<&str> = Vec::new();
         for (label, _) in reports {
             if !labels.contains(&label.as_str()) {

@@ -64,7 +64,7 @@ impl Screen {
         if !self.json {
             return (self.print)(&row(level));
         }
-        if let Ok(line) = level.to_json() {
+        if let Ok(line) = serde_json::to_string(level) {
             (self.print)(&line);
         }
     }

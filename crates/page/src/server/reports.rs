@@ -1,10 +1,11 @@
 //! Past reports: which there are, their files, and two side by side.
 
 use super::{Fault, REPORT_POLICY, attached, json_of, of};
-use analysis::{Comparison, Report, find_report};
+use analysis::{Comparison, Report};
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
+use reporter::{find_report, parse_report};
 use serde_json::{Value, json};
 use stamp::RedisUrl;
 use std::collections::HashMap;
@@ -51,7 +52,7 @@ impl Reports {
             {
                 return Some(told.clone());
             }
-            let told = told(name, &Report::from_json(&fs::read_to_string(file).ok()?).ok()?);
+            let told = told(name, &parse_report(&fs::read_to_string(file).ok()?).ok()?);
             known.insert(file.clone(), (*changed, told.clone()));
             Some(told)
         });

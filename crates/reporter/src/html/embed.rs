@@ -33,7 +33,7 @@ pub(super) fn data(report: &Report) -> Result<Option<Data>, serde_json::Error> {
 }
 
 fn json(report: &Report) -> Result<String, serde_json::Error> {
-    Ok(report.to_json()?.replace('<', "\\u003c"))
+    Ok(serde_json::to_string(report)?.replace('<', "\\u003c"))
 }
 
 #[cfg(test)]
