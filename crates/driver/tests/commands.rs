@@ -307,7 +307,7 @@ fn what_never_arrives_is_in_the_books() {
     assert_eq!(level["books"]["lost_by_hop"][0], serde_json::json!(["pushserver", books("lost")]));
     assert_eq!((&level["arrival"]["count"], &level["arrival"]["p50_us"]), (&0.into(), &Value::Null));
     assert!(
-        level["stability"]["unstable"].as_str().unwrap().contains("under way when the drain was given up"),
+        level["stability"]["unstable"].as_str().unwrap().contains("had not arrived when the drain was given up"),
         "{level}"
     );
     assert!(told(&output).contains("not every accepted message has arrived"), "{}", told(&output));
