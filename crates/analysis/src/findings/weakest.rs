@@ -67,7 +67,7 @@ impl Weakest {
         if level.has_foreign_hops() || lowest.has_foreign_hops() {
             return None;
         }
-        let arrival_begins = crate::measure::arrival_begins(&report.path);
+        let arrival_begins = crate::arrival_begins(&report.path);
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);
         let mean =
             |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
