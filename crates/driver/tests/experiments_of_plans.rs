@@ -158,6 +158,12 @@ fn what_a_search_cannot_do_is_refused() {
     assert!(refused("--hold lost==0 --redis redis://127.0.0.1:9").contains("--redis would do nothing"));
     assert!(refused("http://127.0.0.1:9/ --hold errors==0 --pushservers 2").contains("--pushservers would do nothing"));
     assert!(refused("--hold lost==0 --set n=1").contains("--set would do nothing"));
+    // A plan's search of a private pipeline samples as this command does.
+    let plan = "stampede: 1\npipeline: local\nsearch: { hold: [\"arrival.p99<1s\"], from: 100/s, trial: 2s }\n";
+    let file = written(folder.path(), "search.yaml", plan);
+    let output = run(&folder, format!("run {}", file.display()));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("has 20 sampled messages"), "{}", told(&output));
 }
 
 #[test]
