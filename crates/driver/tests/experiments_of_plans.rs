@@ -63,7 +63,7 @@ fn a_search_of_an_api_says_at_least_where_all_holds() {
     let plan = std::fs::read_to_string(folder.path().join("reports/latest/plan.yaml")).unwrap();
     assert!(plan.contains("from: 50/s") && plan.contains("hold: [\"errors==0\", \"response.p99<9s\"]"), "{plan}");
     let again = run(&folder, "run reports/latest/plan.yaml");
-    assert!(printed(&again).contains("It holds up to at least 100/s"), "{}", told(&again));
+    assert!(printed(&again).contains("The highest load that holds is at least 100/s"), "{}", told(&again));
     assert!(rows(&folder).iter().all(|row| row["verdict"] == "held"), "{:?}", rows(&folder));
     let users = run(&folder, format!("find {url} --hold errors==0 --over users --to 2 --trial 300ms --warmup 0s"));
     assert!(printed(&users).contains("at least 2 users"), "{}", told(&users));
