@@ -263,4 +263,11 @@ mod tests {
         let error = "localhost:6379".parse::<RedisUrl>().unwrap_err().to_string();
         assert!(error.starts_with(r#""localhost:6379" is no Redis address: write redis://host:port"#), "{error}");
     }
+
+    #[test]
+    fn a_host_that_nobody_knows_is_told_with_the_remedy() {
+        let unknown = std::io::Error::other("Name or service not known").into();
+        let error = "redis://nowhere".parse::<RedisUrl>().unwrap().unreachable(unknown, Duration::ZERO).to_string();
+        assert!(error.ends_with("(Name or service not known): is it running, and is the address right?"), "{error}");
+    }
 }
