@@ -148,7 +148,7 @@ impl<'a> Running<'a> {
             started_unix_s: clock::unix_now().as_secs(),
             every: Some(plan.every.get()),
             path: plan.path.stages().to_vec(),
-            settings: description::settings(plan, pipeline),
+            settings: description::all_settings(plan, pipeline),
             environment: environment(pipeline).await,
             p99_limit_us: u64::try_from(plan.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
