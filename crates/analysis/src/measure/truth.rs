@@ -214,7 +214,8 @@ fn check_books(level: &Level, messages: &[Message]) -> Result<(), TestCaseError>
 /// A message each ms, 5 ms on every hop; one in ten is not well.
 fn even(unwell: impl Fn(&mut Message)) -> Vec<Message> {
     let message = |id: i64| {
-        let times = std::array::from_fn(|stage| BEGIN_US + id * 1000 + stage as i64 * 5000);
+        let mut times = [BEGIN_US + id * 1000; STAGES];
+        times.iter_mut().zip((0..).step_by(5000)).for_each(|(time, later)| *time += later);
         let mut message = Message { times, passed: STAGES, missing: None, repeated: None, err: Some(5) };
         if id % 10 == 7 {
             unwell(&mut message);
