@@ -309,6 +309,7 @@ fn histograms(hops: &[i64]) -> Histograms {
     };
     let user = hops.iter().sum::<i64>();
     Histograms {
+        under_way: None,
         arrival: Some(histogram(user - hops[0])),
         user: Some(histogram(user)),
         hops: hops.iter().map(|&us| histogram(us)).collect(),

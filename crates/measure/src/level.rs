@@ -6,6 +6,7 @@ mod hops;
 mod latency;
 mod little;
 mod order;
+mod passage;
 mod stability;
 mod steps;
 mod tail;
@@ -90,6 +91,8 @@ pub(crate) struct Evidence<'a> {
     pub span_us: (i64, i64),
     /// When it was given up to wait for messages, µs: who had not arrived then was under way. Absent where all had.
     pub cutoff_us: Option<i64>,
+    /// Whether the books say that nothing was under way any more: a trace without an end is of a message that was lost, or has lost a stamp.
+    pub settled: bool,
 }
 
 impl Evidence<'_> {
@@ -109,13 +112,24 @@ impl Evidence<'_> {
         if self.cutoff_us.is_some_and(|cutoff| time > cutoff) { crate::join::MISSING } else { time }
     }
 
+    /// Whether a message without an arrival is on no hop: it was lost, or the stamp of its arrival was.
+    pub(crate) fn is_gone(&self, row: usize) -> bool {
+        self.settled && self.join.time(self.last(), row) == crate::join::MISSING
+    }
+
     /// How long the load lasted, seconds.
     pub(crate) fn seconds(&self) -> f64 {
         ((self.span_us.1 - self.span_us.0) as f64 / 1e6).max(1e-6)
     }
 }
 
+/// Where nobody told when a load began, so many sampled messages tell it: the first of fewer may have come long after.
+const LEAST_OF_UNTOLD_SPAN: usize = 10;
+
 fn carried_us(evidence: &Evidence<'_>) -> u64 {
+    if evidence.load.span_us.is_none() && evidence.order.iter().len() < LEAST_OF_UNTOLD_SPAN {
+        return 0;
+    }
     let (begin, end) = evidence.span_us;
     // What is missing lies before all times.
     let last_arrival = evidence.order.iter().map(|(_, row)| evidence.arrival(row)).max().unwrap_or(end);
@@ -150,6 +164,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
         order: &order,
         span_us,
         cutoff_us,
+        settled: all_arrived || load.cutoff.is_some() && books.in_flight == 0,
     };
     let (first, last) = (evidence.first(), evidence.last());
 
@@ -160,6 +175,7 @@ pub(crate) fn level(load: &Load, sweep: &Sweep, join: &Join, unreadable: u64, co
         let hops = scope.spawn(|| hops::all(&evidence));
         let (arrival, histogram, arrivals) = latency::between(&evidence, first, last, &mut negative);
         histograms.arrival = Some(histogram);
+        histograms.under_way = Some(latency::histogram(arrivals.last_seen()));
         let (user, histogram) = if first == 0 {
             (arrival.clone(), histograms.arrival.clone())
         } else {

@@ -51,6 +51,8 @@ pub struct Level {
 pub struct Histograms {
     /// Of arrival latency.
     pub arrival: Option<Histogram<u64>>,
+    /// How long those had lasted that had not arrived.
+    pub under_way: Option<Histogram<u64>>,
     /// Of user latency.
     pub user: Option<Histogram<u64>>,
     /// Of each hop, in path order.

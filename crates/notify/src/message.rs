@@ -98,7 +98,7 @@ impl Message {
 fn weakest(report: &Report) -> Option<String> {
     let weakest = report.findings.weakest.as_ref()?;
     let busy = weakest.saturated.as_ref().map(|component| format!("; {component} is busy")).unwrap_or_default();
-    Some(format!("Gives way first: {} → {} ({}{busy})", weakest.from, weakest.hop, weakest.why(report)))
+    Some(format!("Gives way first: {} → {} ({}{busy})", weakest.from, weakest.hop, weakest.why()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Repetitions of one setting: how far they lie apart, and what they tell together.
 
-use crate::{Level, Report};
+use crate::{Histograms, Level, Report};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub struct Pooled {
     /// 99th percentiles of arrival latency, µs.
     pub arrival_p99_us: Option<Spread>,
     /// Median of all repetitions' messages together, µs, to three digits: each sampled message counts as many times as it stands for messages, so
-    /// that repetitions with different sampling are weighed by what they carried.
+    /// that repetitions with different sampling are weighed by what they carried. What had not arrived counts as at a level.
     pub together_p50_us: Option<u64>,
     /// 99th percentile of the same, µs.
     pub together_p99_us: Option<u64>,
@@ -54,8 +54,9 @@ impl Pooled {
 
     fn of(levels: &[Level]) -> Self {
         let spread = |value: fn(&Level) -> Option<f64>| Spread::of(levels.iter().filter_map(value));
-        let together = together(levels);
-        let at = |quantile| together.as_ref().map(|histogram| histogram.value_at_quantile(quantile));
+        let arrived = together(levels, |histograms| histograms.arrival.as_ref());
+        let under_way = together(levels, |histograms| histograms.under_way.as_ref());
+        let at = |level| quantile(&arrived, &under_way, level);
         let told = |value: fn(&Level) -> Option<i64>| levels.iter().any(|level| value(level).is_some());
         Self {
             position: levels[0].load.position(),
@@ -69,20 +70,64 @@ impl Pooled {
     }
 }
 
-/// One histogram of all messages of these levels, as far as they have their own.
-fn together(levels: &[Level]) -> Option<Histogram<u64>> {
-    let mut sum: Option<Histogram<u64>> = None;
+/// One histogram of these levels, in which each sampled message counts as many times as it stands for messages.
+fn together(levels: &[Level], of: fn(&Histograms) -> Option<&Histogram<u64>>) -> Histogram<u64> {
+    let mut sum = Histogram::new(3).unwrap_or_else(|_| unreachable!("three significant digits are valid"));
+    sum.auto(true);
     for level in levels {
-        let Some(histogram) = level.histograms.arrival.as_ref().filter(|histogram| !histogram.is_empty()) else {
-            continue;
-        };
-        let sum = sum.get_or_insert_with(|| Histogram::new_from(histogram));
-        sum.auto(true);
-        let stands_for = ((level.books.arrived + histogram.len() / 2) / histogram.len()).max(1);
-        for value in histogram.iter_recorded() {
+        let sampled = (level.arrival.count + level.arrival.censored).max(1);
+        let stands_for = ((level.books.accepted + level.books.unanswered + sampled / 2) / sampled).max(1);
+        for value in of(&level.histograms).iter().flat_map(|histogram| histogram.iter_recorded()) {
             // It grows as needed, and fails at sums beyond 2^64 alone.
             let _ = sum.record_n(value.value_iterated_to(), value.count_at_value() * stands_for);
         }
     }
     sum
+}
+
+/// The latency that this part of all messages do not exceed, by the product limit as for a level (`statistics::Survival`); none where it lies beyond all arrivals.
+fn quantile(arrived: &Histogram<u64>, under_way: &Histogram<u64>, level: f64) -> Option<u64> {
+    let mut last_seen = under_way.iter_recorded().peekable();
+    let mut at_risk = arrived.len() + under_way.len();
+    let mut rest = 1.0;
+    for value in arrived.iter_recorded() {
+        while let Some(seen) = last_seen.next_if(|seen| seen.value_iterated_to() < value.value_iterated_to()) {
+            at_risk -= seen.count_at_value();
+        }
+        rest *= 1.0 - value.count_at_value() as f64 / at_risk as f64;
+        at_risk -= value.count_at_value();
+        if rest <= 1.0 - level + 1e-12 {
+            return Some(value.value_iterated_to());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Distribution;
+    use crate::fixture::report_of;
+
+    #[test]
+    fn what_never_arrived_counts_for_all_repetitions_together() {
+        let arrived: Vec<i64> = (1..=990).collect();
+        let under_way = [[500; 5], [2000; 5]].concat();
+        let mut level = report_of(&[1]).levels.remove(0);
+        level.arrival = Distribution::of(&arrived, &under_way);
+        level.books.accepted = 1000;
+        let histogram = |latencies: &[i64]| {
+            let mut histogram = Histogram::new(3).unwrap();
+            for latency in latencies {
+                histogram.record(latency.unsigned_abs()).unwrap();
+            }
+            Some(histogram)
+        };
+        (level.histograms.arrival, level.histograms.under_way) = (histogram(&arrived), histogram(&under_way));
+        let pooled = Pooled::of(&[level.clone(), level.clone()]);
+        let told = |us: Option<i64>| us.map(i64::unsigned_abs);
+        assert_eq!(pooled.together_p50_us, told(level.arrival.p50_us));
+        assert_eq!(pooled.together_p99_us, told(level.arrival.p99_us));
+        assert_ne!(pooled.together_p99_us, Some(981), "that of the arrivals alone");
+    }
 }

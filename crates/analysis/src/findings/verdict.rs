@@ -155,13 +155,15 @@ fn sustained(report: &Report, capacity: Option<&Capacity>) -> String {
                 ),
             };
             let there = report.levels.iter().filter(|level| level.load.position() == Some(capacity.position));
-            let open = there.filter_map(|level| level.arrival.ci95.p99).any(|interval| interval.high_us.is_none());
-            let doubt = match (open, capacity.doubtful) {
-                (true, _) => {
-                    " So few messages do not bound that p99 from above: load for longer, or sample more (--every)."
-                }
-                (false, true) => " The confidence interval of that p99 reaches beyond the limit.",
-                (false, false) => "",
+            let open = there.filter_map(|level| level.arrival.ci95.p99).filter(|interval| interval.high_us.is_none());
+            let doubt = match (open.map(|interval| interval.effective_count).min(), capacity.doubtful) {
+                // There are enough of them, or there were no p99.
+                (Some(count), _) => format!(
+                    " Neighbours are alike: of that p99 the sampled messages tell what {count} independent ones would, too few to bound it from above. Load for longer{}.",
+                    if report.every == Some(1) { "" } else { ", or sample more (--every)" }
+                ),
+                (None, true) => " The confidence interval of that p99 reaches beyond the limit.".to_owned(),
+                (None, false) => String::new(),
             };
             format!(
                 "The pipeline sustains {rate} messages/s (at {at}): p99 of arrival latency is {} against a limit of {limit}, nothing is lost, and no queue grows.{below}{beyond}{doubt}",
@@ -193,15 +195,11 @@ fn gives_way(report: &Report, weakest: &Weakest) -> String {
     } else {
         let stable = report.levels.iter().all(|level| level.stability.unstable.is_none());
         let nothing = if stable { "Nothing piles up for as long as the load lasts. " } else { "" };
-        let (one, two) = if weakest.grows(report) {
-            ("whose time grows most", "whose time grows most")
-        } else {
-            ("that takes longest", "that take longest")
-        };
+        let what = if weakest.compared { "whose time grows most" } else { "that takes longest" };
         let grows = match &weakest.rival {
-            None => format!("The hop {one} is {hop}: {share} of the arrival latency{at}."),
+            None => format!("The hop {what} is {hop}: {share} of the arrival latency{at}."),
             Some(rival) => format!(
-                "The hops {two} are {hop} and {} → {}, which noise does not tell apart: {share} and {} of the arrival latency{at}.",
+                "The hops {what} are {hop} and {} → {}, which the noise between levels does not tell apart: {share} and {} of the arrival latency{at}.",
                 rival.from,
                 rival.hop,
                 per_cent(rival.share)
@@ -332,4 +330,22 @@ fn thousands(value: f64) -> String {
 
 fn per_cent(part: f64) -> String {
     format!("{:.0} %", part * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture::report_of;
+
+    #[test]
+    fn an_open_p99_is_told_with_its_cause() {
+        let mut report = report_of(&[4]);
+        report.every = Some(1);
+        let interval = report.levels[0].arrival.ci95.p99.as_mut().unwrap();
+        (interval.high_us, interval.effective_count) = (None, 250);
+        let first = crate::findings::Findings::of(&report).verdict.remove(0);
+        assert!(
+            first.ends_with("what 250 independent ones would, too few to bound it from above. Load for longer."),
+            "{first}"
+        );
+    }
 }

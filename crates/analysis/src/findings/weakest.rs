@@ -1,7 +1,7 @@
 //! What gives way first when the load rises.
 
 use super::noise::{Curve, shares_of_the_highest};
-use crate::{Level, Report, Usage};
+use crate::{Level, Percentile, Report, Usage};
 use serde::{Deserialize, Serialize};
 use stamp::Stage;
 
@@ -19,6 +19,9 @@ pub struct Weakest {
     pub from: Stage,
     /// Whether messages piled up there for as long as the load lasted. Else the pipeline kept up, and this hop is the one whose time grew most.
     pub overloaded: bool,
+    /// Whether a lower level was measured since which times may have grown; else it is the hop that takes the largest part of them.
+    #[serde(default = "yes")]
+    pub compared: bool,
     /// Its share of the mean arrival latency at that level, 0 to 1.
     pub share: f64,
     /// The component that used its processor up at that level, if one did: a service, `redis`, `mosquitto`, or `host`.
@@ -41,10 +44,23 @@ pub struct Rival {
     pub share: f64,
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// A hop is named alone where its time grew most in this share of resamples.
 const ALONE: f64 = 0.8;
 
 impl Weakest {
+    /// Why it is named.
+    pub fn why(&self) -> &'static str {
+        match (self.overloaded, self.compared) {
+            (true, _) => "messages pile up there",
+            (false, true) => "its time grows most",
+            (false, false) => "it takes longest",
+        }
+    }
+
     /// The part that gives way, by its name: what used its processor up, or else who takes messages at the end of the hop.
     pub fn part(&self) -> String {
         let by_hop = match self.hop.as_str() {
@@ -56,24 +72,10 @@ impl Weakest {
         self.saturated.as_ref().filter(whole).filter(|_| !self.overloaded).cloned().unwrap_or_else(|| by_hop.to_owned())
     }
 
-    /// Whether its time can have grown: from the lowest level to another.
-    pub(super) fn grows(&self, report: &Report) -> bool {
-        let lowest = report.levels.iter().find(|level| level.arrival.mean_us.is_some());
-        lowest.is_some_and(|lowest| lowest.load.position() != self.position)
-    }
-
-    /// Why it is named, in a few words.
-    pub fn why(&self, report: &Report) -> &'static str {
-        match (self.overloaded, self.grows(report)) {
-            (true, _) => "messages pile up there",
-            (false, true) => "its time grows most",
-            (false, false) => "it takes longest",
-        }
-    }
-
     /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
     pub(crate) fn of(report: &Report) -> Option<Self> {
-        let measured = || report.levels.iter().filter(|level| level.arrival.mean_us.is_some());
+        // Fewer messages than a median takes are no mean to go by.
+        let measured = || report.levels.iter().filter(|level| level.arrival.count >= Percentile::P50.least_count());
         let unstable = measured().find(|level| level.stability.unstable.is_some());
         let failed = || measured().find(|level| level.is_within(report.p99_limit_us) == Some(false));
         let level = unstable.or_else(failed).or_else(|| measured().next_back())?;
@@ -86,8 +88,8 @@ impl Weakest {
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);
         let mean =
             |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
-        let growth =
-            |index: usize| mean(level, index) - if std::ptr::eq(level, lowest) { 0.0 } else { mean(lowest, index) };
+        let compared = level.load.position() != lowest.load.position();
+        let growth = |index: usize| mean(level, index) - if compared { mean(lowest, index) } else { 0.0 };
         let overloaded = level.stability.growing.as_ref();
         let index = match overloaded {
             Some(stage) => hops().find(|(_, hop)| hop.stage == *stage)?.0,
@@ -103,6 +105,7 @@ impl Weakest {
             hop: report.path[index + 1].clone(),
             from: report.path[index].clone(),
             overloaded: overloaded.is_some(),
+            compared,
             share: share(index),
             rival: rival.map(|index| Rival {
                 from: report.path[index].clone(),
@@ -149,11 +152,14 @@ mod tests {
     use crate::fixture::report_of;
 
     #[test]
-    fn nothing_grows_in_a_report_of_one_level() {
-        let why = |levels: &[u32]| {
-            let report = report_of(levels);
-            Weakest { overloaded: false, ..report.findings.weakest.clone().unwrap() }.why(&report)
-        };
-        assert_eq!((why(&[5]), why(&[1, 5])), ("it takes longest", "its time grows most"));
+    fn a_single_setting_shows_no_growth() {
+        let mut report = report_of(&[4, 4]);
+        let verdict = |report: &Report| super::super::Findings::of(report).verdict.join(" ");
+        assert!(verdict(&report).contains("The hop that takes longest is"), "{}", verdict(&report));
+        assert!(verdict(&report_of(&[1, 4])).contains("whose time grows most"));
+        for level in &mut report.levels {
+            level.arrival.count = 5;
+        }
+        assert_eq!(Weakest::of(&report), None);
     }
 }

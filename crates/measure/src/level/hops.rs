@@ -1,16 +1,20 @@
 //! The hops of one level.
 
-use super::{Evidence, latency};
+use super::{Evidence, latency, passage};
 use crate::Hop;
 use hdrhistogram::Histogram;
 use stamp::Stage;
 
 /// All hops, in path order, with their histograms and the differences below zero among all of them.
 pub(crate) fn all(evidence: &Evidence<'_>) -> (Vec<Hop>, Vec<Histogram<u64>>, latency::Negative) {
-    let Evidence { path, join, every, span_us: (_, end), .. } = *evidence;
+    let Evidence { path, every, span_us: (_, end), .. } = *evidence;
     let mut whole = latency::Negative::default();
-    let passed: Vec<u64> =
-        (0..path.len()).map(|stage| join.times(stage).filter(|&time| time <= end).count() as u64).collect();
+    let mut passed = vec![0u64; path.len()];
+    passage::each(evidence, |times| {
+        for (passed, &time) in passed.iter_mut().zip(times) {
+            *passed += u64::from(time <= end);
+        }
+    });
     let hop = |to: usize| {
         let mut negative = latency::Negative::default();
         let (latency, histogram, _) = latency::between(evidence, to - 1, to, &mut negative);

@@ -63,20 +63,20 @@ pub(crate) fn between(
             censored.push((cutoff - begin).max(0));
         }
     }
-    let mut histogram = histogram();
-    for &latency in &measured {
-        // It grows as needed; no latency is beyond what it can hold.
-        let _ = histogram.record(u64::try_from(latency).unwrap_or(0));
-    }
+    let histogram = histogram(&measured);
     let survival = Survival::new(measured.clone(), censored);
     (Distribution::with(&measured, &survival), histogram, survival)
 }
 
-/// A histogram of µs to three significant digits.
-fn histogram() -> Histogram<u64> {
+/// A histogram of latencies to three significant digits.
+pub(crate) fn histogram(latencies: &[i64]) -> Histogram<u64> {
     // Three digits are allowed.
     let mut histogram = Histogram::new(3).unwrap_or_else(|_| unreachable!("three significant digits are valid"));
     histogram.auto(true);
+    for &latency in latencies {
+        // It grows as needed; no latency is beyond what it can hold.
+        let _ = histogram.record(u64::try_from(latency).unwrap_or(0));
+    }
     histogram
 }
 

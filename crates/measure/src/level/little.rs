@@ -51,8 +51,8 @@ fn pipeline(evidence: &Evidence<'_>, arrival: &Distribution) -> Option<LittleLaw
     }
     let under_way = |(taken_in, row): (i64, usize)| {
         let arrived = match evidence.arrival(row) {
-            MISSING if evidence.cutoff_us.is_some() => end,
-            MISSING => return 0,
+            MISSING if evidence.is_gone(row) => return 0,
+            MISSING => end,
             arrived => arrived,
         };
         i128::from((arrived.min(end) - taken_in.max(begin)).max(0))
@@ -60,7 +60,9 @@ fn pipeline(evidence: &Evidence<'_>, arrival: &Distribution) -> Option<LittleLaw
     let sum: i128 = evidence.order.iter().map(under_way).sum();
     let in_flight = sum as f64 / length as f64 * evidence.every as f64;
     let books = evidence.books;
-    let rate = (books.accepted + books.unanswered) as f64 * 1e6 / length as f64;
+    // Of what was lost nobody knows how long it was in flight: it is in none of the three.
+    let messages = if evidence.settled { books.arrived + books.late } else { books.accepted + books.unanswered };
+    let rate = messages as f64 * 1e6 / length as f64;
     let mean_us = arrival.mean_us?;
     let chance = ERRORS * in_flight / (arrival.count as f64).sqrt();
     law("pipeline", in_flight, rate, mean_us, chance)

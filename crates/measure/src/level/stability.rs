@@ -1,9 +1,9 @@
 //! Whether the pipeline kept up with the load, or messages piled up for as long as it lasted.
 //!
-//! Messages in flight are counted from the stamps, hop by hop: those that had passed the stage before and not yet the stage behind it. Their
-//! means over the thirds of the load are compared, so that a moment's pause in the middle is no instability, and neither is the way up at the start.
+//! Messages in flight are counted from the stamps, hop by hop: those that had passed the stage before and not yet the stage behind it. What was lost
+//! is not in flight. Their means over the thirds of the load are compared, so that a moment's pause in the middle is no instability, and neither is the way up at the start.
 
-use super::Evidence;
+use super::{Evidence, passage};
 use crate::{Stability, number};
 use stamp::counted;
 
@@ -59,23 +59,21 @@ fn in_flight(evidence: &Evidence<'_>) -> Vec<[f64; 3]> {
     let (begin, end) = evidence.span_us;
     let length = (end - begin).max(1);
     // How many had passed each stage by each moment.
-    let passed: Vec<Vec<u64>> = (evidence.first()..=evidence.last())
-        .map(|stage| {
-            let mut counts = vec![0; MOMENTS];
-            for time in evidence.join.times(stage) {
-                let place = i128::from(time - begin).max(0) * MOMENTS as i128 / i128::from(length);
-                if let Some(count) = usize::try_from(place).ok().and_then(|place| counts.get_mut(place)) {
-                    *count += 1;
-                }
+    let mut passed = vec![[0u64; MOMENTS]; evidence.path.len() - evidence.first()];
+    passage::each(evidence, |times| {
+        for (counts, &time) in passed.iter_mut().zip(&times[evidence.first()..]) {
+            let place = (i128::from(time) - i128::from(begin)).max(0) * MOMENTS as i128 / i128::from(length);
+            if let Some(count) = usize::try_from(place).ok().and_then(|place| counts.get_mut(place)) {
+                *count += 1;
             }
-            let running = counts.iter().scan(0, |sum, count| {
-                *sum += count;
-                Some(*sum)
-            });
-            running.collect()
-        })
-        .collect();
-    let third = |pair: &[Vec<u64>], third: usize| {
+        }
+    });
+    for counts in &mut passed {
+        for moment in 1..MOMENTS {
+            counts[moment] += counts[moment - 1];
+        }
+    }
+    let third = |pair: &[[u64; MOMENTS]], third: usize| {
         let moments = third * MOMENTS / 3..(third + 1) * MOMENTS / 3;
         let count = moments.len() as f64;
         let waiting = moments.map(|moment| pair[0][moment] as f64 - pair[1][moment] as f64);

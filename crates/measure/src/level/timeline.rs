@@ -30,12 +30,12 @@ pub(crate) fn timeline(evidence: &Evidence<'_>) -> Timeline {
     for (time, row) in evidence.order.iter() {
         let slice = slice_of(time);
         slices[slice].entered += 1;
-        moves[slice] += 1;
+        moves[slice] += i64::from(!evidence.is_gone(row));
         let arrived = evidence.arrival(row);
         if arrived != MISSING {
             latencies[slice].push(arrived - time);
             // What arrived after the load has left the last slice full.
-            if usize::try_from((arrived - begin) / slice_us).is_ok_and(|slice| slice < count) {
+            if usize::try_from((arrived - begin).max(0) / slice_us).is_ok_and(|slice| slice < count) {
                 moves[slice_of(arrived)] -= 1;
             }
         }

@@ -74,6 +74,19 @@ fn entry(id: usize, time: i64, err: Option<u32>) -> String {
 
 /// The level that the report makes of the log, through entries as they stand in the log store.
 fn reported(messages: &[Message]) -> Level {
+    let arrived = messages.iter().filter(|m| m.passed == STAGES && m.times[STAGES - 1] <= CUTOFF_US).count() as u64;
+    let accepted = messages.len() as u64;
+    let http = Http { duration_us: 1_000_000, requests: accepted, accepted, ..Http::default() };
+    let load = Load {
+        http: Some(http),
+        span_us: Some((BEGIN_US, END_US)),
+        cutoff: (arrived < accepted).then_some(Cutoff { at_us: CUTOFF_US, moving: false, queue: 0, arrived }),
+        ..Load::foreign("r".parse().unwrap())
+    };
+    reported_of(&load, messages)
+}
+
+fn reported_of(load: &Load, messages: &[Message]) -> Level {
     let path = Path::default().stages().to_vec();
     let mut join = Join::new(STAGES);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
@@ -91,15 +104,6 @@ fn reported(messages: &[Message]) -> Level {
             *counts.entry(name.to_string()).or_default() += u64::from(stage < message.passed);
         }
     }
-    let arrived = messages.iter().filter(|m| m.passed == STAGES && m.times[STAGES - 1] <= CUTOFF_US).count() as u64;
-    let accepted = messages.len() as u64;
-    let http = Http { duration_us: 1_000_000, requests: accepted, accepted, ..Http::default() };
-    let load = Load {
-        http: Some(http),
-        span_us: Some((BEGIN_US, END_US)),
-        cutoff: (arrived < accepted).then_some(Cutoff { at_us: CUTOFF_US, moving: false, queue: 0, arrived }),
-        ..Load::foreign("r".parse().unwrap())
-    };
     let sweep = Sweep {
         id: "s".parse().unwrap(),
         started_unix_s: 0,
@@ -111,7 +115,7 @@ fn reported(messages: &[Message]) -> Level {
         loads: Vec::new(),
         search: None,
     };
-    level(&load, &sweep, &join, 0, &counts.into_iter().collect::<Counts>())
+    level(load, &sweep, &join, 0, &counts.into_iter().collect::<Counts>())
 }
 
 /// Measured latencies, and how long the others had lasted at the cut-off.
@@ -205,6 +209,44 @@ fn check_books(level: &Level, messages: &[Message]) -> Result<(), TestCaseError>
         prop_assert_eq!(traces.reordered, pairs.iter().filter(|pair| overtaken(pair)).count() as u64);
     }
     Ok(())
+}
+
+/// A message each ms, 5 ms on every hop; one in ten is not well.
+fn even(unwell: impl Fn(&mut Message)) -> Vec<Message> {
+    let message = |id: i64| {
+        let mut times = [BEGIN_US + id * 1000; STAGES];
+        times.iter_mut().zip((0..).step_by(5000)).for_each(|(time, later)| *time += later);
+        let mut message = Message { times, passed: STAGES, missing: None, repeated: None, err: Some(5) };
+        if id % 10 == 7 {
+            unwell(&mut message);
+        }
+        message
+    };
+    (0..1000).map(message).collect()
+}
+
+#[test]
+fn few_messages_of_another_program_tell_no_rate() {
+    let load = Load::foreign("r".parse().unwrap());
+    let messages = even(|_| ());
+    assert_eq!(reported_of(&load, &messages[..9]).delivered_per_sec(), None);
+    let rate = reported_of(&load, &messages).delivered_per_sec().unwrap();
+    assert!((rate - 1000.0).abs() < 30.0, "{rate}");
+}
+
+#[test]
+fn what_is_lost_does_not_pile_up() {
+    let lost = even(|message| message.passed = STAGES - 1);
+    // All arrived, and the stamps of some were lost.
+    let stamps: [_; 2] = [STAGES - 1, 3].map(|stage| even(move |message| message.missing = Some(stage)));
+    for messages in [lost].into_iter().chain(stamps) {
+        let level = reported(&messages);
+        assert_eq!(level.stability.unstable, None);
+        assert!(level.hops.iter().all(|hop| hop.in_flight_at_end <= 5), "{:?}", level.hops);
+        assert!(level.timeline.slices.iter().all(|slice| slice.in_flight <= 25), "{:?}", level.timeline);
+    }
+    let lost = even(|message| message.passed = STAGES - 1);
+    assert!(reported(&lost).little.iter().all(|law| !law.off && (law.ratio - 1.0).abs() < 0.02));
 }
 
 proptest! {

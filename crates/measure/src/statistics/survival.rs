@@ -7,7 +7,8 @@ pub struct Survival {
     sorted: Vec<i64>,
     /// For each of them the part of all messages that take no longer; absent where nothing is censored and the rank tells it.
     arrived: Option<Vec<f64>>,
-    censored: usize,
+    /// How long the censored ones had lasted when they were last seen, rising.
+    last_seen: Vec<i64>,
 }
 
 impl Survival {
@@ -17,16 +18,21 @@ impl Survival {
         measured.sort_unstable();
         censored.sort_unstable();
         let arrived = (!censored.is_empty()).then(|| product_limit(&measured, &censored));
-        Self { sorted: measured, arrived, censored: censored.len() }
+        Self { sorted: measured, arrived, last_seen: censored }
     }
 
     /// All messages, measured and censored.
     pub fn len(&self) -> usize {
-        self.sorted.len() + self.censored
+        self.sorted.len() + self.last_seen.len()
     }
 
     pub fn censored(&self) -> usize {
-        self.censored
+        self.last_seen.len()
+    }
+
+    /// How long those had lasted, rising.
+    pub fn last_seen(&self) -> &[i64] {
+        &self.last_seen
     }
 
     /// The longest that was measured.
@@ -120,7 +126,7 @@ mod tests {
             let plain = Survival::new(measured.clone(), Vec::new());
             let mut sorted = measured;
             sorted.sort_unstable();
-            let product = Survival { arrived: Some(product_limit(&sorted, &[])), sorted: sorted.clone(), censored: 0 };
+            let product = Survival { arrived: Some(product_limit(&sorted, &[])), sorted: sorted.clone(), last_seen: Vec::new() };
             prop_assert_eq!(plain.quantile(level), product.quantile(level));
             // And with the definition.
             let found = plain.quantile(level).unwrap();

@@ -134,6 +134,7 @@ mod tests {
         for (level, begin) in report.levels.iter_mut().zip([1_700_000_020_000_000, 1_700_000_005_000_000]) {
             level.load.span_us = Some((begin, begin + 10_500_000));
             level.histograms = Histograms {
+                under_way: None,
                 arrival: Some(histogram(&[150, 150, 300])),
                 user: None,
                 hops: vec![histogram(&[20]), histogram(&[0, 31])],

@@ -61,6 +61,7 @@ mod tests {
             hop: stage.clone(),
             from: report.path[0].clone(),
             overloaded: true,
+            compared: true,
             share: 0.5,
             saturated: Some("redis".to_owned()),
             utilization: Some(0.99),

@@ -85,7 +85,7 @@ fn weakest_figure(report: &Report, weakest: &Weakest) -> Figure {
             |rival| format!("{} → {}, or {} → {}", weakest.from, weakest.hop, rival.from, rival.hop),
         ),
         unit: "",
-        about: format!("{}{at}: {} of mean arrival latency{busy}", weakest.why(report), figure::percent(weakest.share)),
+        about: format!("{}{at}: {} of mean arrival latency{busy}", weakest.why(), figure::percent(weakest.share)),
     }
 }
 
