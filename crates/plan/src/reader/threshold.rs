@@ -3,7 +3,7 @@
 use super::table::list;
 use super::{Reader, listed};
 use crate::model::{Amount, Plan, Rows, Share, Take, Threshold, UserKind};
-use crate::problem::like;
+use crate::problem::meant;
 use crate::yaml::Node;
 
 /// Steps of a load: as many as an id can tell apart.
@@ -44,11 +44,8 @@ impl Reader<'_> {
         let abort = table.take("abort");
         self.finish(table, "threshold abort");
         let Some(text) = text else {
-            self.fault(
-                node.place,
-                "what must hold is missing: { threshold: \"errors<1%\", abort: after 10s }".to_owned(),
-            );
-            return None;
+            return self
+                .refuse(node.place, "what must hold is missing: { threshold: \"errors<1%\", abort: after 10s }");
         };
         let abort = abort.and_then(|node| {
             self.parsed(node, "true, false, or a time such as after 10s", |text| match text {
@@ -77,8 +74,7 @@ impl Reader<'_> {
         {
             self.fault(
                 step.place,
-                "where this path is asked for is missing: give the plan a `target`, or the step a ${host.NAME}"
-                    .to_owned(),
+                "where this path is asked for is missing: give the plan a `target`, or the step a ${host.NAME}",
             );
         }
         self.check_rows(plan);
@@ -140,11 +136,8 @@ impl Reader<'_> {
             // The arrival latency of a step has figures of its own: steps.add.arrival.p99.
             let name = name.strip_suffix(".arrival").unwrap_or(name);
             if !names.contains(&name) {
-                let near = like(name, names.iter().copied());
-                let remedy = near.map_or_else(
-                    || format!("there are {}", listed(names.into_iter())),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let remedy = meant(name, names.iter().copied())
+                    .unwrap_or_else(|| format!("there are {}", listed(names.into_iter())));
                 return self.fault(*place, format!("there is no {what} `{name}`: {remedy}"));
             }
             if !OF_STEPS.contains(&of) {
