@@ -10,23 +10,8 @@ use crate::yaml::Node;
 const MOST_STEPS: usize = 2048;
 
 /// Figures that only traced messages have.
-const OF_MESSAGES: &[&str] = &[
-    "arrival",
-    "user",
-    "lost",
-    "late",
-    "in_flight",
-    "duplicates",
-    "reordered",
-    "negative",
-    "stamps_dropped",
-    "backlog",
-    "unstable",
-    "delivered",
-    "capacity",
-    "shed",
-    "cpu",
-];
+const OF_MESSAGES: &str = "arrival user lost late in_flight duplicates reordered negative stamps_dropped backlog unstable \
+    delivered capacity shed cpu";
 const OF_STEPS: &[&str] = &["mean", "p50", "p90", "p95", "p99", "p999", "max", "errors"];
 
 impl Reader<'_> {
@@ -146,7 +131,8 @@ impl Reader<'_> {
             }
         } else if !self.input.traced
             && !plan.is_traced()
-            && (OF_MESSAGES.contains(&first) || rest.is_some() && !["http", "response"].contains(&first))
+            && (OF_MESSAGES.split(' ').any(|figure| figure == first)
+                || rest.is_some() && !["http", "response"].contains(&first))
         {
             let message = format!(
                 "{figure} is a figure of traced messages, and this plan loads an API alone: give it a `pipeline`, name its log store with --redis, or take http.p99 or steps.NAME.p99"
