@@ -31,6 +31,7 @@ COPY crates/load/Cargo.toml crates/load/
 COPY crates/plan/Cargo.toml crates/plan/
 COPY crates/scenario/Cargo.toml crates/scenario/
 COPY crates/analysis/Cargo.toml crates/analysis/
+COPY crates/measure/Cargo.toml crates/measure/
 COPY crates/raster/Cargo.toml crates/raster/
 COPY crates/reporter/Cargo.toml crates/reporter/
 COPY crates/stack/Cargo.toml crates/stack/

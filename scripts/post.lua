@@ -63,5 +63,5 @@ end
 
 function done(summary)
     print(format("stampede run=%s requests=%d", run, summary.requests))
-    print(format("report it with: reporter report %s --redis URL", run))
+    print(format("report it with: driver report %s --redis URL", run))
 end

@@ -14,10 +14,11 @@ def dispatch(kind: str) -> None:
     names = sorted(file.stem for file in folder.glob("*.py"))
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print(f"Usage: scripts/{kind} NAME [OPTIONS]    (scripts/{kind} NAME --help has them)\n")
+        width = max(map(len, names))
         for name in names:
             told = ast.get_docstring(ast.parse((folder / f"{name}.py").read_text())) or ""
             first = re.split(r"(?<=[?.])\s", told)[0]
-            print(f"  {name:<10} {' '.join(first.split())}")
+            print(f"  {name:<{width}} {' '.join(first.split())}")
         sys.exit(0 if len(sys.argv) > 1 else 2)
     name = sys.argv[1]
     if name not in names:

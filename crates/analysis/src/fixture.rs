@@ -7,7 +7,7 @@ use crate::findings::Findings;
 use crate::scenario::{Around, Failure, Rounds, Scenario, StepLoad, Times};
 use crate::{
     Accounting, CurvePoint, Distribution, Histograms, Hop, Http, Interval, Intervals, Level, LittleLaw, Load,
-    QueueDepth, Report, Slice, Stability, Tail, TailHop, Timeline, Traces, Usage, WorkerLoad,
+    QueueDepth, Report, Slice, Stability, Sweep, Tail, TailHop, Timeline, Traces, Usage, WorkerLoad,
 };
 use hdrhistogram::Histogram;
 use stamp::{Path, Stage};
@@ -23,7 +23,7 @@ pub fn report_of(levels: &[u32]) -> Report {
         every: Some(100),
         settings: BTreeMap::from([("duration".to_owned(), "10s".to_owned())]),
         environment: BTreeMap::from([("kernel".to_owned(), "Linux 6.1".to_owned())]),
-        p99_limit_us: Report::P99_LIMIT_US,
+        p99_limit_us: Sweep::P99_LIMIT_US,
         stamping: Vec::new(),
         levels: levels.iter().map(|&concurrency| level(&path, concurrency)).collect(),
         findings: Findings::default(),

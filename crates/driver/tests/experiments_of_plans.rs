@@ -63,7 +63,7 @@ fn a_search_of_an_api_says_at_least_where_all_holds() {
     let plan = std::fs::read_to_string(folder.path().join("reports/latest/plan.yaml")).unwrap();
     assert!(plan.contains("from: 50/s") && plan.contains("hold: [\"errors==0\", \"response.p99<9s\"]"), "{plan}");
     let again = run(&folder, "run reports/latest/plan.yaml");
-    assert!(printed(&again).contains("It holds up to at least 100/s"), "{}", told(&again));
+    assert!(printed(&again).contains("The highest load that holds is at least 100/s"), "{}", told(&again));
     assert!(rows(&folder).iter().all(|row| row["verdict"] == "held"), "{:?}", rows(&folder));
     let users = run(&folder, format!("find {url} --hold errors==0 --over users --to 2 --trial 300ms --warmup 0s"));
     assert!(printed(&users).contains("at least 2 users"), "{}", told(&users));
@@ -158,6 +158,12 @@ fn what_a_search_cannot_do_is_refused() {
     assert!(refused("--hold lost==0 --redis redis://127.0.0.1:9").contains("--redis would do nothing"));
     assert!(refused("http://127.0.0.1:9/ --hold errors==0 --pushservers 2").contains("--pushservers would do nothing"));
     assert!(refused("--hold lost==0 --set n=1").contains("--set would do nothing"));
+    // A plan's search of a private pipeline samples as this command does.
+    let plan = "stampede: 1\npipeline: local\nsearch: { hold: [\"arrival.p99<1s\"], from: 100/s, trial: 2s }\n";
+    let file = written(folder.path(), "search.yaml", plan);
+    let output = run(&folder, format!("run {}", file.display()));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(told(&output).contains("has 20 sampled messages"), "{}", told(&output));
 }
 
 #[test]

@@ -195,6 +195,8 @@ fn a_plan_is_checked_whole() {
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let line = printed(&output);
     assert!(line.ends_with("1 kind of user, 1 task, 1 step (0 traced); 7 users for 1s; 0 thresholds\n"), "{line}");
+    let output = check("stampede: 1\npipeline: local\nload: { rate: 500/s }\n", "");
+    assert!(printed(&output).contains("own messages; 500 requests/s; "), "{}", printed(&output));
     let output = check(&format!("{plan}{load}thresholds: [ \"http.p95<1s\", \"lost==0\" ]\n"), "--set usres=7");
     assert_eq!(output.status.code(), Some(2));
     for remedy in [

@@ -50,7 +50,8 @@ impl<'a> Watcher<'a> {
         let began_to_look = stamp::clock::now();
         let level = match &pipeline.store {
             Some(store) => {
-                measure(&mut store.log.clone().into(), &load, sweep, &mut StampQuality::new(&sweep.path)).await?
+                measure(&mut store.log.clone().into(), &load, sweep, &mut StampQuality::new(&sweep.path), &|| ())
+                    .await?
             }
             None => untraced(&load, sweep),
         };

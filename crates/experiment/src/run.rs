@@ -279,7 +279,9 @@ impl<'a> Running<'a> {
             return Ok(());
         }
         let level = match &pipeline.store {
-            Some(store) => measure(&mut store.log.clone().into(), &load, &self.sweep, &mut self.quality).await?,
+            Some(store) => {
+                measure(&mut store.log.clone().into(), &load, &self.sweep, &mut self.quality, &|| ()).await?
+            }
             None => untraced(&load, &self.sweep),
         };
         self.keep(load, level.clone());

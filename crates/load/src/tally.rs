@@ -6,6 +6,7 @@ use crate::steps::{RoundTally, StepTally, count, sum};
 use hdrhistogram::Histogram;
 use roaring::RoaringTreemap;
 use serde::{Deserialize, Serialize};
+use stamp::counted;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -285,13 +286,14 @@ impl Tally {
     pub fn limited_by(&self) -> Option<String> {
         let delay_us = self.send_delay.value_at_quantile(0.99);
         let service_us = self.service.value_at_quantile(0.5);
-        let (what, remedy) = if self.steps.is_empty() {
-            ("requests were due and never sent", "--max-connections")
+        let (what, done, remedy) = if self.steps.is_empty() {
+            ("request", "sent", "--max-connections")
         } else {
-            ("rounds were due and never begun", "max_users, or give the generator a machine that is less busy")
+            ("round", "begun", "max_users, or give the generator a machine that is less busy")
         };
         if self.missed > 0 {
-            return Some(format!("{} {what}: raise {remedy}", self.missed));
+            let were = if self.missed == 1 { "was" } else { "were" };
+            return Some(format!("{} {were} due and never {done}: raise {remedy}", counted(self.missed, what)));
         }
         if self.cpu_share().is_some_and(|share| share > 0.95) {
             return Some("its thread was busy all the time".to_owned());

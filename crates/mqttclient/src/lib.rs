@@ -53,7 +53,7 @@ pub async fn run(args: MqttclientArgs, shell: Shell) -> anyhow::Result<()> {
         let subscriber = Subscriber::new(broker, session, args.filter(), args.qos, arrivals, outage, &shell);
         clients.spawn(subscriber.run(shell.shutdown.clone()));
     }
-    shell.serve(axum::Router::new()).await?;
+    shell.serve().await?;
     let ended = async { while clients.join_next().await.is_some() {} };
     if tokio::time::timeout(FINISH_WITHIN, ended).await.is_err() {
         warn!("what was received could not be finished within {} s", FINISH_WITHIN.as_secs());

@@ -98,8 +98,7 @@ impl Message {
 fn weakest(report: &Report) -> Option<String> {
     let weakest = report.findings.weakest.as_ref()?;
     let busy = weakest.saturated.as_ref().map(|component| format!("; {component} is busy")).unwrap_or_default();
-    let why = if weakest.overloaded { "messages pile up there" } else { "its time grows most" };
-    Some(format!("Gives way first: {} → {} ({why}{busy})", weakest.from, weakest.hop))
+    Some(format!("Gives way first: {} → {} ({}{busy})", weakest.from, weakest.hop, weakest.why(report)))
 }
 
 #[cfg(test)]

@@ -110,7 +110,8 @@ async fn stamped() -> (Redis, Stamps, Sweep, Level) {
     let mut stamps = Stamps::from(LogStore::connect(&url).await.unwrap());
     let sweep = Sweep::of_load("r".parse().unwrap(), 2, &path);
     let mut quality = StampQuality::new(&sweep.path);
-    let level = measure(&mut stamps, &Load::foreign("r.c01".parse().unwrap()), &sweep, &mut quality).await.unwrap();
+    let level =
+        measure(&mut stamps, &Load::foreign("r.c01".parse().unwrap()), &sweep, &mut quality, &|| ()).await.unwrap();
     (redis, stamps, sweep, level)
 }
 

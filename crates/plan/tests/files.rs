@@ -46,6 +46,33 @@ fn what_is_right_is_read() {
     }
 }
 
+/// The plans that documents show, as far as they are whole.
+fn shown(page: &str) -> Vec<String> {
+    let block =
+        |text: &str| text.lines().map(|line| line.strip_prefix("    ").unwrap_or(line).to_owned() + "\n").collect();
+    let blocks = page.split("\n\n").filter(|block| block.starts_with("    ")).map(block);
+    let plans =
+        blocks.filter(|text: &String| ["# yaml-l", "params:", "search:"].iter().any(|key| text.starts_with(key)));
+    plans.map(|text| if text.contains("stampede: 1") { text } else { format!("stampede: 1\n{text}") }).collect()
+}
+
+#[test]
+fn what_documents_and_examples_show_is_read() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut plans: Vec<String> = ["docs/plan.md", "docs/experiments.md"]
+        .iter()
+        .flat_map(|page| shown(&fs::read_to_string(root.join(page)).unwrap()))
+        .collect();
+    assert_eq!(plans.len(), 3, "{plans:?}");
+    let examples = ["orders", "pipeline", "vote", "workers"];
+    plans.extend(examples.map(|name| fs::read_to_string(root.join(format!("examples/{name}.yaml"))).unwrap()));
+    for text in plans {
+        let (folder, environment) = (root.join("examples"), |_: &str| Some("https://host/path".to_owned()));
+        let read = Plan::read(&Input { folder, environment, traced: true, ..Input::new("p.yaml", &text) });
+        read.unwrap_or_else(|problems| panic!("{problems}"));
+    }
+}
+
 #[test]
 fn what_comes_from_the_environment_is_shown_nowhere() {
     let environment = |_: &str| Some("hush-hush".to_owned());

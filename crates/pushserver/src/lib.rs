@@ -100,7 +100,7 @@ pub async fn run(args: PushserverArgs, shell: Shell) -> anyhow::Result<()> {
     if crew.holds() {
         keeper.spawn(Keeper { url, keys, names, lease }.run());
     }
-    shell.serve(axum::Router::new()).await?;
+    shell.serve().await?;
 
     let unsent = finish(workers, publishers, &given_up).await;
     if args.delivery == Delivery::AtMostOnce && !unsent.is_empty() {

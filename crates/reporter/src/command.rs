@@ -74,7 +74,7 @@ pub async fn report(args: &ReportArgs) -> anyhow::Result<Made> {
     let judge = args.thresholds.open(&sweep.path)?;
     let output = Output::open(&args.out, &sweep.id)?;
     let progress = Progress::lists("measuring", (sweep.loads.len() * sweep.path.len()) as u64);
-    let mut report = make_report(&mut stamps, &sweep, || progress.step()).await?;
+    let mut report = make_report(&mut stamps, &sweep, &|| progress.step()).await?;
     drop(progress);
     judge.judge(&mut report);
     // The verdicts are worth having where the report cannot be written.

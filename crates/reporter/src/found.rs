@@ -26,7 +26,7 @@ pub async fn find_report(name: &str, store: &RedisUrl) -> Result<Report, Compare
         Err(source) if !path.is_file() => return Err(CompareError::Elsewhere { name: name.to_owned(), source }),
         opened => opened?,
     };
-    Ok(make_report(&mut stamps, &sweep, || ()).await?)
+    Ok(make_report(&mut stamps, &sweep, &|| ()).await?)
 }
 
 /// Reads the report in this folder.

@@ -52,29 +52,31 @@ impl Shell {
         Ok(shell)
     }
 
-    /// Opens the shell with a shutdown token of the caller's.
+    /// Opens the shell with a shutdown token of the caller's. Boxed, so that it is compiled here and once.
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn open_with(
+    pub fn open_with<'a>(
         name: &'static str,
-        args: &ServiceArgs,
+        args: &'a ServiceArgs,
         shutdown: CancellationToken,
-    ) -> anyhow::Result<Self> {
-        let listener = args.listen.bind("--listen").await?;
-        let version = env!("CARGO_PKG_VERSION");
-        let options = TracerOptions {
-            every: args.every,
-            clock: args.clock.into(),
-            service: name.to_owned(),
-            version: version.to_owned(),
-            ..TracerOptions::default()
-        };
-        let tracer = Tracer::start(&args.log_store(), options);
-        let readiness = Readiness::default();
-        let metrics = Metrics::of_service(name, version, &readiness, tracer.observer());
-        let limits = HttpLimits { connections: args.max_connections.get(), ..HttpLimits::default() };
-        Ok(Self { name, listener, tracer, metrics, limits, readiness, shutdown })
+    ) -> Pin<Box<dyn Future<Output = anyhow::Result<Self>> + Send + 'a>> {
+        Box::pin(async move {
+            let listener = args.listen.bind("--listen").await?;
+            let version = env!("CARGO_PKG_VERSION");
+            let options = TracerOptions {
+                every: args.every,
+                clock: args.clock.into(),
+                service: name.to_owned(),
+                version: version.to_owned(),
+                ..TracerOptions::default()
+            };
+            let tracer = Tracer::start(&args.log_store(), options);
+            let readiness = Readiness::default();
+            let metrics = Metrics::of_service(name, version, &readiness, tracer.observer());
+            let limits = HttpLimits { connections: args.max_connections.get(), ..HttpLimits::default() };
+            Ok(Self { name, listener, tracer, metrics, limits, readiness, shutdown })
+        })
     }
 
     /// Where the service answers HTTP: the real port where 0 was asked for.
@@ -85,13 +87,20 @@ impl Shell {
         self.listener.local_addr()
     }
 
-    /// Serves `/healthz`, `/readyz`, `/metrics` and the service's own routes, and prints the ready line
-    /// `{"ready":"<name>","listen":"<address>"}` on stdout once no part is missing, until the shutdown; then finishes
-    /// the requests under way. Boxed, so that it is compiled here and once.
+    /// Serves `/healthz`, `/readyz`, `/metrics`, and prints the ready line `{"ready":"<name>","listen":"<address>"}` on
+    /// stdout once no part is missing, until the shutdown; then finishes the requests under way.
     ///
     /// # Errors
     /// When the listener's address is unknown to the system.
-    pub fn serve(self, own: Router) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> {
+    pub fn serve(self) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> {
+        self.serve_routes(Router::new())
+    }
+
+    /// The same for a service with routes of its own. Boxed, so that it is compiled here and once.
+    ///
+    /// # Errors
+    /// When the listener's address is unknown to the system.
+    pub fn serve_routes(self, own: Router) -> Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> {
         Box::pin(self.serve_posts(own, None::<NoPosts>))
     }
 

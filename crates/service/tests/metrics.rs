@@ -3,7 +3,6 @@
 // What is compared is whole, and small.
 #![allow(clippy::float_cmp)]
 
-use axum::Router;
 use clap::Args;
 use service::{ServiceArgs, Shell};
 use stack::Redis;
@@ -39,7 +38,7 @@ impl TestService {
         let url = format!("http://{}/metrics", shell.address().unwrap());
         let (tracer, metrics, redis_part) =
             (shell.tracer.clone(), shell.metrics.clone(), shell.readiness.part("redis"));
-        let running = tokio::spawn(shell.serve(Router::new()));
+        let running = tokio::spawn(shell.serve());
         Self { url, tracer, metrics, redis_part, shutdown, running, redis }
     }
 

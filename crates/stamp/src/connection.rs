@@ -21,6 +21,7 @@ use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 use rustls::crypto::CryptoProvider;
 use std::fmt;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -52,11 +53,14 @@ impl Wait {
 }
 
 impl RedisUrl {
-    /// Opens a connection of its own with `TCP_NODELAY` set.
+    /// Opens a connection of its own with `TCP_NODELAY` set. Boxed, so that it is compiled here and once.
     ///
     /// # Errors
     /// [`StoreError::Connect`] when the server does not answer within 2 s, refuses, or refuses the credentials.
-    pub async fn connect(&self, wait: Wait) -> Result<MultiplexedConnection, StoreError> {
+    pub fn connect(
+        &self,
+        wait: Wait,
+    ) -> Pin<Box<dyn Future<Output = Result<MultiplexedConnection, StoreError>> + Send + '_>> {
         let response_timeout = match wait {
             Wait::AtMost(limit) => Some(limit),
             Wait::Forever => None,
@@ -64,15 +68,17 @@ impl RedisUrl {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(response_timeout);
-        let connected = async {
+        let connected = async move {
             let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await?;
             // A server that wants a password says so only when it is asked something.
             let () = redis::cmd("PING").query_async(&mut connection).await?;
             Ok(connection)
         };
-        let connected = tokio::time::timeout(CONNECT_WITHIN, connected).await;
         let late = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-        connected.unwrap_or_else(|_| Err(late())).map_err(|source| self.unreachable(source, CONNECT_WITHIN))
+        Box::pin(async move {
+            let connected = tokio::time::timeout(CONNECT_WITHIN, connected).await;
+            connected.unwrap_or_else(|_| Err(late())).map_err(|source| self.unreachable(source, CONNECT_WITHIN))
+        })
     }
 
     /// Opens a blocking connection with `TCP_NODELAY` set, whose commands wait for `patience`.
@@ -256,5 +262,12 @@ mod tests {
     fn an_address_of_another_kind_is_refused() {
         let error = "localhost:6379".parse::<RedisUrl>().unwrap_err().to_string();
         assert!(error.starts_with(r#""localhost:6379" is no Redis address: write redis://host:port"#), "{error}");
+    }
+
+    #[test]
+    fn a_host_that_nobody_knows_is_told_with_the_remedy() {
+        let unknown = std::io::Error::other("Name or service not known").into();
+        let error = "redis://nowhere".parse::<RedisUrl>().unwrap().unreachable(unknown, Duration::ZERO).to_string();
+        assert!(error.ends_with("(Name or service not known): is it running, and is the address right?"), "{error}");
     }
 }

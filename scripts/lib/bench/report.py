@@ -107,7 +107,7 @@ def main() -> None:
     args = parser.parse_args()
     if not shutil.which("redis-server"):
         sys.exit("bench report: redis-server is missing: scripts/setup installs it")
-    built = build("-p", "reporter", "--bin", "reporter", "-p", "analysis", "--example", "synthesize")
+    built = build("-p", "reporter", "--bin", "reporter", "-p", "measure", "--example", "synthesize")
     reporter, synthesize = str(built / "reporter"), str(built / "examples" / "synthesize")
     with tempfile.TemporaryDirectory(prefix="stampede-bench-") as temporary:
         folder = (args.keep or Path(temporary)).absolute()

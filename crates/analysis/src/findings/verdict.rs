@@ -193,10 +193,15 @@ fn gives_way(report: &Report, weakest: &Weakest) -> String {
     } else {
         let stable = report.levels.iter().all(|level| level.stability.unstable.is_none());
         let nothing = if stable { "Nothing piles up for as long as the load lasts. " } else { "" };
+        let (one, two) = if weakest.grows(report) {
+            ("whose time grows most", "whose time grows most")
+        } else {
+            ("that takes longest", "that take longest")
+        };
         let grows = match &weakest.rival {
-            None => format!("The hop whose time grows most is {hop}: {share} of the arrival latency{at}."),
+            None => format!("The hop {one} is {hop}: {share} of the arrival latency{at}."),
             Some(rival) => format!(
-                "The hops whose time grows most are {hop} and {} → {}, which the noise between levels does not tell apart: {share} and {} of the arrival latency{at}.",
+                "The hops {two} are {hop} and {} → {}, which noise does not tell apart: {share} and {} of the arrival latency{at}.",
                 rival.from,
                 rival.hop,
                 per_cent(rival.share)

@@ -56,6 +56,21 @@ impl Weakest {
         self.saturated.as_ref().filter(whole).filter(|_| !self.overloaded).cloned().unwrap_or_else(|| by_hop.to_owned())
     }
 
+    /// Whether its time can have grown: from the lowest level to another.
+    pub(super) fn grows(&self, report: &Report) -> bool {
+        let lowest = report.levels.iter().find(|level| level.arrival.mean_us.is_some());
+        lowest.is_some_and(|lowest| lowest.load.position() != self.position)
+    }
+
+    /// Why it is named, in a few words.
+    pub fn why(&self, report: &Report) -> &'static str {
+        match (self.overloaded, self.grows(report)) {
+            (true, _) => "messages pile up there",
+            (false, true) => "its time grows most",
+            (false, false) => "it takes longest",
+        }
+    }
+
     /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
     pub(crate) fn of(report: &Report) -> Option<Self> {
         let measured = || report.levels.iter().filter(|level| level.arrival.mean_us.is_some());
@@ -67,7 +82,7 @@ impl Weakest {
         if level.has_foreign_hops() || lowest.has_foreign_hops() {
             return None;
         }
-        let arrival_begins = crate::measure::arrival_begins(&report.path);
+        let arrival_begins = crate::arrival_begins(&report.path);
         let hops = || level.hops.iter().enumerate().skip(arrival_begins);
         let mean =
             |level: &Level, index: usize| level.hops.get(index).and_then(|hop| hop.latency.mean_us).unwrap_or(0.0);
@@ -126,4 +141,19 @@ fn saturated(usage: &[Usage]) -> Option<&Usage> {
         those.max_by(|one, other| one.utilization().total_cmp(&other.utilization()))
     };
     busiest(false).or_else(|| busiest(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::report_of;
+
+    #[test]
+    fn nothing_grows_in_a_report_of_one_level() {
+        let why = |levels: &[u32]| {
+            let report = report_of(levels);
+            Weakest { overloaded: false, ..report.findings.weakest.clone().unwrap() }.why(&report)
+        };
+        assert_eq!((why(&[5]), why(&[1, 5])), ("it takes longest", "its time grows most"));
+    }
 }

@@ -30,22 +30,22 @@ const BUSY: f64 = 0.95;
 /// A service time that is so many times that of the lightest load tells that the server, and not the generator, has reached its limit.
 const GREW: f64 = 3.0;
 
-impl Level {
-    /// Whether it carried its load: it kept up, lost nothing, and what must hold does. Where the generator made another load than it was asked for, that
+impl Carried {
+    /// Whether a level carried its load: it kept up, lost nothing, and what must hold does. Where the generator made another load than it was asked for, that
     /// is no verdict, unless messages fail behind the API, or the server has become slow: `light_service_us` is its median service time under the
     /// lightest load.
-    pub fn carries(&self, hold: &[Threshold], light_service_us: Option<u64>) -> Carried {
+    pub fn of(level: &Level, hold: &[Threshold], light_service_us: Option<u64>) -> Self {
         let sure = |chance, why: &str| Some((chance, why.to_owned(), true));
-        let (books, unstable) = (&self.books, &self.stability.unstable);
+        let (books, unstable) = (&level.books, &level.stability.unstable);
         let lost = books.lost > 0
             && !hold.iter().any(
                 |one| matches!(one.metric, Metric::Number(number) | Metric::Share(number) if number.name == "lost"),
             );
-        let cut_short = self.load.cut_short();
-        let refused = self.load.http.as_ref().is_some_and(|http| http.requests > 0) && self.accepted_nothing();
+        let cut_short = level.load.cut_short();
+        let refused = level.load.http.as_ref().is_some_and(|http| http.requests > 0) && level.accepted_nothing();
         let kept_up = [
             cut_short.and_then(|why| sure(0.0, why)),
-            if refused { sure(0.0, &format!("no request was accepted{}", answers(iter::once(self)))) } else { None },
+            if refused { sure(0.0, &format!("no request was accepted{}", answers(iter::once(level)))) } else { None },
             unstable.as_ref().and_then(|why| sure(0.0, &format!("it did not keep up: {why}"))),
             if lost { sure(0.0, &format!("{} got lost", counted(books.lost, "message"))) } else { None },
             (books.in_flight + books.late > 0)
@@ -60,28 +60,28 @@ impl Level {
                 })
                 .flatten(),
         ];
-        let judged = hold.iter().map(|threshold| threshold.chance(self));
+        let judged = hold.iter().map(|threshold| threshold.chance(level));
         let worst = kept_up.into_iter().flatten().chain(judged).min_by(|one, other| one.0.total_cmp(&other.0));
         let (chance, why, is_behind_the_api) = worst.unwrap_or((1.0, String::new(), true));
-        let not_made = self.load.generator_limited.as_ref().and_then(|limited| {
-            let http = self.load.http.as_ref()?;
+        let not_made = level.load.generator_limited.as_ref().and_then(|limited| {
+            let http = level.load.http.as_ref()?;
             let light = light_service_us.unwrap_or(u64::MAX).max(1);
             let slow = http.service_p50_us.filter(|now| *now as f64 > GREW * light as f64);
             let is_busy = http.generator_cpu_share.is_some_and(|share| share > BUSY);
-            let made = self.load.sent_share().is_none_or(|share| share >= MADE);
-            let unclear = Carried { verdict: TrialVerdict::GeneratorLimited, chance, why: Some(limited.clone()) };
+            let made = level.load.sent_share().is_none_or(|share| share >= MADE);
+            let unclear = Self { verdict: TrialVerdict::GeneratorLimited, chance, why: Some(limited.clone()) };
             match (chance < 0.5, made, slow) {
                 // What fails at less load than was asked for fails at more, unless the generator itself was slow.
                 (true, ..) if is_behind_the_api => None,
                 (true, _, Some(_)) | (false, false, Some(_)) if is_busy => Some(unclear),
                 (true, _, Some(_)) | (false, true, _) => None,
-                (false, false, Some(now_us)) => Some(Carried {
+                (false, false, Some(now_us)) => Some(Self {
                     verdict: TrialVerdict::Not,
                     chance: 0.0,
                     why: Some(format!(
                         "the API took {:.0} of {:.0} requests/s: half of them took {:.1} ms or more to be answered, {:.1} ms under a light load",
                         http.requests_per_sec(),
-                        self.load.rate.unwrap_or(0.0),
+                        level.load.rate.unwrap_or(0.0),
                         now_us as f64 / 1e3,
                         light as f64 / 1e3
                     )),
@@ -97,7 +97,7 @@ impl Level {
             chance if chance <= 1.0 - SURE => TrialVerdict::Not,
             _ => TrialVerdict::Doubtful,
         };
-        Carried { verdict, chance, why: (verdict != TrialVerdict::Carried).then_some(why) }
+        Self { verdict, chance, why: (verdict != TrialVerdict::Carried).then_some(why) }
     }
 }
 
@@ -151,7 +151,7 @@ mod tests {
 
     fn carried(level: &Level, hold: &[&str]) -> String {
         let hold: Vec<Threshold> = hold.iter().map(|text| text.parse().unwrap()).collect();
-        let carried = level.carries(&hold, Some(100));
+        let carried = Carried::of(level, &hold, Some(100));
         format!("{} {:.2} {}", carried.verdict.word(), carried.chance, carried.why.unwrap_or_default())
     }
 

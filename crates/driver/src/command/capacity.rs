@@ -285,7 +285,7 @@ fn table(sizing: &Sizing) -> String {
 fn sentences(sizing: &Sizing) -> Vec<String> {
     let names: Vec<&str> = sizing.parts.iter().map(|part| part.part.as_str()).collect();
     let mut told = vec![format!(
-        "{}/s take {} ({}), each at {:.0} % of what it carries by itself.",
+        "{}/s take {} ({}), each at {:.0} % of what it carries by itself, or less.",
         thousands(sizing.target_per_sec),
         sizing.ratio,
         names.join(":"),

@@ -74,7 +74,7 @@ pub(crate) struct ChaosArgs {
     wait_replica: bool,
 
     /// How long without an arrival until missing messages count as lost
-    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     drain_timeout: Duration,
 
     #[command(flatten)]

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use reporter::LogStoreArgs;
 use serde_json::{Value, json};
 use stamp::clock::{self, ClockState, RedisClock};
-use stamp::{LogStore, RedisUrl, Wait};
+use stamp::{LogStore, RedisUrl, Wait, counted};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -129,13 +129,16 @@ fn as_json(gathered: &Gathered, last: &ClockState) -> Value {
 }
 
 fn as_text(gathered: &Gathered, last: &ClockState) -> String {
+    let (offset, drift) = (offset_us(last), last.line.drift * 1e6);
+    let side = if offset < 0 { "behind" } else { "ahead of" };
+    let pace = if drift < 0.0 { "slower" } else { "faster" };
     let mut lines = vec![
-        format!("this host's clock is {} µs ahead of redis; no latency depends on it", offset_us(last)),
+        format!("this host's clock is {} µs {side} redis; no latency depends on it", offset.unsigned_abs()),
         format!(
-            "redis runs {:+.2} ppm (± {:.2}) fast; it was set {} times",
-            last.line.drift * 1e6,
+            "redis runs {:.2} ppm (± {:.2}) {pace}; it was set {}",
+            drift.abs(),
             last.line.drift_error * 1e6,
-            last.steps
+            counted(last.steps, "time")
         ),
         format!("{:<32} {:>8} {:>8} {:>8}", "µs", "p50", "p99", "max"),
     ];

@@ -6,17 +6,16 @@ use super::pipeline_args::{LocalArgs, RemoteArgs};
 use super::planned::{Over, OverPlanArgs, With};
 use super::run_plan::perform;
 use super::sampling::Every;
-use super::search_args::{SearchArgs, searching};
+use super::search_args::{self, SearchArgs, searching};
 use super::sweep::SweepArgs;
 use super::value::parse_duration;
 use crate::output;
 use clap::{ArgMatches, Args};
 use experiment::Site;
 use load::Target;
-use plan::PipelinePlace;
 use reporter::is_given;
 use stamp::{SampleEvery, UsageError, ensure_usage};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -64,9 +63,6 @@ pub(crate) struct FindArgs {
 /// Where nothing else is said: so many connections that the generator seldom limits an API that answers slowly.
 const CONNECTIONS: u16 = 1024;
 
-/// 1 message in so many is stamped in a private pipeline: a trial then has enough of them, and they cost next to nothing.
-const EVERY: u64 = 10;
-
 impl FindArgs {
     fn with<'a>(&'a self, file: &'a Path, matches: &ArgMatches) -> With<'a> {
         let given = |id: &str| is_given(matches, id);
@@ -84,7 +80,7 @@ impl FindArgs {
             redis: self.remote.redis.clone(),
             log_store: self.remote.log_store.clone(),
             redis_args: &self.remote.redis_args,
-            every: self.every.or(SampleEvery::new(EVERY)).unwrap_or_default(),
+            every: self.every,
             path: self.path.clone(),
             trust: self.shape.trust(),
             measuring: &self.measuring,
@@ -104,8 +100,8 @@ impl FindArgs {
         sweep.path = self.path.clone().unwrap_or(sweep.path);
         let is_alone = target.is_some() && self.remote.redis.is_none();
         sweep.remote.target = target.clone().or(sweep.remote.target);
-        let usual = if sweep.remote.target.is_none() { SampleEvery::new(EVERY) } else { None };
-        sweep.every = Every::One(self.every.or(usual).unwrap_or_default());
+        let is_private = sweep.remote.target.is_none();
+        sweep.every = Every::One(self.every.unwrap_or_else(|| search_args::every(is_private)));
         let search = self.search.over(None)?;
         let mut plan = sweep.plan()?;
         if is_alone {
@@ -137,14 +133,7 @@ pub(crate) async fn run(args: FindArgs, matches: &ArgMatches) -> anyhow::Result<
             Some(what.parse()?)
         }
         Some(file) if Path::new(file).exists() => {
-            let file = PathBuf::from(file);
-            let mut with = args.with(&file, matches);
-            let place = with.plan()?.pipeline.map(|pipeline| pipeline.place);
-            if args.every.is_none() && (with.redis.is_some() || matches!(place, Some(PipelinePlace::Remote { .. }))) {
-                // What is there already samples as its services were told.
-                with.every = SampleEvery::default();
-            }
-            return Box::pin(perform("find", &with)).await;
+            return Box::pin(perform("find", &args.with(Path::new(file), matches))).await;
         }
         Some(other) => {
             return Err(UsageError(format!(

@@ -87,6 +87,32 @@ const SHAPES: &[Shape] = &[
             ("Result", "json hgrm"),
         ],
     },
+    Shape {
+        command: "watch",
+        short: "run quiet every path target redis thresholds out",
+        headings: &[
+            ("Load", "run quiet"),
+            ("Pipeline that is already there", REMOTE),
+            ("Private local pipeline", LOCAL),
+        ],
+    },
+    Shape {
+        command: "ui",
+        short: "set every target redis out ui ui_host",
+        headings: &[
+            ("Plans", "set warmup cacert insecure"),
+            ("Pipeline that is already there", REMOTE),
+            ("Private local pipeline", LOCAL),
+        ],
+    },
+];
+
+/// Options that a command has with others, and can do nothing with: who gives them is told why.
+const IDLE: &[(&str, &str)] = &[
+    ("watch", "workers workers_within on_worker_loss worker_clock_error ui_max_users ui_max_rate"),
+    ("capacity", "workers workers_within on_worker_loss worker_clock_error"),
+    ("chaos", "ui_max_users ui_max_rate"),
+    ("find", "users duration"),
 ];
 
 /// The command with its options in this shape.
@@ -100,6 +126,11 @@ pub(crate) fn shaped(mut command: Command) -> Command {
                     shape.command
                 ))
                 .after_long_help("")
+        });
+    }
+    for (name, idle) in IDLE {
+        command = command.mut_subcommand(name, |command| {
+            command.mut_args(|arg| if names(idle, arg.get_id().as_str()) { arg.hide(true) } else { arg })
         });
     }
     command.mut_subcommand("otlp-receive", receiving)
@@ -158,6 +189,20 @@ mod tests {
         let help = command.find_subcommand_mut("otlp-receive").unwrap().render_long_help().to_string();
         assert!(help.contains("[default: 127.0.0.1:4318]") && !help.contains("127.0.0.1:0"), "{help}");
         assert!(!help.contains("queue") && !help.contains("--clock"), "{help}");
+    }
+
+    #[test]
+    fn what_does_nothing_is_not_shown() {
+        let mut command = shaped(crate::Arguments::command());
+        command.build();
+        for (name, idle) in IDLE {
+            let command = command.find_subcommand_mut(name).unwrap();
+            let help = command.render_long_help().to_string();
+            for id in idle.split_whitespace() {
+                assert!(command.get_arguments().any(|arg| arg.get_id() == id), "{name} has no {id}");
+                assert!(!help.contains(&format!("--{} <", id.replace('_', "-"))), "{name}: {help}");
+            }
+        }
     }
 
     #[test]

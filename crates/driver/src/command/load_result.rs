@@ -135,8 +135,9 @@ pub(super) fn as_table(loaded: &Loaded, rate: Option<f64>, interrupted: bool) ->
             ms(Some(histogram.max())),
         ));
     }
-    if rate.is_some() {
-        let gap = tally.response.value_at_quantile(0.99).saturating_sub(tally.service.value_at_quantile(0.99));
+    let p99s = percentile(&tally.response, 0.99).zip(percentile(&tally.service, 0.99));
+    if let (Some(_), Some((response_us, service_us))) = (rate, p99s) {
+        let gap = response_us.saturating_sub(service_us);
         line(format_args!(
             "\nA client that sends on schedule waits the response time; at p99 that is {:.3} ms more than the service time, which \
              leaves out how long requests waited for a connection.",

@@ -111,13 +111,14 @@ pub(crate) fn check(args: &PlanFileArgs) -> anyhow::Result<ExitCode> {
 
 /// A plan in one line.
 pub(super) fn told(plan: &Plan) -> String {
+    let (who, what) = if plan.users.is_empty() { ("connection", "request") } else { ("user", "round") };
     let amount = match &plan.load.amount {
         Amount::Users(levels) => match levels[..] {
-            [users] => counted(users, "user"),
+            [users] => counted(users, who),
             _ => counted(levels.len(), "level"),
         },
         Amount::Rates(rates) => match rates[..] {
-            [rate] => counted(rate, "round") + "/s",
+            [rate] => counted(rate, what) + "/s",
             _ => counted(rates.len(), "rate"),
         },
         Amount::Stages(stages) => counted(stages.len(), "stage"),

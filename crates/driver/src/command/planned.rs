@@ -4,7 +4,7 @@ use super::command_line::command_line;
 use super::measuring::MeasuringArgs;
 use super::pipeline_args::LocalArgs;
 use super::plan_file::{PlanFile, parse_pair};
-use super::search_args::{SearchArgs, searching};
+use super::search_args::{self, SearchArgs, searching};
 use super::value::{parse_duration, parse_rate};
 use crate::output;
 use analysis::{InvalidThreshold, Threshold};
@@ -100,7 +100,8 @@ pub(super) struct With<'a> {
     pub(super) redis: Option<RedisUrl>,
     pub(super) log_store: Option<RedisUrl>,
     pub(super) redis_args: &'a RedisArgs,
-    pub(super) every: SampleEvery,
+    /// 1 message in so many is stamped, where it is said.
+    pub(super) every: Option<SampleEvery>,
     pub(super) path: Option<Path>,
     pub(super) trust: Trust,
     pub(super) measuring: &'a MeasuringArgs,
@@ -193,7 +194,8 @@ impl With<'_> {
             .into());
         }
         let seed = load.seed.unwrap_or(1);
-        let (site, queue, path) = self.site(&plan)?;
+        let every = self.every(&plan);
+        let (site, queue, path) = self.site(&plan, every)?;
         let text = self.kept(&plan)?;
         let (subject, notify) = (self.subject(&plan), plan.notify.clone());
         let (before, after) =
@@ -238,7 +240,7 @@ impl With<'_> {
             search: None,
             open_ended: false,
             warmup: load.warmup.unwrap_or_default(),
-            every: self.every,
+            every,
             path,
             clock: ClockMode::Disciplined,
             skip_service_check: self.measuring.skip_service_check,
@@ -289,8 +291,17 @@ impl With<'_> {
         }
     }
 
+    /// 1 message in how many is stamped.
+    fn every(&self, plan: &plan::Plan) -> SampleEvery {
+        let is_private = match plan.pipeline.as_ref().map(|pipeline| &pipeline.place) {
+            Some(place) => matches!(place, PipelinePlace::Local(_)),
+            None => self.redis.is_none(),
+        };
+        self.every.unwrap_or_else(|| search_args::every(plan.search.is_some() && is_private))
+    }
+
     /// The pipeline, its queue, and the stages that messages pass.
-    fn site(&self, plan: &plan::Plan) -> anyhow::Result<(Site, String, Path)> {
+    fn site(&self, plan: &plan::Plan, every: SampleEvery) -> anyhow::Result<(Site, String, Path)> {
         let default = || stamp::keys::DEFAULT_QUEUE.to_owned();
         let usual = || self.path.clone().unwrap_or_default();
         let target = || plan.target.as_deref().map(str::parse::<Target>).transpose();
@@ -301,7 +312,7 @@ impl With<'_> {
         };
         match plan.pipeline.as_ref().map(|pipeline| &pipeline.place) {
             Some(PipelinePlace::Local(local)) => {
-                let options = LocalArgs::of_plan(local).options(self.every)?;
+                let options = LocalArgs::of_plan(local).options(every)?;
                 Ok((Site::Local(options), default(), usual()))
             }
             Some(PipelinePlace::Remote { redis, log_store, queue, path }) => {
@@ -312,11 +323,9 @@ impl With<'_> {
             }
             None => match &self.redis {
                 Some(redis) => Ok((remote(redis, self.log_store.as_ref())?, default(), usual())),
-                None if plan.target.is_none() && asks_for_paths(plan) => Ok((
-                    Site::Local(LocalArgs::of_plan(&plan::Local::default()).options(self.every)?),
-                    default(),
-                    usual(),
-                )),
+                None if plan.target.is_none() && asks_for_paths(plan) => {
+                    Ok((Site::Local(LocalArgs::of_plan(&plan::Local::default()).options(every)?), default(), usual()))
+                }
                 // Steps of users have whole addresses.
                 None if plan.users.is_empty() => Ok((Site::Alone { target: target()? }, default(), usual())),
                 None => Ok((Site::Alone { target: None }, default(), usual())),

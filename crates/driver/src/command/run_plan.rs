@@ -58,9 +58,9 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     redis_args: RedisArgs,
 
-    /// Stamp 1 message in N: those with id % N == 0
-    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
-    every: SampleEvery,
+    /// Stamp 1 message in N: those with id % N == 0 [default: 100, or 10 where the plan searches a private pipeline]
+    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY")]
+    every: Option<SampleEvery>,
 
     #[command(flatten)]
     trust: TrustArgs,

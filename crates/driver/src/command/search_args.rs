@@ -4,7 +4,7 @@ use super::value::parse_duration;
 use analysis::{Over, Threshold};
 use clap::Args;
 use experiment::{Plan, SearchPlan};
-use stamp::{UsageError, ensure_usage};
+use stamp::{SampleEvery, UsageError, ensure_usage};
 use std::time::Duration;
 
 /// Trials at the most, unless it is said.
@@ -12,6 +12,12 @@ const MOST_TRIALS: u32 = 40;
 
 /// How long a trial loads, unless it is said.
 const TRIAL: Duration = Duration::from_secs(10);
+
+/// 1 message in so many is stamped where nothing else is said: of a private pipeline that is searched more than usual. A trial then has enough of them,
+/// and they cost next to nothing.
+pub(super) fn every(is_private_search: bool) -> SampleEvery {
+    if is_private_search { SampleEvery::new(10) } else { None }.unwrap_or_default()
+}
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SearchArgs {

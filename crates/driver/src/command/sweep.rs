@@ -9,7 +9,7 @@ use super::sampling::Every;
 use super::value::{parse_duration, parse_rate};
 use crate::output;
 use clap::{ArgMatches, Args, Parser};
-use reporter::is_given;
+use reporter::{is_given, is_set};
 use stamp::{MsgId, Path, UsageError};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -131,7 +131,7 @@ impl SweepArgs {
     fn with<'a>(&'a self, file: &'a std::path::Path, matches: &ArgMatches) -> anyhow::Result<With<'a>> {
         let given = |id: &str| is_given(matches, id);
         let every = match self.every {
-            Every::One(every) => every,
+            Every::One(every) => is_set(matches, "every").then_some(every),
             Every::Auto => return Err(UsageError("--every auto knows no steps: give a number".to_owned()).into()),
         };
         Ok(With {

@@ -44,9 +44,9 @@ pub(crate) struct UiArgs {
     #[arg(long, default_value = "1s", value_parser = parse_duration)]
     warmup: Duration,
 
-    /// Stamp 1 message in N: those with id % N == 0
-    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY", default_value = "100")]
-    every: SampleEvery,
+    /// Stamp 1 message in N: those with id % N == 0 [default: 100, or 10 where a plan searches a private pipeline]
+    #[arg(long, value_name = "N", env = "STAMPEDE_EVERY")]
+    every: Option<SampleEvery>,
 
     /// The stages that messages pass, in order, separated by commas; or a file that holds them
     #[arg(long, value_name = "STAGES", value_parser = reporter::parse_path)]
@@ -205,7 +205,7 @@ impl UiArgs {
         if let Some(rate) = asked.rate {
             (sweep.levels, sweep.rates) = (Vec::new(), vec![rate]);
         }
-        sweep.every = Every::One(self.every);
+        sweep.every = Every::One(self.every.unwrap_or_default());
         sweep.warmup = self.warmup;
         if let Some(path) = &self.path {
             sweep.path = path.clone();

@@ -217,7 +217,7 @@ impl Search {
     /// Takes a level as the trial that it is.
     pub(crate) fn judge(&mut self, ask: Ask, level: &Level) {
         let service_us = level.load.http.as_ref().and_then(|http| http.service_p50_us);
-        let carried = level.carries(&self.plan.hold, self.light_service_us);
+        let carried = Carried::of(level, &self.plan.hold, self.light_service_us);
         self.light_service_us = self.light_service_us.or(service_us);
         let duration_us = level.load.http.as_ref().map_or(0, |http| http.duration_us);
         let Carried { verdict, chance, why } = carried;

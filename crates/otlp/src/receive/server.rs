@@ -83,7 +83,7 @@ pub async fn run(map: SpanMap, shell: Shell, finish_within: Duration) -> anyhow:
     };
     let body_within = shell.limits.body;
     let take = move |state, request| take(state, request, body_within);
-    shell.serve(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
+    shell.serve_routes(Router::new().route("/v1/traces", post(take)).with_state(receiver)).await?;
     watching.abort();
     finish(&tracer, finish_within).await
 }

@@ -73,7 +73,6 @@ fn capacity_figures(report: &Report, capacity: &Capacity) -> Vec<Figure> {
 }
 
 fn weakest_figure(report: &Report, weakest: &Weakest) -> Figure {
-    let what = if weakest.overloaded { "messages pile up here" } else { "its time grows most" };
     let at = weakest.position.map_or_else(String::new, |at| format!(" at {}", name::setting(report, at)));
     let busy = match (&weakest.saturated, weakest.utilization) {
         (Some(component), Some(utilization)) => format!("; {component} is {} busy", figure::percent(utilization)),
@@ -86,7 +85,7 @@ fn weakest_figure(report: &Report, weakest: &Weakest) -> Figure {
             |rival| format!("{} → {}, or {} → {}", weakest.from, weakest.hop, rival.from, rival.hop),
         ),
         unit: "",
-        about: format!("{what}{at}: {} of mean arrival latency{busy}", figure::percent(weakest.share)),
+        about: format!("{}{at}: {} of mean arrival latency{busy}", weakest.why(report), figure::percent(weakest.share)),
     }
 }
 

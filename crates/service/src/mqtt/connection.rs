@@ -10,6 +10,7 @@ use super::version::Version;
 use bytes::BytesMut;
 use rumqttc::QoS;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -64,16 +65,21 @@ pub struct MqttWriter {
     highest_qos: QoS,
 }
 
-/// Connects.
+/// Connects. Boxed, so that it is compiled here and once.
 ///
 /// # Errors
 /// When the broker is away, refuses, or does not answer within 10 s.
-pub async fn connect(broker: &Broker, session: &Session) -> Result<Connection, MqttError> {
-    let connected = timeout(PATIENCE, handshake(broker, session)).await.unwrap_or(Err(MqttError::Silent));
-    if connected.is_err() {
-        broker.give_turn_on();
-    }
-    connected
+pub fn connect<'a>(
+    broker: &'a Broker,
+    session: &'a Session,
+) -> Pin<Box<dyn Future<Output = Result<Connection, MqttError>> + Send + 'a>> {
+    Box::pin(async move {
+        let connected = timeout(PATIENCE, handshake(broker, session)).await.unwrap_or(Err(MqttError::Silent));
+        if connected.is_err() {
+            broker.give_turn_on();
+        }
+        connected
+    })
 }
 
 async fn handshake(broker: &Broker, session: &Session) -> Result<Connection, MqttError> {

@@ -82,6 +82,8 @@ impl RedisUrl {
             format!("did not answer within {} s: is it running, and not frozen?", patience.as_secs())
         } else if source.is_connection_dropped() {
             format!("closed the connection ({source}): does this port speak TLS? Then write rediss://")
+        } else if source.is_io_error() {
+            format!("cannot be reached ({source}): is it running, and is the address right?")
         } else {
             format!("cannot be used ({source})")
         };

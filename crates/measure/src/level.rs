@@ -14,70 +14,47 @@ mod timeline;
 mod truth;
 
 use crate::join::Join;
-use crate::{Accounting, Histograms, Level, Load, Report, StampQuality, Stamps, StampsError, Sweep, Traces};
+use crate::{Accounting, Histograms, Level, Load, StampQuality, Stamps, StampsError, Sweep, Traces};
 pub(crate) use answers::of as answers;
 use order::Order;
 use stamp::{Counts, RunId, Stage, Stamp};
+use std::pin::Pin;
 
-/// Reads the stamps and counts of a load's run and computes the level; what the stamps are worth goes into `quality`.
+/// Reads the stamps and counts of a load's run and computes the level; what the stamps are worth goes into `quality`. `stage_read` is called each time
+/// that all stamps of a stage have been read. Boxed, so that it is compiled here, however its caller is.
 ///
 /// # Errors
 /// When the log store fails, or the file is cut off or damaged.
-pub async fn measure(
-    stamps: &mut Stamps,
-    load: &Load,
-    sweep: &Sweep,
-    quality: &mut StampQuality,
-) -> Result<Level, StampsError> {
-    measure_watched(stamps, load, sweep, quality, || ()).await
-}
-
-/// Makes the whole report of a sweep; `stage_read` is called each time that all stamps of a stage have been read.
-///
-/// # Errors
-/// As those of [`measure`], with the run.
-pub async fn make_report(stamps: &mut Stamps, sweep: &Sweep, stage_read: impl Fn()) -> Result<Report, StampsError> {
-    let mut report = Report::new(sweep);
-    let mut quality = StampQuality::new(&sweep.path);
-    // In their order, which is that of a file.
-    for load in &sweep.loads {
-        let level = measure_watched(stamps, load, sweep, &mut quality, &stage_read).await;
-        report.add(level.map_err(|source| StampsError::Run { run: load.run.clone(), source: Box::new(source) })?);
-    }
-    stamps.finish()?;
-    report.conclude(quality.summary());
-    Ok(report)
-}
-
-/// The same; `stage_read` is called each time that all stamps of a stage have been read.
-pub(crate) async fn measure_watched(
-    stamps: &mut Stamps,
-    load: &Load,
-    sweep: &Sweep,
-    quality: &mut StampQuality,
-    stage_read: impl Fn(),
-) -> Result<Level, StampsError> {
-    let answers = answers(&sweep.path);
-    let stages: Vec<&Stage> = sweep.path.iter().chain(answers.iter().map(|(_, answer)| answer)).collect();
-    let on_path = sweep.path.len();
-    let mut join = Join::new(stages.len());
-    let take = |index: usize, stamp: &Stamp, entry: &[u8]| {
-        join.take(index, stamp, entry);
-        if index < on_path {
-            quality.add(index, stamp);
+pub fn measure<'a>(
+    stamps: &'a mut Stamps,
+    load: &'a Load,
+    sweep: &'a Sweep,
+    quality: &'a mut StampQuality,
+    stage_read: &'a (dyn Fn() + Sync),
+) -> Pin<Box<dyn Future<Output = Result<Level, StampsError>> + Send + 'a>> {
+    Box::pin(async move {
+        let answers = answers(&sweep.path);
+        let stages: Vec<&Stage> = sweep.path.iter().chain(answers.iter().map(|(_, answer)| answer)).collect();
+        let on_path = sweep.path.len();
+        let mut join = Join::new(stages.len());
+        let take = |index: usize, stamp: &Stamp, entry: &[u8]| {
+            join.take(index, stamp, entry);
+            if index < on_path {
+                quality.add(index, stamp);
+            }
+        };
+        let read = |index: usize| {
+            if index < on_path {
+                stage_read();
+            }
+        };
+        let unreadable = read_stamps(stamps, &load.run, &stages, take, read).await?;
+        let counts = stamps.counts(&load.run).await?;
+        for (index, stage) in sweep.path.iter().enumerate() {
+            quality.add_dropped(index, counts.get(&format!("dropped.{stage}")));
         }
-    };
-    let read = |index: usize| {
-        if index < on_path {
-            stage_read();
-        }
-    };
-    let unreadable = read_stamps(stamps, &load.run, &stages, take, read).await?;
-    let counts = stamps.counts(&load.run).await?;
-    for (index, stage) in sweep.path.iter().enumerate() {
-        quality.add_dropped(index, counts.get(&format!("dropped.{stage}")));
-    }
-    Ok(level(load, sweep, &join, unreadable, &counts))
+        Ok(level(load, sweep, &join, unreadable, &counts))
+    })
 }
 
 /// Hands every stamp of these stages' lists to `take`, with the stage's index and the entry; `stage_read` is called behind each list. Gives how many

@@ -9,12 +9,12 @@ mod coverage;
 mod dependence;
 mod interval;
 mod random;
-pub(crate) mod ratio;
-pub(crate) mod student;
+pub mod ratio;
+pub mod student;
 mod survival;
 
 use interval::{lower_rank, ranks};
-pub(crate) use random::Random;
+pub use random::Random;
 use serde::{Deserialize, Serialize};
 pub(crate) use survival::Survival;
 

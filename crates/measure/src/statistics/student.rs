@@ -3,7 +3,7 @@
 use super::binomial::incomplete_beta;
 
 /// What |t| with so many degrees of freedom, which need not be whole, exceeds with probability 5 %.
-pub(crate) fn two_sided_95(freedom: f64) -> f64 {
+pub fn two_sided_95(freedom: f64) -> f64 {
     student_exceeded(freedom, 0.05)
 }
 

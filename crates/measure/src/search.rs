@@ -126,26 +126,30 @@ impl Found {
         let why = self.limited_by.as_ref().map_or_else(String::new, |why| format!(": {why}"));
         match (self.low, self.high, self.ended) {
             (Some(low), Some(high), Ended::Found) => {
-                format!("It holds up to {} to {} ({minutes}). Above that{why}.", thousands(low), number(high))
+                format!(
+                    "The highest load that holds lies between {} and {} ({minutes}). Above that{why}.",
+                    thousands(low),
+                    number(high)
+                )
             }
             (Some(low), Some(high), Ended::Wide) => format!(
-                "It holds up to {} to {} ({minutes}), wider than the {} % asked for: more trials (--most-trials) narrow it. Above that{why}.",
+                "The highest load that holds lies between {} and {} ({minutes}), wider than the {} % asked for: more trials (--most-trials) narrow it. Above that{why}.",
                 thousands(low),
                 number(high),
                 (self.within * 1000.0).round() / 10.0
             ),
             (Some(low), None, Ended::Wide) => format!(
-                "It holds up to at least {} ({minutes}): nothing that was tried failed, and no more trials were allowed (--most-trials).",
+                "The highest load that holds is at least {} ({minutes}): nothing that was tried failed, and no more trials were allowed (--most-trials).",
                 number(low)
             ),
             (Some(low), _, Ended::HighestHolds) => {
                 format!(
-                    "It holds up to at least {} ({minutes}): that is the highest load of the search (raise --to).",
+                    "The highest load that holds is at least {} ({minutes}): the search ends there (raise --to).",
                     number(low)
                 )
             }
             (Some(low), _, Ended::GeneratorLimited) => {
-                format!("It holds up to at least {} ({minutes}). More was not tried{why}.", number(low))
+                format!("The highest load that holds is at least {} ({minutes}). More was not tried{why}.", number(low))
             }
             (None, _, Ended::GeneratorLimited) => {
                 format!("No answer: the generator did not make even the lowest load ({minutes}){why}.")
@@ -155,9 +159,15 @@ impl Found {
                 format!("Not even the lowest load, {}, holds ({minutes}){why}. Give a lower --from.", number(lowest))
             }
             (Some(low), Some(high), _) => {
-                format!("Ended early: it holds up to between {} and {} ({minutes}).", thousands(low), number(high))
+                format!(
+                    "Ended early: the highest load that holds lies between {} and {} ({minutes}).",
+                    thousands(low),
+                    number(high)
+                )
             }
-            (Some(low), None, _) => format!("Ended early: it holds up to at least {} ({minutes}).", number(low)),
+            (Some(low), None, _) => {
+                format!("Ended early: the highest load that holds is at least {} ({minutes}).", number(low))
+            }
             (None, ..) => format!("Ended early, without an answer ({minutes})."),
         }
     }
@@ -200,13 +210,13 @@ mod tests {
             took_us: 372_000_000,
             ..Found::default()
         };
-        insta::assert_snapshot!(found.sentence(), @"It holds up to 38,200 to 39,400/s (0 trials, 6 min 12 s). Above that: arrival.p99 was 61.2 ms at 40,000/s.");
+        insta::assert_snapshot!(found.sentence(), @"The highest load that holds lies between 38,200 and 39,400/s (0 trials, 6 min 12 s). Above that: arrival.p99 was 61.2 ms at 40,000/s.");
         let found = Found { high: None, ended: Ended::HighestHolds, limited_by: None, ..found };
-        insta::assert_snapshot!(found.sentence(), @"It holds up to at least 38,200/s (0 trials, 6 min 12 s): that is the highest load of the search (raise --to).");
+        insta::assert_snapshot!(found.sentence(), @"The highest load that holds is at least 38,200/s (0 trials, 6 min 12 s): the search ends there (raise --to).");
         let wide = Found { ended: Ended::Wide, low: Some(20.46), high: None, ..found.clone() };
-        insta::assert_snapshot!(wide.sentence(), @"It holds up to at least 20.5/s (0 trials, 6 min 12 s): nothing that was tried failed, and no more trials were allowed (--most-trials).");
+        insta::assert_snapshot!(wide.sentence(), @"The highest load that holds is at least 20.5/s (0 trials, 6 min 12 s): nothing that was tried failed, and no more trials were allowed (--most-trials).");
         let found = Found { over: Over::Users, ended: Ended::Interrupted, low: Some(2.5), ..found };
-        insta::assert_snapshot!(found.sentence(), @"Ended early: it holds up to at least 2.5 users (0 trials, 6 min 12 s).");
+        insta::assert_snapshot!(found.sentence(), @"Ended early: the highest load that holds is at least 2.5 users (0 trials, 6 min 12 s).");
         let found = Found {
             ended: Ended::GeneratorLimited,
             low: None,

@@ -1,11 +1,12 @@
 //! The sampled messages of one load, one by one: when each passed each stage.
 
 use crate::join::{Join, MISSING};
-use crate::measure::{answers, read_stamps};
+use crate::level::{answers, read_stamps};
 use crate::{Stamps, StampsError};
 use stamp::{Remarks, RunId, Stage, Traceparent};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::pin::Pin;
 
 /// All sampled messages of a run.
 #[derive(Debug)]
@@ -39,11 +40,19 @@ pub struct Passed<'a> {
 }
 
 impl TracedMessages {
-    /// Reads the stamps of a run on this path, and of the answers beside it.
+    /// Reads the stamps of a run on this path, and of the answers beside it. Boxed, so that it is compiled here, however its caller is.
     ///
     /// # Errors
     /// When the log store fails, or the file is cut off or damaged.
-    pub async fn read(stamps: &mut Stamps, run: &RunId, path: &[Stage]) -> Result<Self, StampsError> {
+    pub fn read<'a>(
+        stamps: &'a mut Stamps,
+        run: &'a RunId,
+        path: &'a [Stage],
+    ) -> Pin<Box<dyn Future<Output = Result<Self, StampsError>> + Send + 'a>> {
+        Box::pin(Self::read_all(stamps, run, path))
+    }
+
+    async fn read_all(stamps: &mut Stamps, run: &RunId, path: &[Stage]) -> Result<Self, StampsError> {
         let answers = answers(path);
         let stages: Vec<&Stage> = path.iter().chain(answers.iter().map(|(_, answer)| answer)).collect();
         let (mut join, mut contexts) = (Join::new(stages.len()), HashMap::new());

@@ -3,8 +3,8 @@
 //!
 //!     cargo run --release -p analysis --example synthesize -- --stamps 10000000 --raw big.stamps.lz4 --ndjson big/
 
-use analysis::{Http, Load, RawHeader, RawRun, RawWriter, Sweep};
 use clap::Parser;
+use measure::{Http, Load, RawHeader, RawRun, RawWriter, Sweep};
 use stamp::{MsgId, RunId};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

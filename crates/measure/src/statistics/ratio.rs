@@ -4,9 +4,12 @@ use super::student;
 
 /// A figure with the ends of its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Bounded {
+pub struct Bounded {
+    /// Its lower end.
     pub low: f64,
+    /// The figure itself.
     pub value: f64,
+    /// Its upper end.
     pub high: f64,
 }
 
@@ -15,7 +18,7 @@ pub(crate) struct Bounded {
 /// The method is MOVER, which recovers the variances from the intervals: G. Y. Zou & A. Donner (2008), "Construction of confidence limits about
 /// effect measures: a general approach", Statistics in Medicine 27, 1693-1702; here for the difference of logarithms.
 #[must_use]
-pub(crate) fn mover(from: Bounded, to: Bounded) -> Option<Bounded> {
+pub fn mover(from: Bounded, to: Bounded) -> Option<Bounded> {
     let positive =
         |side: Bounded| side.low > 0.0 && side.low <= side.value && side.value <= side.high && side.high.is_finite();
     if !positive(from) || !positive(to) {
@@ -33,7 +36,7 @@ pub(crate) fn mover(from: Bounded, to: Bounded) -> Option<Bounded> {
 /// The method is that of B. L. Welch (1947), "The generalization of 'Student's' problem when several different population variances are involved",
 /// Biometrika 34, 28-35, applied to logarithms.
 #[must_use]
-pub(crate) fn welch(from: &[f64], to: &[f64]) -> Option<Bounded> {
+pub fn welch(from: &[f64], to: &[f64]) -> Option<Bounded> {
     let (from, to) = (Logs::of(from)?, Logs::of(to)?);
     let variance = from.of_mean + to.of_mean;
     if variance <= 0.0 {

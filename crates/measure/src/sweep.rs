@@ -232,7 +232,7 @@ fn once() -> u32 {
 }
 
 fn usual_limit() -> u64 {
-    crate::Report::P99_LIMIT_US
+    Sweep::P99_LIMIT_US
 }
 
 impl Load {
@@ -311,9 +311,12 @@ impl Load {
 }
 
 impl Sweep {
+    /// The limit of p99 unless set otherwise, µs.
+    pub const P99_LIMIT_US: u64 = 50_000;
+
     /// The stages whose stamps a report reads: those of the path, and the answers to them, in the order of a file of raw stamps.
     pub fn stages(&self) -> Vec<Stage> {
-        let answers = crate::measure::answers(&self.path).into_iter().map(|(_, answer)| answer);
+        let answers = crate::level::answers(&self.path).into_iter().map(|(_, answer)| answer);
         self.path.iter().cloned().chain(answers).collect()
     }
 

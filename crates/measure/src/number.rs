@@ -42,7 +42,7 @@ pub fn measured_ms(us: f64) -> String {
 }
 
 /// The same with the unit, as sentences have it.
-pub(crate) fn ms(us: f64) -> String {
+pub fn ms(us: f64) -> String {
     format!("{} ms", measured_ms(us))
 }
 

@@ -118,12 +118,12 @@ fn lost_by_hop(passed: &[(Stage, u64)], taken_in: u64, arrived: u64, in_flight: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Cutoff, fixture};
+    use crate::{Cutoff, Http};
     use proptest::prelude::*;
     use stamp::Path;
 
     fn load(accepted: u64, cutoff: Option<Cutoff>) -> Load {
-        Load { http: Some(fixture::http(accepted, 100)), cutoff, ..Load::foreign("r".parse().unwrap()) }
+        Load { http: Some(Http { accepted, ..Http::default() }), cutoff, ..Load::foreign("r".parse().unwrap()) }
     }
 
     fn books(accepted: u64, cutoff: Option<Cutoff>, counted: &[(&str, u64)]) -> Accounting {
