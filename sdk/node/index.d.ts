@@ -61,7 +61,8 @@ export interface RedisTime {
  */
 export class Tracer {
   /**
-   * Starts writing to the log store, which need not be there yet. It keeps no process alive: await `close` at the end.
+   * Starts writing to the log store, which need not be there yet. It keeps no process alive: await `close` before
+   * `process.exit()`, and on SIGTERM.
    *
    * @param url `redis://[user:password@]host:port[/db]`, the same with `rediss://` for TLS, or
    *   `redis+unix:///path[?db=…&user=…&pass=…]`

@@ -58,6 +58,14 @@ impl KeyFigureKind {
     }
 }
 
+impl KeyFigure {
+    /// Whether more may be true: a search ended before anything failed.
+    pub fn is_at_least(&self) -> bool {
+        let is_searched = self.name.starts_with(KeyFigureKind::ALL[0].name);
+        is_searched && self.low.is_some() && self.high.is_none()
+    }
+}
+
 impl Report {
     /// The figures by which the whole run is set beside others: those of a level are of the highest one, or of the highest that a search found to hold.
     pub fn key_figures(&self) -> Vec<KeyFigure> {

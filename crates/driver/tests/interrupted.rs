@@ -46,6 +46,17 @@ fn interrupted(out: &Path, level: &str, options: &str, with: Signal) -> Output {
     child.output()
 }
 
+/// The processes that a process has started: their ids and command lines. Redis writes over its environment, so that it carries no mark.
+#[cfg(target_os = "linux")]
+fn children(of: u32) -> Vec<(u32, String)> {
+    let text = |path: String| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " "));
+    let tasks = fs::read_dir(format!("/proc/{of}/task")).unwrap().flatten();
+    let ids = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let ids: Vec<u32> =
+        ids.flat_map(|ids| ids.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>()).collect();
+    ids.into_iter().filter_map(|id| Some((id, text(format!("/proc/{id}/cmdline")).ok()?))).collect()
+}
+
 fn whole(out: &Path) {
     for file in fs::read_dir(out.join("latest")).unwrap().flatten() {
         assert!(file.metadata().unwrap().len() > 0, "{}", file.path().display());
@@ -128,6 +139,34 @@ fn a_second_signal_ends_at_once_and_leaves_no_process() {
     child.signal(Signal::INT);
     assert_eq!(child.code(), Some(130));
     none_left(&mark);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_part_that_dies_is_named_and_no_drain_waits_for_what_cannot_come() {
+    for (part, role) in [("redis-server", "redis-server"), ("pushserver", "role pushserver")] {
+        let out = tempfile::tempdir().unwrap();
+        let mark = format!("{}-{part}", std::process::id());
+        let port = free_port();
+        let fixed = format!("--prometheus-listen 127.0.0.1:{port} --out {}", out.path().display());
+        let patient = "--drain-timeout 1h --drain-limit 1h";
+        let mut command = driver(format!("sweep -d 1h --to 1 --every 10 --warmup 0s {patient} {fixed}"));
+        let mut child = Running::start(command.env("STAMPEDE_TEST_MARK", &mark));
+        until(|| is_loading(port, " 1").then_some(()), "the level never had answers");
+        let parts = children(child.child().id());
+        kill(parts.iter().find(|(_, line)| line.contains(role)).unwrap().0, Signal::KILL);
+        let output = child.output();
+        assert_eq!(output.status.code(), Some(1));
+        let why = format!("{part} ended unexpectedly (signal: 9");
+        assert!(told(&output).contains(&format!("error: {why}")), "{}", told(&output));
+        // Without Redis nobody knows what has become of the messages.
+        if part == "pushserver" {
+            let report = report(out.path());
+            assert!(report["levels"][0]["load"]["broken"].as_str().unwrap().starts_with(&why), "{report}");
+            assert!(report["levels"][0]["books"]["accepted"].as_u64() > Some(0), "{report}");
+        }
+        none_left(&mark);
+    }
 }
 
 #[test]

@@ -24,7 +24,16 @@ pub fn new_id() -> RunId {
 }
 
 /// Every setting that matters, for the report.
-pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, String> {
+pub(crate) fn all_settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, String> {
+    let mut settings = settings(plan);
+    let target = pipeline.target.iter().map(|target| ("target".to_owned(), target.to_string()));
+    let others = target.chain(plan.notes.clone());
+    settings.extend(others.map(|(name, value)| (name, stamp::mask(&value).into_owned())));
+    settings
+}
+
+/// Those of them that the plan says, without its notes.
+pub fn settings(plan: &Plan) -> BTreeMap<String, String> {
     let patience = plan.patience;
     let site = match plan.site {
         Site::Local(_) => "local stack",
@@ -40,7 +49,6 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
         ("queue", plan.queue.clone()),
         ("clock", format!("{:?}", plan.clock).to_lowercase()),
     ];
-    settings.extend(pipeline.target.iter().map(|target| ("target", target.to_string())));
     match plan.generator {
         Generator::Other { quiet } => {
             settings.extend([("generator", "another program".to_owned()), ("quiet", time(quiet))]);
@@ -48,8 +56,7 @@ pub(crate) fn settings(plan: &Plan, pipeline: &Pipeline) -> BTreeMap<String, Str
         Generator::Driver | Generator::Wrk => settings.extend(of_load(plan)),
     }
     settings.extend(plan.workers.iter().map(|workers| ("workers", workers.count.to_string())));
-    let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(plan.notes.clone());
-    settings.map(|(name, value)| (name, stamp::mask(&value).into_owned())).collect()
+    settings.into_iter().map(|(name, value)| (name.to_owned(), stamp::mask(&value).into_owned())).collect()
 }
 
 /// How load is made here.
@@ -69,8 +76,11 @@ fn of_load(plan: &Plan) -> Vec<(&'static str, String)> {
             settings
         }
     };
+    // How long a trial of a search lasts, the search says.
+    if search.is_none() {
+        settings.push(("duration", if plan.open_ended { "until ended".to_owned() } else { time(shape.duration) }));
+    }
     settings.extend([
-        ("duration", if plan.open_ended { "until ended".to_owned() } else { time(shape.duration) }),
         ("warmup", time(plan.warmup)),
         ("timeout", time(shape.timeout)),
         ("generator", generator),

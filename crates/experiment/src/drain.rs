@@ -10,6 +10,9 @@ use tokio::time::sleep;
 /// How often the counters are read.
 const PERIOD: Duration = Duration::from_millis(20);
 
+/// For how long nothing has moved where a part of the pipeline has ended, and what lay behind it has arrived.
+const STILL_WHEN_CUT: Duration = Duration::from_secs(1);
+
 /// How a drain ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Drained {
@@ -27,8 +30,23 @@ pub(crate) enum End {
     Complete,
     /// Nothing moved any more.
     Still,
+    /// The same, and a part of the pipeline has ended.
+    Cut,
     /// It took too long, and messages still moved.
     Moving,
+}
+
+impl Drained {
+    /// Why it was given up; nothing where all has arrived.
+    pub(crate) fn given_up(&self, patience: Patience) -> Option<String> {
+        let time = |duration| humantime::format_duration(duration);
+        match self.end {
+            End::Complete => None,
+            End::Still => Some(format!("nothing has moved for {}", time(patience.still))),
+            End::Cut => Some("nothing moves any more, as a part of the pipeline has ended".to_owned()),
+            End::Moving => Some(format!("messages still arrive after {} (--drain-limit)", time(patience.whole))),
+        }
+    }
 }
 
 /// Waits until `accepted` messages of the run have passed every stage after the load generator's own, or until
@@ -58,8 +76,13 @@ pub(crate) async fn drain(
         if counts != last {
             (last, moved) = (counts, now);
         }
-        if now.duration_since(moved) >= patience.still {
-            return drained(moved, End::Still);
+        let (still, end) = if pipeline.is_cut() {
+            (STILL_WHEN_CUT.min(patience.still), End::Cut)
+        } else {
+            (patience.still, End::Still)
+        };
+        if now.duration_since(moved) >= still {
+            return drained(moved, end);
         }
         if now.duration_since(begin) >= patience.whole {
             return drained(now, End::Moving);

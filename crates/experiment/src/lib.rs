@@ -28,7 +28,7 @@ mod setting;
 pub use capacity::{CapacityPlan, Measured, measure_parts};
 pub use control::{Change, Control, Levels, Next};
 pub use crew::{Hands, of_parts};
-pub use description::new_id;
+pub use description::{new_id, settings};
 pub use error::ExperimentError;
 pub use event::{Audience, Event, Listener, Telling};
 pub use http::of_tally as http_of;

@@ -161,15 +161,38 @@ impl Pipeline {
         self.lost.as_ref()
     }
 
+    /// Whether a part of the local stack has no process any more, so that nothing passes it.
+    pub(crate) fn is_cut(&mut self) -> bool {
+        self.stack.as_mut().is_some_and(Stack::is_cut)
+    }
+
+    /// Waits until the Redis of the local stack, without which nothing can be counted or measured, is no longer there; for ever, where none is ours.
+    pub(crate) fn store_gone(&self) -> impl Future<Output = ()> + use<> {
+        let gone = self.stack.as_ref().map(Stack::log_store_gone);
+        async {
+            match gone {
+                Some(gone) => gone.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// An error when a part of the local stack is no longer there.
     pub(crate) fn ended(&mut self) -> Result<(), StackError> {
         self.lost_part();
         self.lost.take().map_or(Ok(()), Err)
     }
 
-    /// Ends the local stack in the order of the stream.
+    /// Ends the local stack at once: there is nothing that could be finished.
+    pub(crate) fn kill(&mut self) {
+        self.stack = None;
+    }
+
+    /// Ends the local stack in the order of the stream; at once where a part of it has ended before, as the others could not finish anything.
     pub(crate) async fn close(self) {
-        if let Some(stack) = self.stack {
+        if let Some(mut stack) = self.stack
+            && stack.ended().is_ok()
+        {
             stack.stop().await;
         }
     }

@@ -59,10 +59,19 @@ pub async fn run(
     let opened = stop.run_until_cancelled(Box::pin(loaded::open(plan))).await;
     let Some((mut pipeline, target)) = opened.transpose()? else { return Ok(None) };
     let mut running = Box::pin(Running::new(plan, id, target, wrk, &pipeline, stop)).await;
-    let failed = Box::pin(running.all(&mut pipeline, audience, control)).await.err();
+    let gone = pipeline.store_gone();
+    let (mut failed, is_gone) = tokio::select! {
+        ran = Box::pin(running.all(&mut pipeline, audience, control)) => (ran.err(), false),
+        () = gone => (None, true),
+    };
+    if is_gone {
+        failed = pipeline.ended().err().map(Into::into);
+        // Whatever waits for its answers would do so in vain.
+        pipeline.kill();
+    }
     Box::pin(running.loaded.tidy_up(plan, id, audience)).await;
     let Running { mut report, tracer, hands, .. } = *running;
-    if let Some(hands) = hands {
+    if let Some(hands) = hands.filter(|_| !is_gone) {
         hands.close().await;
     }
     let begun = !report.levels.is_empty();
@@ -76,7 +85,7 @@ pub async fn run(
         audience.tell(&Event::Verdict(&report)).await;
     }
     audience.tell(&Event::Ended).await;
-    if let Some(tracer) = tracer {
+    if let Some(tracer) = tracer.filter(|_| !is_gone) {
         service::close(&tracer).await;
     }
     pipeline.close().await;
@@ -148,7 +157,7 @@ impl<'a> Running<'a> {
             started_unix_s: clock::unix_now().as_secs(),
             every: Some(plan.every.get()),
             path: plan.path.stages().to_vec(),
-            settings: description::settings(plan, pipeline),
+            settings: description::all_settings(plan, pipeline),
             environment: environment(pipeline).await,
             p99_limit_us: u64::try_from(plan.p99_limit.as_micros()).unwrap_or(u64::MAX),
             loads: Vec::new(),
@@ -572,12 +581,7 @@ impl<'a> Running<'a> {
         pipeline: &Pipeline,
         audience: &mut Audience<'_>,
     ) -> Result<Option<Cutoff>, ExperimentError> {
-        let time = |duration| humantime::format_duration(duration);
-        let why = match drained.end {
-            End::Complete => return Ok(None),
-            End::Still => format!("nothing has moved for {}", time(self.plan.patience.still)),
-            End::Moving => format!("messages still arrive after {} (--drain-limit)", time(self.plan.patience.whole)),
-        };
+        let Some(why) = drained.given_up(self.plan.patience) else { return Ok(None) };
         audience.tell(&Event::GivenUp { run, why: &why }).await;
         Ok(Some(Cutoff {
             at_us: pipeline.time_us().await?,

@@ -52,12 +52,11 @@ impl Notify {
         }
     }
 
-    /// Where a report is, for people: `report` is its folder, seen from that of all reports.
-    pub fn place(&self, report: &str) -> String {
-        match &self.link {
-            Some(link) => format!("{}/{report}/report.html", link.trim_end_matches('/')),
-            None => self.folder.join(report).join("report.html").display().to_string(),
-        }
+    /// Where a report is, for people: `report` is its folder, seen from that of all reports. Absent where it could not be written.
+    pub fn place(&self, report: &str) -> Option<String> {
+        let page = self.folder.join(report).join("report.html");
+        let link = self.link.as_ref().map(|link| format!("{}/{report}/report.html", link.trim_end_matches('/')));
+        page.exists().then(|| link.unwrap_or_else(|| page.display().to_string()))
     }
 
     /// The newest run of the same plan on the same host that came before this one; what cannot be read of the history is told where it is shown.

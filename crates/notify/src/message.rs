@@ -13,13 +13,13 @@ pub struct Message {
     pub before: Option<Row>,
     /// What gives way first, in a sentence.
     pub weakest: Option<String>,
-    /// The report: where it lies, or an address that leads to it.
-    pub place: String,
+    /// The report: where it lies, or an address that leads to it; absent where it could not be written.
+    pub place: Option<String>,
 }
 
 impl Message {
     /// What is told of a report.
-    pub fn of(row: Row, before: Option<Row>, report: &Report, place: String) -> Self {
+    pub fn of(row: Row, before: Option<Row>, report: &Report, place: Option<String>) -> Self {
         Self { row, before, weakest: weakest(report), place }
     }
 
@@ -128,7 +128,7 @@ pub(crate) mod tests {
         let mut before = row(40_000.0, Verdict::Held);
         before.params.insert("n".to_owned(), "2".to_owned());
         let report = report_of(&[1, 4, 20]);
-        Message::of(row(30_000.0, Verdict::Missed), Some(before), &report, "reports/x/report.html".to_owned())
+        Message::of(row(30_000.0, Verdict::Missed), Some(before), &report, Some("reports/x/report.html".to_owned()))
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn body(message: &Message) -> Value {
     if !text.is_empty() {
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
-    let place = &message.place;
+    let place = message.place.as_deref().unwrap_or("its report could not be written");
     let is_link = place.starts_with("https://") || place.starts_with("http://");
     // Within a link these signs would end it.
     let link = place.replace('|', "%7C").replace('>', "%3E").replace('<', "%3C");
@@ -138,7 +138,7 @@ pub(crate) mod tests {
         let mut message = message();
         assert_valid(&body(&message));
         insta::assert_snapshot!(serde_json::to_string_pretty(&body(&message)).unwrap());
-        message.place = "https://ci/reports/x?a=1&b=2|>".to_owned();
+        message.place = Some("https://ci/reports/x?a=1&b=2|>".to_owned());
         let told = body(&message).to_string();
         assert!(told.contains("<https://ci/reports/x?a=1&amp;b=2%7C%3E|report>"), "{told}");
     }
@@ -152,7 +152,7 @@ pub(crate) mod tests {
             message.row.params.insert(format!("p<{number}>"), "v".to_owned());
         }
         assert_valid(&body(&message));
-        message.place = format!("https://host/{}", "x".repeat(9000));
+        message.place = Some(format!("https://host/{}", "x".repeat(9000)));
         assert_valid(&body(&message));
         assert_eq!(fit("a<b", 5), "a…");
     }

@@ -15,7 +15,7 @@ use stamp::{LogStore, Remarks, RunId, Stage, Stamp};
 use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -191,8 +191,12 @@ async fn what_was_taken_waits_at_the_end_for_a_log_store_that_comes_back() {
     receiver.redis.process.kill();
     assert_eq!(receiver.post(PROTOBUF, &body).await.status, 200);
     receiver.shutdown.cancel();
-    // An outage that is longer than other services would wait.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // With the sixth try, the outage has lasted longer than other services would wait: the pauses between tries grow.
+    let nobody = TcpListener::bind(("127.0.0.1", receiver.redis.port())).await.unwrap();
+    for _ in 0..6 {
+        drop(nobody.accept().await.unwrap());
+    }
+    drop(nobody);
     receiver.redis.restart().await.unwrap();
     let (_redis, log) = receiver.end().await;
     assert_eq!(log.counts(&"a".parse().unwrap()).await.unwrap().get("done"), 100);

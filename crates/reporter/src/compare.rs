@@ -15,7 +15,7 @@ pub struct CompareArgs {
     pub sweeps: Vec<String>,
 
     /// A name for each sweep, in their order; sweeps of the same name are repetitions of one series [default: the sweeps' ids]
-    #[arg(long = "label", value_name = "NAME", num_args = 1..)]
+    #[arg(long = "label", value_name = "NAME", num_args = 1.., value_parser = parse_label)]
     pub labels: Vec<String>,
 
     /// What the picture is called
@@ -29,6 +29,14 @@ pub struct CompareArgs {
     /// Where the log store is, for sweeps that are named by their ids.
     #[command(flatten)]
     pub store: LogStoreArgs,
+}
+
+/// A label stands in cells of tables.
+fn parse_label(label: &str) -> Result<String, String> {
+    if label.chars().any(char::is_control) {
+        return Err("a label stands on one line: leave line breaks, tabs and the like out".to_owned());
+    }
+    Ok(label.to_owned())
 }
 
 /// Compares the sweeps, writes the files, and returns the table for people and the folder.
@@ -123,6 +131,7 @@ mod tests {
     async fn each_sweep_has_a_label_or_none_has() {
         let out = tempfile::tempdir().unwrap();
         let error = compare(&args(out.path(), &["one"])).await.unwrap_err().to_string();
+        parse_label("before\tafter").unwrap_err();
         assert_eq!(error, "1 labels for 2 sweeps: give --label one name for each sweep, in their order");
     }
 }

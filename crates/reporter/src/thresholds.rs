@@ -48,11 +48,16 @@ pub struct Judge {
 }
 
 impl ThresholdArgs {
-    /// Checks that there is something to write, where these are all thresholds.
+    /// Checks that there is something to write, where these are all thresholds, and that they can all hold.
     ///
     /// # Errors
-    /// When there is not.
+    /// When one of both is not so.
     pub fn check(&self, all: &[Threshold]) -> Result<(), UsageError> {
+        for (at, one) in all.iter().enumerate() {
+            if let Some(other) = all[..at].iter().find(|other| other.contradicts(one)) {
+                return Err(UsageError(format!("{other} and {one} cannot both hold: leave one of them out")));
+            }
+        }
         ensure_usage(
             self.junit.is_none() || !all.is_empty(),
             || "--junit would have no verdicts to write: give a --threshold, or `thresholds` in the plan",
@@ -144,6 +149,26 @@ mod tests {
         insta::assert_snapshot!(told(&["--threshold", "enricher.p50<1ms"]), @"--threshold 'enricher.p50<1ms': no hop ends at a stage enricher; take one of apiserver, enqueue, pushserver, publish, mqttclient");
         insta::assert_snapshot!(told(&["--threshold", "send.p50<1ms"]), @"--threshold 'send.p50<1ms': no hop ends at a stage send; take one of apiserver, enqueue, pushserver, publish, mqttclient");
         insta::assert_snapshot!(told(&["--threshold", "lost==0", "--junit", "/nowhere/at/all.xml"]), @"cannot write --junit /nowhere/at/all.xml: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn thresholds_that_contradict_each_other_are_refused() {
+        let check = |one: &str, other: &str| {
+            ThresholdArgs::default().check(&[one.parse().unwrap(), other.parse().unwrap()]).map_err(|error| error.0)
+        };
+        insta::assert_snapshot!(check("arrival.p99<10ms", "arrival.p99>20ms").unwrap_err(), @"arrival.p99<10ms and arrival.p99>20ms cannot both hold: leave one of them out");
+        for (one, other) in [("lost==0", "lost>0@c=4"), ("rps>=5k", "rps<5000"), ("lost==0", "lost!=0")] {
+            check(one, other).unwrap_err();
+        }
+        for (one, other) in [
+            ("rps>=5k", "rps<=5k"),
+            ("rps>5k", "rps<6k"),
+            ("arrival.p50<1ms", "arrival.p99>1ms"),
+            ("rps>5k@c=4", "rps<5k@c=1"),
+            ("rps>5k", "rps!=6k"),
+        ] {
+            check(one, other).unwrap();
+        }
     }
 
     #[test]

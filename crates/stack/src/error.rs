@@ -52,7 +52,7 @@ pub enum StackError {
     #[error("{0}")]
     Replicas(String),
     /// The temporary folder cannot be used.
-    #[error("cannot use the temporary folder {path}: {source}")]
+    #[error("cannot use the temporary folder {path}: {source}; TMPDIR chooses another")]
     Folder {
         /// The folder, or the file in it.
         path: PathBuf,

@@ -2,7 +2,7 @@
 
 use crate::cgroup::Group;
 use crate::{Sandbox, StackError};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -13,6 +13,9 @@ use tokio::time::{sleep, timeout};
 
 /// How long a process may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often it is looked whether a process is still there.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A child process that is killed and waited for when this value is dropped.
 #[derive(Debug)]
@@ -129,6 +132,18 @@ impl Process {
                 Err(StackError::Ended { name: self.name.clone(), status: status.to_string(), log: self.log_tail() })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Waits until the process is no longer there, and leaves its end for [`ended`](Self::ended) to tell.
+    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).filter(|_| !self.waited_for);
+        async move {
+            let Some(pid) = pid else { return };
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            while matches!(waitid(WaitId::Pid(pid), options), Ok(None)) {
+                sleep(LOOK_EVERY).await;
+            }
         }
     }
 

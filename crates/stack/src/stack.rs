@@ -318,12 +318,24 @@ impl Stack {
 
     /// An error that names the first part which is no longer there, with the end of its log.
     pub fn ended(&mut self) -> Result<(), StackError> {
+        self.parts().try_for_each(|part| self.processes_mut(part).into_iter().try_for_each(Process::ended))
+    }
+
+    /// Those that have not been stopped on purpose, in the order of the stream.
+    fn parts(&self) -> impl Iterator<Item = Part> + use<> {
         let stopped = self.stopped.clone();
-        let parts = PATH.into_iter().filter(|part| !stopped.contains(part));
-        for part in parts {
-            self.processes_mut(part).into_iter().try_for_each(Process::ended)?;
-        }
-        Ok(())
+        PATH.into_iter().filter(move |part| !stopped.contains(part))
+    }
+
+    /// Waits until the Redis that is the log store is no longer there.
+    pub fn log_store_gone(&self) -> impl Future<Output = ()> + use<> {
+        self.redis.process.gone()
+    }
+
+    /// Whether a part has no process any more, so that nothing passes it.
+    pub fn is_cut(&mut self) -> bool {
+        let ended = |process: &mut Process| process.ended().is_err();
+        self.parts().any(|part| self.processes_mut(part).into_iter().all(ended))
     }
 
     /// Ends every part in the order of the stream, so that each can finish what it has accepted.

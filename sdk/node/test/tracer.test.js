@@ -206,7 +206,11 @@ test('a tracer that is not closed keeps no process alive', async (t) => {
   const script = `
     import { Tracer } from '${new URL('../index.js', import.meta.url)}';
     const tracer = new Tracer('${server.url}', { service: 'svc', stages: ['s'] });
-    if (!(await tracer.flush(5000))) process.exit(3);`;
+    if (!(await tracer.flush(5000))) process.exit(3);
+    tracer.stamp('s', 0, 'r');`;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: 'inherit' });
   assert.deepEqual(await once(child, 'exit'), [0, null]);
+  assert.deepEqual(await server.counts('r'), { s: 1 });
+  assert.equal((await server.stamps('s', 'r')).length, 1);
+  assert.deepEqual(await server.ask('KEYS', 'trace:service:*'), []);
 });

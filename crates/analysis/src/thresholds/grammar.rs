@@ -171,6 +171,17 @@ impl Threshold {
         (is_limit && is_p99 && self.limit > 0.0).then(|| Duration::from_secs_f64(self.limit / 1e6))
     }
 
+    /// Whether no value satisfies both, where both are of one figure at one level.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        let is_one_level = self.place == other.place || self.place.is_none() || other.place.is_none();
+        let (one, two) = (self.limit, other.limit);
+        // What satisfies both is one of these, or behaves as one of them does.
+        let mut values = [one, two, f64::midpoint(one, two), one.min(two) - 1.0, one.max(two) + 1.0].into_iter();
+        self.metric.to_string() == other.metric.to_string()
+            && is_one_level
+            && !values.any(|value| self.operator.holds(value, one) && other.operator.holds(value, two))
+    }
+
     /// From which time on, since the level began, it ends a level in which it does not hold; absent where it ends none.
     pub fn aborts_after(&self) -> Option<Duration> {
         self.abort

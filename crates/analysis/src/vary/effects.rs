@@ -81,7 +81,7 @@ fn pairs<'a>(
     first: &str,
     other: &str,
 ) -> Vec<(&'a Averaged, &'a Averaged)> {
-    let figure_of = |one: &'a super::Combination| one.figures.get(figure).filter(|averaged| averaged.is_positive());
+    let figure_of = |one: &'a super::Combination| one.figures.get(figure).filter(|averaged| averaged.is_measured());
     let rest = |values: &[String]| [&values[..at], &values[at + 1..]].concat();
     varied
         .combinations
@@ -103,7 +103,7 @@ fn share(varied: &Varied, figure: &str, at: usize) -> f64 {
         .combinations
         .iter()
         .filter_map(|one| {
-            let averaged = one.figures.get(figure).filter(|averaged| averaged.is_positive())?;
+            let averaged = one.figures.get(figure).filter(|averaged| averaged.is_measured())?;
             Some((one.values[at].as_str(), averaged.mean.ln()))
         })
         .collect();

@@ -77,6 +77,9 @@ pub struct Averaged {
     pub values: Vec<f64>,
     /// Their geometric mean, or the mean where one is not above 0.
     pub mean: f64,
+    /// Whether the mean is at least so much: the search of a repetition ended before anything failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
     /// The 95 % interval of that: from how far repetitions lie apart in all combinations together; of a single run its own interval. Absent where
     /// neither is known.
     pub interval: Option<(f64, f64)>,
@@ -131,7 +134,7 @@ impl Varied {
     fn variance(&self, figure: &str) -> Option<(f64, f64)> {
         let (mut squares, mut freedom) = (0.0, 0.0);
         for averaged in
-            self.combinations.iter().filter_map(|one| one.figures.get(figure)).filter(|one| one.is_positive())
+            self.combinations.iter().filter_map(|one| one.figures.get(figure)).filter(|one| one.is_measured())
         {
             let mean = averaged.mean.ln();
             squares += averaged.values.iter().map(|value| (value.ln() - mean).powi(2)).sum::<f64>();
@@ -145,7 +148,7 @@ impl Varied {
         let Some((variance, freedom)) = self.variance(figure) else { return };
         let reach = student::two_sided_95(freedom) * variance.sqrt();
         for averaged in
-            self.combinations.iter_mut().filter_map(|one| one.figures.get_mut(figure)).filter(|one| one.is_positive())
+            self.combinations.iter_mut().filter_map(|one| one.figures.get_mut(figure)).filter(|one| one.is_measured())
         {
             let half = reach / (averaged.values.len() as f64).sqrt();
             averaged.interval = Some((averaged.mean * (-half).exp(), averaged.mean * half.exp()));
@@ -164,6 +167,8 @@ impl Varied {
         let alike = |other: &Averaged| {
             let of = |one: &Averaged| 1.0 / one.values.len() as f64;
             match spread {
+                // It may be better than any.
+                _ if other.at_least => true,
                 Some(reach) if leader.is_positive() && other.is_positive() => {
                     (leader.mean / other.mean).ln().abs() <= reach * (of(leader) + of(other)).sqrt()
                 }
@@ -174,6 +179,11 @@ impl Varied {
         };
         let rest = ranked[1..].iter().filter(|(_, other)| alike(other)).map(|(at, _)| *at);
         std::iter::once(best).chain(rest).collect()
+    }
+
+    /// Combinations of which it is known only that this figure is at least so much.
+    pub fn at_least(&self, kind: KeyFigureKind) -> usize {
+        self.combinations.iter().filter(|one| one.figures.get(kind.name).is_some_and(|one| one.at_least)).count()
     }
 
     /// A combination as people name it.
@@ -205,13 +215,19 @@ impl Varied {
                 "Best by {}: {}, with {}{interval}.",
                 kind.about,
                 self.name(combination),
-                kind.shown(averaged.mean)
+                averaged.shown(kind)
             ));
         }
         if !alike.is_empty() {
             let names: Vec<String> = alike.iter().take(3).map(|&at| self.name(&self.combinations[at])).collect();
             let more = if alike.len() > 3 { format!(" and {} more", alike.len() - 3) } else { String::new() };
             told.push(format!("Not to be told apart from it: {}{more}.", names.join("; ")));
+        }
+        if let open @ 1.. = self.at_least(kind) {
+            let all = counted(self.combinations.len(), "combination");
+            told.push(format!(
+                "For {open} of {all} the search ended before anything failed: at least so much, without a part in what a parameter changes. Raise `to` of the search."
+            ));
         }
         told.extend(effects::told(&self.effects));
         if failed > 0 {
@@ -248,12 +264,24 @@ impl Averaged {
             [one] => one.low.zip(one.high),
             _ => None,
         };
-        Some(Self { values, mean, interval: own })
+        let at_least = figures.iter().any(|figure| figure.is_at_least());
+        Some(Self { values, mean, at_least, interval: own })
     }
 
     /// Whether it has logarithms.
     fn is_positive(&self) -> bool {
         self.values.iter().all(|value| *value > 0.0)
+    }
+
+    /// Whether it can be reckoned with: its logarithms tell how much it is, and not how much at least.
+    fn is_measured(&self) -> bool {
+        self.is_positive() && !self.at_least
+    }
+
+    /// Its mean, for people.
+    pub fn shown(&self, kind: KeyFigureKind) -> String {
+        let at_least = if self.at_least { "at least " } else { "" };
+        format!("{at_least}{}", kind.shown(self.mean))
     }
 }
 
@@ -305,6 +333,23 @@ pub(crate) mod tests {
         ");
         let (low, high) = varied.combinations[5].figures["capacity"].interval.unwrap();
         assert!(low < 12_000.0 && 12_000.0 < high, "{low} {high}");
+    }
+
+    #[test]
+    fn what_is_known_to_be_at_least_so_much_has_no_rank() {
+        let (params, mut runs) = runs(2);
+        let with_batches = runs.iter_mut().filter(|run| run.combination[1].1 == "100" && run.combination[0].1 != "1");
+        for figure in with_batches.flat_map(|run| &mut run.figures) {
+            (figure.value, figure.low) = (5_000.0, Some(5_000.0));
+        }
+        let varied = Varied::new("workers", &params, 12, &runs);
+        insta::assert_snapshot!(varied.sentences.join("\n"), @r"
+        Best by the highest load that holds: workers 4, batch 100, with at least 5,000/s.
+        Not to be told apart from it: workers 16, batch 100.
+        For 2 of 6 combinations the search ended before anything failed: at least so much, without a part in what a parameter changes. Raise `to` of the search.
+        workers accounts for 43 % of what differs: 16 is 4.15 × 1 (95 % interval 3.51 to 4.91).
+        batch accounts for 13 % of what differs: 100 is 3.17 × 1 (95 % interval 2.68 to 3.74).
+        ");
     }
 
     #[test]

@@ -59,13 +59,16 @@ pub(super) async fn perform(with: &With<'_>, plan: plan::Plan, vary: Vary, how: 
     }
     check_size(&plan, &vary, how)?;
     // What is wrong with the plan shows before anything begins.
-    with.experiment(plan::Plan { vary: None, ..plan.clone() })?;
+    let planned = with.experiment(plan::Plan { vary: None, ..plan.clone() })?;
+    let mut settings = experiment::settings(&planned);
+    settings.extend(with.redis.iter().map(|url| ("redis".to_owned(), url.to_string())));
     let begun = Begun {
         version: record::VERSION,
         plan: with.kept(&plan)?,
         params: vary.params.clone(),
         repeat: vary.repeat,
         seed: plan.load.seed.unwrap_or(1),
+        settings,
     };
     let order = order(&vary, begun.seed);
     let out = with.measuring.out();

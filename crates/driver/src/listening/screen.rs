@@ -106,7 +106,9 @@ impl Listener for Screen {
             Event::Begun { .. } if !self.json => (self.print)(&heading()),
             Event::Waiting(waiting) => output::note(waiting),
             Event::Warning(warning) => output::note(&format!("warning: {warning}")),
-            Event::PartLost(lost) => output::note(&format!("{lost}: the load ends, and what was measured is kept")),
+            Event::PartLost(lost) => {
+                output::note(&format!("{lost}: the load ends; what can be measured is kept"));
+            }
             Event::WarmUp(setting) => self.progress.stage(format!("{setting}, warm-up")),
             Event::LevelBegun { number, of, setting, .. } => {
                 let (what, of) = if self.is_search { ("trial", String::new()) } else { ("level", format!(" of {of}")) };

@@ -86,7 +86,11 @@ pub async fn measure_parts(
 ) -> Result<Vec<Measured>, ExperimentError> {
     let mut measuring = Measuring { pipeline: Pipeline::open(&plan.site, &plan.queue).await?, plan, is_stopped: false };
     let mut all = Vec::new();
-    let mut done = Box::pin(stop.run_until_cancelled(measuring.all(id, &mut all, &mut tell))).await;
+    let gone = measuring.pipeline.store_gone();
+    let mut done = tokio::select! {
+        done = Box::pin(stop.run_until_cancelled(measuring.all(id, &mut all, &mut tell))) => done,
+        () = gone => Some(measuring.pipeline.ended().map_err(Into::into)),
+    };
     // Whose push server was stopped has it back, however this ends.
     if measuring.is_stopped && measuring.pipeline.stack().is_none() {
         let started = measuring.push_server(true).await;

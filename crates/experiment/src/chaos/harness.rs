@@ -77,9 +77,13 @@ impl Harness {
             let begin = clock::now();
             self.inflict(fault, &course.stop).await?;
             let recovered = timeout(RECOVERS_WITHIN, self.arrivals_move()).await;
-            let duplicates = recovered.map_err(|_| {
+            let duplicates = recovered.unwrap_or_else(|_| {
                 let logs = Part::all().iter().map(|part| self.tail(*part)).collect::<Vec<_>>().join("\n");
-                ChaosError::NothingArrives { seconds: RECOVERS_WITHIN.as_secs(), fault: format!("{fault:?}"), logs }
+                Err(ChaosError::NothingArrives {
+                    seconds: RECOVERS_WITHIN.as_secs(),
+                    fault: format!("{fault:?}"),
+                    logs,
+                })
             })?;
             tell(&fault, &Recovery { begin, took: clock::now().duration_since(begin), duplicates });
         }
@@ -112,7 +116,8 @@ impl Harness {
 
     /// Waits until a message arrives. The log store may be what has just come back: each look is on a connection of its own.
     /// Gives the duplicates so far.
-    async fn arrivals_move(&self) -> u64 {
+    /// Fails when a part has ended that nobody has harmed.
+    async fn arrivals_move(&mut self) -> Result<u64, ChaosError> {
         // Services write their counts every 100 ms: by then those of arrivals before the fault are written.
         sleep(2 * COUNTS_WRITTEN).await;
         let mut first = None;
@@ -120,9 +125,10 @@ impl Harness {
             if let Ok(Ok(counts)) = timeout(TELLS_WITHIN, self.counts()).await {
                 let arrived = counts.get(Stage::MQTTCLIENT.as_str());
                 if *first.get_or_insert(arrived) != arrived {
-                    return counts.get("duplicates");
+                    return Ok(counts.get("duplicates"));
                 }
             }
+            self.stack.ended()?;
             sleep(PERIOD).await;
         }
     }

@@ -150,5 +150,8 @@ async fn the_run_before_is_of_the_same_plan_and_host() {
     let notify = Notify { folder: folder.path().to_owned(), ..notify(None, None) };
     assert_eq!(notify.before(&now).unwrap().id, "b");
     let linked = Notify { link: Some("https://ci/reports/".to_owned()), ..notify };
-    assert_eq!(linked.place("x"), "https://ci/reports/x/report.html");
+    assert_eq!(linked.place("x"), None);
+    std::fs::create_dir(folder.path().join("x")).unwrap();
+    std::fs::write(folder.path().join("x/report.html"), "").unwrap();
+    assert_eq!(linked.place("x").unwrap(), "https://ci/reports/x/report.html");
 }

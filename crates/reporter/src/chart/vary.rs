@@ -88,14 +88,15 @@ fn draw<DB: DrawingBackend>(area: &Area<DB>, varied: &Varied, kind: KeyFigureKin
         .filter(|(_, line)| !line.name.is_empty())
         .map(|(index, line)| Entry { name: line.name.clone(), sample: Sample::Line(look(index)) })
         .collect();
-    let top = Head { title: &title(varied, kind), captions: &captions(varied, &lines), legend: &legend }.draw(area)?;
+    let top =
+        Head { title: &title(varied, kind), captions: &captions(varied, kind, &lines), legend: &legend }.draw(area)?;
     let axes = Axes { bottom: &bottom, left: &left, right: None };
     let plot = Axes::plot(axes.room(), (top, frame::lower_edge(area) - frame::BELOW));
     axes.draw(area, &plot)?;
     draw_lines(area, &plot, scale, shown, &place)
 }
 
-fn captions(varied: &Varied, lines: &[Line<'_>]) -> Vec<String> {
+fn captions(varied: &Varied, kind: KeyFigureKind, lines: &[Line<'_>]) -> Vec<String> {
     let runs = varied.runs.iter().filter(|run| run.failed.is_none()).count();
     let is_repeated = varied.combinations.iter().any(|one| one.runs > 1);
     let bars = if is_repeated {
@@ -105,6 +106,10 @@ fn captions(varied: &Varied, lines: &[Line<'_>]) -> Vec<String> {
     };
     let mut captions =
         vec![format!("{} of {}; {bars}", counted(runs, "run"), counted(varied.combinations.len(), "combination"))];
+    if let at_least @ 1.. = varied.at_least(kind) {
+        let points = counted(at_least, "point");
+        captions.push(format!("{points}: at least so much, as a search ended before anything failed"));
+    }
     if lines.len() > MOST_LINES {
         captions.push(format!(
             "{MOST_LINES} of {} combinations of the other parameters are shown: vary.tsv has all",

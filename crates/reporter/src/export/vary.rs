@@ -23,7 +23,8 @@ pub(super) fn tsv(varied: &Varied) -> String {
         let of_figures = figures.iter().flat_map(|kind| {
             let averaged = combination.figures.get(kind.name);
             let interval = averaged.and_then(|averaged| averaged.interval);
-            [averaged.map(|one| one.mean), interval.map(|ends| ends.0), interval.map(|ends| ends.1)]
+            let low = averaged.filter(|one| one.at_least).map(|one| one.mean);
+            [averaged.map(|one| one.mean), interval.map(|ends| ends.0).or(low), interval.map(|ends| ends.1)]
                 .map(|value| decimal(value, 1))
         });
         let row: Vec<String> = values.chain([combination.runs.to_string()]).chain(of_figures).collect();
@@ -107,7 +108,7 @@ pub(super) fn markdown(varied: &Varied) -> String {
 
 fn cell(kind: KeyFigureKind, combination: &Combination) -> String {
     let shown = |averaged: &Averaged| {
-        let mean = kind.shown(averaged.mean);
+        let mean = averaged.shown(kind);
         averaged
             .interval
             .map_or(mean.clone(), |(low, high)| format!("{mean} ({} to {})", kind.shown(low), kind.shown(high)))

@@ -7,12 +7,13 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use stamp::{UsageError, ensure_usage};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The version of the file.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Its name.
 pub(super) const FILE: &str = "runs.jsonl";
@@ -26,6 +27,34 @@ pub(super) struct Begun {
     pub(super) params: Vec<(String, Vec<String>)>,
     pub(super) repeat: u32,
     pub(super) seed: u64,
+    /// What options say beside the plan, and what is meant where neither does: a run means something else with others.
+    #[serde(default)]
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+impl Begun {
+    /// In what another one differs, which is not the same.
+    fn difference(&self, other: &Self) -> String {
+        if other.version != self.version {
+            return "by another version of this program".to_owned();
+        }
+        let mut told: Vec<String> = [
+            (other.plan != self.plan, "another plan"),
+            (other.params != self.params || other.repeat != self.repeat, "other values"),
+        ]
+        .into_iter()
+        .filter(|(differs, _)| *differs)
+        .map(|(_, what)| what.to_owned())
+        .collect();
+        let names: BTreeSet<&String> = self.settings.keys().chain(other.settings.keys()).collect();
+        for name in names {
+            let [was, is] = [other, self].map(|one| one.settings.get(name).map_or("nothing", String::as_str));
+            if was != is {
+                told.push(format!("{name} {was} instead of {is}"));
+            }
+        }
+        format!("with {}", told.join(", "))
+    }
 }
 
 /// The file, open for further runs, and locked: two that go on with one would make each run twice.
@@ -106,7 +135,7 @@ pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Reco
             continue;
         }
         if first != *begun {
-            others.push(folder.display().to_string());
+            others.push(format!("{} was, but {}", folder.display(), begun.difference(&first)));
             continue;
         }
         let unwritable = || format!("cannot write {}", path.display());
@@ -125,7 +154,7 @@ pub(super) fn resume(out: &Path, begun: &Begun) -> anyhow::Result<(PathBuf, Reco
     }
     let near = match &others[..] {
         [] => format!("nothing in {} was interrupted or has failed", out.display()),
-        others => format!("{} was, but with another plan, other values or another seed", others[0]),
+        others => others[0].clone(),
     };
     let unreadable = unreadable.concat();
     Err(UsageError(format!("--resume: there is nothing to go on with: {near}{unreadable}. Run it without --resume"))
@@ -143,6 +172,7 @@ mod tests {
             params: vec![("n".to_owned(), vec!["1".to_owned(), "2".to_owned()])],
             repeat: 1,
             seed: 1,
+            settings: [("every".to_owned(), "100".to_owned()), ("p99_limit".to_owned(), "50ms".to_owned())].into(),
         }
     }
 
@@ -196,14 +226,18 @@ mod tests {
         record.add(&run(1)).unwrap();
         drop(record);
         let error = resume(out.path(), &begun()).unwrap_err().to_string();
-        assert!(error.contains("another plan") && error.contains("cannot be read"), "{error}");
+        assert!(error.contains("other values") && error.contains("cannot be read"), "{error}");
     }
 
     #[test]
     fn another_plan_is_not_gone_on_with() {
         let out = tempfile::tempdir().unwrap();
         Record::begin(&out.path().join("a"), &begun()).unwrap();
-        let error = resume(out.path(), &Begun { seed: 2, ..begun() }).unwrap_err().to_string();
-        assert!(error.contains("another seed"), "{error}");
+        let error = resume(out.path(), &Begun { repeat: 2, ..begun() }).unwrap_err().to_string();
+        assert!(error.contains("a was, but with other values. Run it"), "{error}");
+        let mut other = begun();
+        other.settings.insert("every".to_owned(), "10".to_owned());
+        let error = resume(out.path(), &other).unwrap_err().to_string();
+        assert!(error.contains("a was, but with every 100 instead of 10. Run it"), "{error}");
     }
 }
