@@ -10,6 +10,7 @@ pub mod fixture;
 mod key;
 mod model;
 mod sizing;
+mod table;
 mod thresholds;
 mod vary;
 
@@ -23,5 +24,6 @@ pub use measure::statistics::student::student_exceeded;
 pub use measure::*;
 pub use model::{Report, make_report};
 pub use sizing::{Confirmed, PartCapacity, Sizing};
+pub use table::{aligned, distinct};
 pub use thresholds::{Carried, InvalidThreshold, NoHop, Threshold, ThresholdVerdict, check_hops};
 pub use vary::{Averaged, Combination, Effect, Varied, VariedRun};

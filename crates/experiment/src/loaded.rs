@@ -5,10 +5,9 @@ use crate::event::{Audience, Event};
 use crate::pipeline::Pipeline;
 use crate::plan::{Generator, Hooks, Plan, Users};
 use crate::setting::{Setting, Who};
-use load::{Around, Endpoint, LoadPlan, Pacing, Segment, Target, Tracing};
+use load::{Around, Endpoint, LoadPlan, Pacing, Target, Tracing};
 use scenario::{Scenario, Told};
 use stamp::{RunId, Tracer};
-use std::sync::Arc;
 
 /// Files that this process has open beside the connections of users.
 const SPARE: u64 = 64;
@@ -118,22 +117,14 @@ pub(crate) fn of_users(
     let run_around: RunId = format!("{run}.around").parse()?;
     let tracing = tracer.map(|tracer| Tracing::new(tracer, &run_around));
     let around = Around { run: run_around.to_string(), tracing, spawn: setting.spawn, warmup: plan.warmup };
+    let lasts = setting.lasts.unwrap_or(shape.duration);
     Ok(LoadPlan {
-        program: Arc::new(scenario.program(most)?),
         run: run.to_string(),
-        pacing,
-        users: first,
-        duration: setting.lasts.unwrap_or(shape.duration),
-        limit: None,
-        until: None,
-        keep_ids: false,
         ramp: shape.ramp,
         around: Some(around),
         stop_within: Some(users.stop_within),
         seed: shape.seed,
-        segment: Segment::default(),
-        together: None,
-        show: None,
+        ..LoadPlan::new(scenario.program(most)?, pacing, first, lasts)
     })
 }
 

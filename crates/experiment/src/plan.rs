@@ -3,14 +3,11 @@
 use crate::search::SearchPlan;
 use crate::setting::Setting;
 use analysis::Threshold;
-use load::{
-    Arrivals, Endpoint, LoadPlan, Pacing, Program, RequestOptions, Segment, StatusSet, Target, Template, Trust,
-};
+use load::{Arrivals, Endpoint, LoadPlan, Pacing, Program, RequestOptions, StatusSet, Target, Template, Trust};
 use stack::StackOptions;
 use stamp::{ClockMode, Path, RedisUrl, SampleEvery};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A sweep as data: what is loaded, how, at which levels, and what must hold.
@@ -221,22 +218,6 @@ impl Shape {
         };
         let think = self.think.filter(|_| rate.is_none());
         let program = Program::single(endpoint, template, self.accept.clone(), self.timeout, think);
-        LoadPlan {
-            program: Arc::new(program),
-            run: String::new(),
-            pacing,
-            users: connections,
-            duration: self.duration,
-            limit: None,
-            until: None,
-            keep_ids: false,
-            ramp: self.ramp,
-            around: None,
-            stop_within: None,
-            seed: self.seed,
-            segment: Segment::default(),
-            together: None,
-            show: None,
-        }
+        LoadPlan { ramp: self.ramp, seed: self.seed, ..LoadPlan::new(program, pacing, connections, self.duration) }
     }
 }

@@ -93,24 +93,12 @@ pub fn judge(newest: Measured, earlier: &[Measured], better: Better, figures: us
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use load::SplitMix;
 
-    /// Random numbers that are the same in every run: `SplitMix64`, and the polar form of Box and Muller.
-    pub(crate) struct Random(pub(crate) u64);
-
-    impl Random {
-        fn uniform(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64 + f64::EPSILON
-        }
-
-        /// Log-normally distributed about `middle`, with this standard deviation of the logarithm.
-        pub(crate) fn near(&mut self, middle: f64, sd: f64) -> f64 {
-            let normal = (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos();
-            middle * (sd * normal).exp()
-        }
+    /// Log-normally distributed about `middle`, with this standard deviation of the logarithm (G. E. P. Box & M. E. Muller, 1958).
+    pub(crate) fn near(random: &mut SplitMix, middle: f64, sd: f64) -> f64 {
+        let normal = (-2.0 * random.unit().ln()).sqrt() * (std::f64::consts::TAU * random.unit()).cos();
+        middle * (sd * normal).exp()
     }
 
     /// The figures of a run beside `lost`.
@@ -120,8 +108,8 @@ pub(crate) mod tests {
     fn changes(seeds: std::ops::Range<u64>, earlier: usize, sd: f64, factor: f64, better: Better) -> Vec<Change> {
         seeds
             .map(|seed| {
-                let mut random = Random(seed);
-                let mut run = |middle| Measured { value: random.near(middle, sd), interval: None };
+                let mut random = SplitMix::new(seed);
+                let mut run = |middle| Measured { value: near(&mut random, middle, sd), interval: None };
                 let earlier: Vec<Measured> = (0..earlier).map(|_| run(1000.0)).collect();
                 judge(run(1000.0 * factor), &earlier, better, FIGURES).unwrap().change
             })

@@ -222,22 +222,23 @@ fn or_none(commit: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::tests::Random;
+    use crate::check::tests::near;
     use crate::row::tests::row;
+    use load::SplitMix;
 
     fn told(judged: &Judged) -> String {
         judged.sentences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     fn history(seed: u64, sd: f64, runs: u64) -> Vec<Row> {
-        let mut random = Random(seed);
+        let mut random = SplitMix::new(seed);
         let mut rows: Vec<Row> = (0..runs)
-            .map(|number| row("orders", number, random.near(38_000.0, sd), random.near(12_000.0, sd)))
+            .map(|number| row("orders", number, near(&mut random, 38_000.0, sd), near(&mut random, 12_000.0, sd)))
             .collect();
         for figure in ["arrival_p50_us", "http_p99_us", "requests_per_sec", "cpu_us_per_message"] {
             for row in &mut rows {
                 if let Some(figure) = row.figures.get_mut(figure) {
-                    (figure.value, figure.low, figure.high) = (random.near(1000.0, sd), None, None);
+                    (figure.value, figure.low, figure.high) = (near(&mut random, 1000.0, sd), None, None);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use crate::Row;
 use crate::figure::{CAPACITIES, about, ordered};
 use crate::marks::{before, change, differing, marks, newest};
+use analysis::aligned;
 use analysis::number::NOT_AVAILABLE;
 
 /// What is shown unless a figure is named; of runs that have neither, the first ones that they have.
@@ -44,17 +45,12 @@ fn heading(figures: &[&str]) -> Vec<String> {
     names.chain(figures).chain(["verdict".to_owned(), String::new()]).collect()
 }
 
-/// Columns as wide as they must be; those in which nothing stands are left out.
+/// Without the columns in which nothing stands.
 fn laid_out(lines: &[Vec<String>]) -> String {
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let is_used = |column: &usize| lines.iter().skip(1).any(|line| !line[*column].is_empty());
-    let columns: Vec<(usize, usize)> =
-        (0..lines[0].len()).filter(is_used).map(|column| (column, width(column))).collect();
-    let shown = |line: &Vec<String>| {
-        let cells: Vec<String> = columns.iter().map(|&(column, width)| format!("{:<width$}", line[column])).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    lines.iter().map(shown).collect::<Vec<_>>().join("\n")
+    let used: Vec<usize> = (0..lines[0].len()).filter(is_used).collect();
+    let line = |line: &Vec<String>| used.iter().map(|&column| line[column].clone()).collect();
+    aligned(&lines.iter().map(line).collect::<Vec<Vec<String>>>(), |_| true)
 }
 
 #[cfg(test)]

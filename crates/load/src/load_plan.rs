@@ -53,6 +53,29 @@ pub struct LoadPlan {
     pub show: Option<mpsc::UnboundedSender<Shown>>,
 }
 
+impl LoadPlan {
+    /// A load of users who all begin at once, of which everything is measured, to its end.
+    pub fn new(program: Program, pacing: Pacing, users: u32, duration: Duration) -> Self {
+        Self {
+            program: Arc::new(program),
+            run: String::new(),
+            pacing,
+            users,
+            duration,
+            limit: None,
+            until: None,
+            keep_ids: false,
+            ramp: Duration::ZERO,
+            around: None,
+            stop_within: None,
+            seed: 1,
+            segment: Segment::default(),
+            together: None,
+            show: None,
+        }
+    }
+}
+
 /// What ends a load by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Limit {

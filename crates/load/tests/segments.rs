@@ -80,21 +80,10 @@ fn program(endpoint: Endpoint, rows: usize) -> Program {
 
 fn plan(program: Program, pacing: Pacing, users: u32) -> LoadPlan {
     LoadPlan {
-        program: Arc::new(program),
         run: "r".to_owned(),
-        pacing,
-        users,
-        duration: Duration::from_secs(60),
         limit: Some(Limit::Rounds(2_000)),
-        until: None,
-        keep_ids: false,
-        ramp: Duration::ZERO,
-        around: None,
-        stop_within: None,
         seed: 7,
-        segment: Segment::default(),
-        together: None,
-        show: None,
+        ..LoadPlan::new(program, pacing, users, Duration::from_secs(60))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A level as data. docs/report.md describes it, field by field.
 
+use crate::scenario::StepLoad;
 use crate::{Accounting, Distribution, Load};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -286,6 +287,22 @@ impl Level {
     pub fn delivered_per_sec(&self) -> Option<f64> {
         (self.books.arrived > 0 && self.carried_us > 0)
             .then(|| self.books.arrived as f64 * 1e6 / self.carried_us as f64)
+    }
+
+    /// So many of something a second, by the time that the load lasted.
+    pub fn per_sec(&self, count: u64) -> Option<f64> {
+        let seconds = self.load.http.as_ref()?.duration_us as f64 / 1e6;
+        (seconds > 0.0).then(|| count as f64 / seconds)
+    }
+
+    /// The steps of users, where these made the load.
+    pub fn user_steps(&self) -> &[StepLoad] {
+        self.load.scenario.as_ref().map_or(&[], |scenario| &scenario.steps)
+    }
+
+    /// The arrival latency of a step's messages, where they are traced.
+    pub fn arrival_of(&self, step: &StepLoad) -> Option<&Distribution> {
+        self.steps.iter().find(|arrival| arrival.number == step.number).map(|step| &step.arrival)
     }
 
     /// What the pipeline's parts spent for each accepted message, µs: neither the load generator, nor the host that they are parts of. Absent where

@@ -191,37 +191,28 @@ async fn a_busy_collector_is_asked_again_when_it_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told() {
+async fn what_is_refused_is_told_however_it_is_written() {
     let (_, sent) = export(|_, _| StatusCode::UNAUTHORIZED.into_response()).await;
     assert_eq!(sent, Sent { unsent: 300, ..Sent::default() });
-    let partly = |_, _| {
-        let partial = ExportTracePartialSuccess { rejected_spans: 130, error_message: "too old".to_owned() };
-        ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec().into_response()
-    };
-    let (_, sent) = export(partly).await;
-    // Two requests.
-    assert_eq!((sent.messages, sent.rejected), (300, 260));
-}
-
-#[tokio::test]
-async fn what_is_refused_is_told_however_it_is_written() {
-    let partial = || ExportTracePartialSuccess { rejected_spans: 130, error_message: "too old".to_owned() };
-    let partly = || ExportTraceServiceResponse { partial_success: Some(partial()) };
-    assert_eq!(partly().encode_to_vec(), PARTLY);
-    let (_, sent) = export(|_, _| ([("Content-Encoding", "gzip")], gzip(PARTLY)).into_response()).await;
-    assert_eq!((sent.messages, sent.rejected), (300, 260));
-    let json = |_, _| {
-        let body = r#"{"partialSuccess":{"rejectedSpans":"130","errorMessage":"too old"}}"#;
-        ([("Content-Type", "application/json; charset=utf-8")], body).into_response()
-    };
-    let (_, sent) = export(json).await;
-    assert_eq!((sent.messages, sent.rejected), (300, 260));
-    let both = |_, _| {
-        let body = gzip(br#"{"partialSuccess":{"rejectedSpans":130}}"#);
-        ([("Content-Type", "application/json"), ("Content-Encoding", "gzip")], body).into_response()
-    };
-    let (_, sent) = export(both).await;
-    assert_eq!((sent.messages, sent.rejected), (300, 260));
+    let partial = ExportTracePartialSuccess { rejected_spans: 130, error_message: "too old".to_owned() };
+    assert_eq!(ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec(), PARTLY);
+    let partly: [Behaviour; 4] = [
+        |_, _| PARTLY.into_response(),
+        |_, _| ([("Content-Encoding", "gzip")], gzip(PARTLY)).into_response(),
+        |_, _| {
+            let body = r#"{"partialSuccess":{"rejectedSpans":"130","errorMessage":"too old"}}"#;
+            ([("Content-Type", "application/json; charset=utf-8")], body).into_response()
+        },
+        |_, _| {
+            let body = gzip(br#"{"partialSuccess":{"rejectedSpans":130}}"#);
+            ([("Content-Type", "application/json"), ("Content-Encoding", "gzip")], body).into_response()
+        },
+    ];
+    for behaves in partly {
+        let (_, sent) = export(behaves).await;
+        // Two requests.
+        assert_eq!((sent.messages, sent.rejected), (300, 260));
+    }
 }
 
 #[tokio::test]

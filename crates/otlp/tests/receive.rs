@@ -10,8 +10,8 @@ use otlp::receive::{ReceiveArgs, run};
 use prost::Message;
 use serde_json::{Value, json};
 use service::Shell;
-use stack::Redis;
-use stamp::{LogStore, Remarks, RunId, Stage, Stamp, clock};
+use stack::{Redis, until};
+use stamp::{LogStore, Remarks, RunId, Stage, Stamp};
 use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
@@ -248,12 +248,4 @@ async fn who_sends_slowly_keeps_nobody_out() {
     assert_eq!(receiver.post(JSON, &request(&[])).await.status, 200);
     drop(slow);
     receiver.end().await;
-}
-
-async fn until(holds: impl AsyncFn() -> bool) {
-    let end = clock::now() + Duration::from_secs(60);
-    while !holds().await {
-        assert!(clock::now() < end, "it does not come about");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

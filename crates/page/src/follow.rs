@@ -26,7 +26,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_millis(700);
 const SILENT: Duration = Duration::from_secs(3);
 
 /// What is looked at; absent where nothing is traced.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Source {
     log: Option<LogStore>,
     watch: Option<Watch>,
@@ -49,30 +49,18 @@ pub(crate) struct Following {
 }
 
 impl Source {
-    /// Of an API alone.
-    pub(crate) fn none() -> Self {
-        Self {
-            log: None,
-            watch: None,
-            before: BTreeMap::new(),
-            instances: BTreeSet::new(),
-            silent: BTreeSet::new(),
-            steps: None,
-        }
-    }
-
     pub(crate) async fn of(pipeline: &Pipeline) -> Self {
         let log = pipeline.store.as_ref().map(|store| store.log.clone());
         let steps = match &log {
             Some(log) => log.clock_steps(0).await.ok().map(|steps| steps.len()),
             None => None,
         };
-        Self { log, watch: Some(Watch::of(pipeline).await), steps, ..Self::none() }
+        Self { log, watch: Some(Watch::of(pipeline).await), steps, ..Self::default() }
     }
 
     /// Of a log store where nothing else is known.
     pub(crate) fn of_log(log: LogStore) -> Self {
-        Self { log: Some(log), ..Self::none() }
+        Self { log: Some(log), ..Self::default() }
     }
 
     async fn look(&mut self, run: &RunId, looks: Option<&mut Looks>, board: &Board) {
@@ -182,6 +170,6 @@ impl Following {
     /// Looks once more, and gives back what it looked at.
     pub(crate) async fn stop(self) -> Source {
         self.ended.cancel();
-        self.task.await.unwrap_or_else(|_| Source::none())
+        self.task.await.unwrap_or_default()
     }
 }

@@ -56,7 +56,7 @@ impl Page {
     }
 
     fn follow(&mut self, run: &RunId) {
-        let source = self.source.take().unwrap_or_else(Source::none);
+        let source = self.source.take().unwrap_or_default();
         self.following = Some(Following::start(&self.board, source, run, self.path.as_ref()));
     }
 
@@ -83,7 +83,7 @@ impl Page {
     /// A load begins that is no experiment. Its messages are followed where there is a log store.
     pub fn begin_load(&mut self, sweep: &Sweep, followed: Option<(LogStore, Path)>) {
         let (log, path) = followed.unzip();
-        self.source = Some(log.map_or_else(Source::none, Source::of_log));
+        self.source = Some(log.map_or_else(Source::default, Source::of_log));
         self.path.clone_from(&path);
         let session = Session { sweep: Some(sweep.clone()), path, ..Session::default() };
         self.board.change(|inner| inner.begin(session));

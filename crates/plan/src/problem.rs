@@ -96,6 +96,11 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
+/// `did you mean …?` with the known word that is most like this one, where one is like it.
+pub(crate) fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    like(word, known).map(|near| format!("did you mean `{near}`?"))
+}
+
 /// The known word that is most like this one, where one is like it.
 pub(crate) fn like<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));

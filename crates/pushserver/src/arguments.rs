@@ -107,9 +107,10 @@ impl PushserverArgs {
             Delivery::AtLeastOnce => QoS::AtLeastOnce,
         };
         let qos = self.qos.unwrap_or(least);
-        stamp::ensure_usage(qos >= least, || {
-            "--qos 0 has no acknowledgements, which --delivery at-least-once needs: give --qos 1 or 2".to_owned()
-        })?;
+        stamp::ensure_usage(
+            qos >= least,
+            || "--qos 0 has no acknowledgements, which --delivery at-least-once needs: give --qos 1 or 2",
+        )?;
         Ok(qos)
     }
 }

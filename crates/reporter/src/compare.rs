@@ -79,16 +79,6 @@ pub fn write_varied(varied: &Varied, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The table of a plan's combinations, as people read it on a terminal.
-pub fn varied_table(varied: &Varied) -> String {
-    export::vary::text(varied)
-}
-
-/// The table of a comparison, as people read it on a terminal.
-pub fn comparison_table(comparison: &Comparison) -> String {
-    export::comparison::text(comparison)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,11 +19,14 @@ mod progress;
 mod thresholds;
 mod transfer;
 mod usage;
+mod xml;
 
 pub use command::{Made, ReportArgs, parse_path, report};
-pub use compare::{CompareArgs, compare, comparison_picture, comparison_table, varied_table, write_varied};
+pub use compare::{CompareArgs, compare, comparison_picture, write_varied};
 pub use dataset::{ParquetArgs, parquet};
 pub use destination::Destination;
+pub use export::comparison::text as comparison_table;
+pub use export::vary::text as varied_table;
 pub use export::write_hgrm;
 pub use found::{find_report, parse_report};
 pub use interrupt::{INTERRUPTED, exit_on_signal};

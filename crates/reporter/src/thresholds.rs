@@ -58,9 +58,10 @@ impl ThresholdArgs {
                 return Err(UsageError(format!("{other} and {one} cannot both hold: leave one of them out")));
             }
         }
-        ensure_usage(self.junit.is_none() || !all.is_empty(), || {
-            "--junit would have no verdicts to write: give a --threshold, or `thresholds` in the plan".to_owned()
-        })
+        ensure_usage(
+            self.junit.is_none() || !all.is_empty(),
+            || "--junit would have no verdicts to write: give a --threshold, or `thresholds` in the plan",
+        )
     }
 
     /// Sees whether the file for the verdicts can be written, and checks that the path has what the thresholds are on: what cannot work fails here, before the

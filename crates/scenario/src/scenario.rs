@@ -6,8 +6,8 @@ use crate::site::Sites;
 use crate::told::{Attempt, Told};
 use crate::{hook, table};
 use load::{
-    Endpoint, Exchanged, Kind, Limit, LoadPlan, OnFailure, Pacing, Program, Segment, Share, Shown, Table, Target, Task,
-    Trust, Value, generate,
+    Endpoint, Exchanged, Kind, Limit, LoadPlan, OnFailure, Pacing, Program, Share, Shown, Table, Target, Task, Trust,
+    Value, generate,
 };
 use plan::{Hook, Plan, Rows, Step, StepOrHook, UserKind};
 use stamp::RunId;
@@ -354,21 +354,12 @@ pub(crate) async fn one_round(
 ) -> Result<Vec<Shown>, ScenarioError> {
     let (show, mut shown) = mpsc::unbounded_channel();
     let plan = LoadPlan {
-        program: Arc::new(program),
         run: run.to_owned(),
-        pacing: Pacing::Closed,
-        users: 1,
-        duration: Duration::from_secs(86_400),
         limit: Some(Limit::Rounds(1)),
         until,
-        keep_ids: false,
-        ramp: Duration::ZERO,
-        around: None,
-        stop_within: None,
         seed,
-        segment: Segment::default(),
-        together: None,
         show: Some(show),
+        ..LoadPlan::new(program, Pacing::Closed, 1, Duration::from_secs(86_400))
     };
     generate(plan, None, watch::Sender::default()).await?;
     let mut all = Vec::new();

@@ -12,6 +12,6 @@ pub struct UsageError(pub String);
 ///
 /// # Errors
 /// What `told` says.
-pub fn ensure_usage(holds: bool, told: impl FnOnce() -> String) -> Result<(), UsageError> {
-    if holds { Ok(()) } else { Err(UsageError(told())) }
+pub fn ensure_usage<T: Into<String>>(holds: bool, told: impl FnOnce() -> T) -> Result<(), UsageError> {
+    if holds { Ok(()) } else { Err(UsageError(told().into())) }
 }

@@ -14,7 +14,7 @@ pub use figure::{Figure, Measure};
 pub use sentences::percent;
 pub use steps::StepFigures;
 
-use crate::{Level, Report};
+use crate::{Level, Report, distinct};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -76,13 +76,7 @@ impl Comparison {
     /// When the reports cannot be set side by side.
     pub fn new(reports: &[(String, Report)]) -> Result<Self, CompareError> {
         comparable::check_comparable(reports)?;
-        let mut labels: Vec<&str> = Vec::new();
-        for (label, _) in reports {
-            if !labels.contains(&label.as_str()) {
-                labels.push(label);
-            }
-        }
-        let groups: Vec<(&str, Vec<&Report>)> = labels
+        let groups: Vec<(&str, Vec<&Report>)> = distinct(reports.iter().map(|(label, _)| label.as_str()))
             .into_iter()
             .map(|label| {
                 (label, reports.iter().filter(|(other, _)| other == label).map(|(_, report)| report).collect())

@@ -1,6 +1,6 @@
 //! The steps of a level, over its repetitions. Pure.
 
-use crate::{Level, Spread};
+use crate::{Level, Spread, distinct};
 use serde::Serialize;
 
 /// A step of a level: the median of each of its figures over the repetitions, µs; absent where none has it.
@@ -23,20 +23,12 @@ pub struct StepFigures {
 impl StepFigures {
     /// The steps that these levels, repetitions of one setting, have, in the order of the first.
     pub(crate) fn all(levels: &[(f64, &Level)]) -> Vec<Self> {
-        let mut names: Vec<&str> = Vec::new();
-        for step in levels.iter().filter_map(|(_, level)| level.load.scenario.as_ref()).flat_map(|all| &all.steps) {
-            if !names.contains(&step.name.as_str()) {
-                names.push(&step.name);
-            }
-        }
-        names.into_iter().map(|name| Self::of(name, levels)).collect()
+        let names = levels.iter().flat_map(|(_, level)| level.user_steps()).map(|step| step.name.as_str());
+        distinct(names).into_iter().map(|name| Self::of(name, levels)).collect()
     }
 
     fn of(name: &str, levels: &[(f64, &Level)]) -> Self {
-        let loads = || {
-            let scenarios = levels.iter().filter_map(|(_, level)| level.load.scenario.as_ref());
-            scenarios.flat_map(|scenario| &scenario.steps).filter(|step| step.name == name)
-        };
+        let loads = || levels.iter().flat_map(|(_, level)| level.user_steps()).filter(|step| step.name == name);
         let arrivals = || levels.iter().flat_map(|(_, level)| &level.steps).filter(|step| step.name == name);
         let median = |values: &mut dyn Iterator<Item = f64>| Spread::of(values).map(|spread| spread.median);
         Self {

@@ -290,24 +290,9 @@ mod tests {
         http.errors.insert("status 405".to_owned(), http.requests);
         (http.accepted, http.mean_us, http.p50_us, http.p99_us, http.max_us) = (0, None, None, None, None);
         (level.books.accepted, level.books.arrived, level.traces.sampled) = (0, 0, 0);
-        let about_messages = [
-            "http.mean<1s",
-            "http.p50<1s",
-            "http.p99<1s",
-            "http.max<1s",
-            "lost==0",
-            "late==0",
-            "in_flight==0",
-            "duplicates==0",
-            "reordered==0",
-            "negative==0",
-            "stamps_dropped==0",
-            "unstable==0",
-            "rps<1M",
-            "delivered<1M",
-            "lost<=5%",
-        ];
-        for text in about_messages {
+        let about_messages = "http.mean<1s http.p50<1s http.p99<1s http.max<1s lost==0 late==0 in_flight==0 duplicates==0 \
+             reordered==0 negative==0 stamps_dropped==0 unstable==0 rps<1M delivered<1M lost<=5%";
+        for text in about_messages.split(' ') {
             let verdict = text.parse::<Threshold>().unwrap().judge(&report);
             assert!(!verdict.held && verdict.measured.is_none(), "{text}: {}", verdict.told());
             assert!(verdict.told().contains("80000 × status 405"), "{text}: {}", verdict.told());

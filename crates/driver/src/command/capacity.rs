@@ -304,9 +304,10 @@ fn sentences(sizing: &Sizing) -> Vec<String> {
 }
 
 pub(crate) async fn run(args: CapacityArgs) -> anyhow::Result<ExitCode> {
-    ensure_usage(args.local.apiservers == 1 && args.local.pushservers == 1 && args.local.mqttclients == 1, || {
-        "--apiservers, --pushservers and --mqttclients are what this finds: leave them out".to_owned()
-    })?;
+    ensure_usage(
+        args.local.apiservers == 1 && args.local.pushservers == 1 && args.local.mqttclients == 1,
+        || "--apiservers, --pushservers and --mqttclients are what this finds: leave them out",
+    )?;
     if args.api.is_none() {
         args.every()?;
     }

@@ -93,13 +93,12 @@ struct Shape {
 }
 
 pub(crate) async fn run(args: ChaosArgs) -> anyhow::Result<ExitCode> {
-    stamp::ensure_usage(!args.duration.is_zero(), || {
-        "--duration 0s leaves no time for a fault: give a longer one".to_owned()
-    })?;
+    stamp::ensure_usage(!args.duration.is_zero(), || "--duration 0s leaves no time for a fault: give a longer one")?;
     let harms_redis = args.parts.is_empty() || args.parts.contains(&Part::Redis);
-    stamp::ensure_usage(args.failover.is_none() || harms_redis, || {
-        "--failover is for Redis, which is not among the --parts: add redis".to_owned()
-    })?;
+    stamp::ensure_usage(
+        args.failover.is_none() || harms_redis,
+        || "--failover is for Redis, which is not among the --parts: add redis",
+    )?;
     let shutdown = shutdown_on_signal()?;
     let options = options(&args)?;
     let starting = async {

@@ -21,16 +21,19 @@ impl SweepArgs {
                 format!("--rate-step {step} makes {levels:.0} levels: give a larger one")
             })?;
         }
-        ensure_usage(self.clock != service::Clock::Off, || {
-            "--clock off leaves nothing to report: use driver load instead".to_owned()
-        })?;
+        ensure_usage(
+            self.clock != service::Clock::Off,
+            || "--clock off leaves nothing to report: use driver load instead",
+        )?;
         if self.generator == Generator::Wrk {
-            ensure_usage(self.measuring.workers.workers.is_none(), || {
-                "--generator wrk is one program on this machine: leave it, or --workers, out".to_owned()
-            })?;
-            ensure_usage(self.rates.is_empty() && self.rate_from.is_none(), || {
-                "wrk knows no rates: leave --generator wrk or the rates out".to_owned()
-            })?;
+            ensure_usage(
+                self.measuring.workers.workers.is_none(),
+                || "--generator wrk is one program on this machine: leave it, or --workers, out",
+            )?;
+            ensure_usage(
+                self.rates.is_empty() && self.rate_from.is_none(),
+                || "wrk knows no rates: leave --generator wrk or the rates out",
+            )?;
             for (option, time) in [("--duration", self.shape.duration), ("--warmup", self.warmup)] {
                 ensure_usage(time == Duration::from_secs(time.as_secs()), || {
                     format!("--generator wrk measures whole seconds: give {option} in these")

@@ -45,9 +45,7 @@ struct Gathered {
 
 pub(crate) async fn run(args: ClockArgs) -> anyhow::Result<ExitCode> {
     let redis = args.log_store.url();
-    stamp::ensure_usage(args.duration >= PERIOD, || {
-        "--duration is too short to read a clock: give at least 2ms".to_owned()
-    })?;
+    stamp::ensure_usage(args.duration >= PERIOD, || "--duration is too short to read a clock: give at least 2ms")?;
     LogStore::connect(&redis).await?;
     let gathered = gather(&args, &redis).await?;
     let last = gathered.last.ok_or_else(|| anyhow::anyhow!("redis at {redis} did not tell its time"))?;

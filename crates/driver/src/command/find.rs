@@ -123,9 +123,10 @@ pub(super) fn is_url(what: &str) -> bool {
 }
 
 pub(crate) async fn run(args: FindArgs, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
-    ensure_usage(!is_given(matches, "duration"), || {
-        "--duration is not for a search: --trial says how long a trial loads at the most".to_owned()
-    })?;
+    ensure_usage(
+        !is_given(matches, "duration"),
+        || "--duration is not for a search: --trial says how long a trial loads at the most",
+    )?;
     let target: Option<Target> = match &args.what {
         Some(what) if is_url(what) => {
             ensure_usage(!is_given(matches, "target"), || format!("{what} is the API under load: leave --target out"))?;

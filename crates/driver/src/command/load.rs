@@ -168,15 +168,12 @@ impl ShapeArgs {
     /// Checks what clap cannot.
     /// Fails when there would be nothing to measure, or the body's file cannot be read.
     pub(crate) fn request_options(&self, path: Option<&str>) -> anyhow::Result<RequestOptions> {
-        ensure_usage(!self.duration.is_zero(), || {
-            "--duration 0s leaves no time to load anything: give a longer one".to_owned()
-        })?;
-        ensure_usage(!self.timeout.is_zero(), || {
-            "--timeout 0s lets no request be answered: give a longer one".to_owned()
-        })?;
-        ensure_usage(self.ramp <= self.duration, || {
-            "--ramp is longer than --duration: the full load would never be reached".to_owned()
-        })?;
+        ensure_usage(!self.duration.is_zero(), || "--duration 0s leaves no time to load anything: give a longer one")?;
+        ensure_usage(!self.timeout.is_zero(), || "--timeout 0s lets no request be answered: give a longer one")?;
+        ensure_usage(
+            self.ramp <= self.duration,
+            || "--ramp is longer than --duration: the full load would never be reached",
+        )?;
         let is_path = |path: &str| path.starts_with('/') && !path.contains(|c: char| c.is_control() || c == '#');
         ensure_usage(path.is_none_or(is_path), || {
             let path = path.unwrap_or_default();

@@ -45,14 +45,10 @@ pub(crate) mod watch;
 pub(crate) mod worker;
 mod workers_args;
 
+pub(crate) use reporter::{INTERRUPTED, THRESHOLD_MISSED};
+
 use analysis::Report;
 use std::process::ExitCode;
-
-/// The exit code of a command that a signal ended, as shells know it.
-pub(crate) const INTERRUPTED: u8 = reporter::INTERRUPTED;
-
-/// The exit code of a command whose report missed a threshold.
-pub(crate) const THRESHOLD_MISSED: u8 = reporter::THRESHOLD_MISSED;
 
 /// The exit code of a command that has made a report.
 fn reported(report: &Report) -> ExitCode {

@@ -1,7 +1,7 @@
 //! Arguments for who is told that a run has ended (docs/history.md).
 
 use crate::output;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use experiment::Plan;
 use notify::{Address, Notify, Targets};
 use plan::NotifyWhen;
@@ -18,32 +18,11 @@ pub(super) struct NotifyArgs {
     /// When to send a message about the run, separated by commas: to the Slack webhook in `STAMPEDE_SLACK_URL`, as JSON to the address in
     /// `STAMPEDE_NOTIFY_URL`, or to those of the plan [default: failed,changed]
     #[arg(long, value_name = "WHEN", value_enum, value_delimiter = ',')]
-    notify_when: Vec<When>,
+    notify_when: Vec<NotifyWhen>,
 
     /// The address under which others see the folder for reports, for links in messages
     #[arg(long, value_name = "URL")]
     notify_link: Option<String>,
-}
-
-/// When somebody is told.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum When {
-    /// After each run
-    Always,
-    /// Where a threshold was missed, or nothing was measured
-    Failed,
-    /// Where the verdict or the capacity differs from the run before
-    Changed,
-}
-
-impl From<When> for NotifyWhen {
-    fn from(when: When) -> Self {
-        match when {
-            When::Always => Self::Always,
-            When::Failed => Self::Failed,
-            When::Changed => Self::Changed,
-        }
-    }
 }
 
 impl NotifyArgs {
@@ -58,9 +37,9 @@ impl NotifyArgs {
         stop: &CancellationToken,
     ) -> Result<Option<Notify>, UsageError> {
         let of_plan = &plan.notify;
-        let when: Vec<NotifyWhen> = self.notify_when.iter().copied().map(Into::into).collect();
+        let when = &self.notify_when;
         let usual = [NotifyWhen::Failed, NotifyWhen::Changed];
-        let chosen = [when.as_slice(), &of_plan.when, &usual].into_iter().find(|when| !when.is_empty());
+        let chosen = [&when[..], &of_plan.when, &usual].into_iter().find(|when| !when.is_empty());
         let targets = Targets {
             slack: address(SLACK, of_plan.slack.as_ref())?,
             url: address(URL, of_plan.url.as_ref())?,

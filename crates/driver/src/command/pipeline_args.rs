@@ -89,6 +89,11 @@ pub(crate) struct RemoteArgs {
 }
 
 impl LocalArgs {
+    /// The arguments of each service, by its name.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        SERVICES.into_iter().zip([&self.apiserver_args, &self.pushserver_args, &self.mqttclient_args])
+    }
+
     /// The arguments that a plan gives the services, by their names.
     pub(crate) fn of_plan(local: &plan::Local) -> Self {
         let given = |service: &str| local.arguments.get(service).cloned().unwrap_or_default();
@@ -113,7 +118,6 @@ impl LocalArgs {
 
     /// The same as a plan has it.
     pub(crate) fn as_plan(&self) -> plan::Local {
-        let arguments = [&self.apiserver_args, &self.pushserver_args, &self.mqttclient_args];
         let replicas = [self.apiservers, self.pushservers, self.mqttclients];
         let cpus = [
             ("apiserver", self.apiserver_cpus),
@@ -122,11 +126,10 @@ impl LocalArgs {
             ("redis", self.redis_cpus),
             ("mosquitto", self.mosquitto_cpus),
         ];
-        let services = SERVICES.map(str::to_owned);
-        let given = services.iter().cloned().zip(arguments.map(Clone::clone)).filter(|(_, args)| !args.is_empty());
+        let given = self.arguments().filter(|(_, args)| !args.is_empty());
         plan::Local {
-            arguments: given.collect(),
-            replicas: services.iter().cloned().zip(replicas).filter(|(_, count)| *count > 1).collect(),
+            arguments: given.map(|(name, args)| (name.to_owned(), args.clone())).collect(),
+            replicas: SERVICES.map(str::to_owned).into_iter().zip(replicas).filter(|(_, count)| *count > 1).collect(),
             cpus: cpus.into_iter().filter_map(|(name, cpus)| Some((name.to_owned(), cpus?))).collect(),
         }
     }
@@ -165,10 +168,14 @@ impl RemoteArgs {
     /// The pipeline that they name, or else a private local one.
     /// Fails as [`LocalArgs::options`] does.
     pub(crate) fn site(&self, local: &LocalArgs, every: SampleEvery) -> anyhow::Result<Site> {
-        let (Some(target), Some(redis)) = (&self.target, &self.redis) else {
-            return Ok(Site::Local(local.options(every)?));
-        };
+        let there = self.target.as_ref().and_then(|_| self.there());
+        there.map_or_else(|| Ok(Site::Local(local.options(every)?)), Ok)
+    }
+
+    /// The pipeline that they name; its API may be loaded by others.
+    pub(crate) fn there(&self) -> Option<Site> {
+        let redis = self.redis.as_ref()?;
         let log_store = self.redis_args.reach(self.log_store.as_ref().unwrap_or(redis));
-        Ok(Site::Remote { target: Some(target.clone()), redis: self.redis_args.reach(redis), log_store })
+        Some(Site::Remote { target: self.target.clone(), redis: self.redis_args.reach(redis), log_store })
     }
 }

@@ -86,29 +86,19 @@ impl SweepArgs {
             ("duration", humantime::format_duration(self.shape.duration).to_string()),
         ];
         params.extend(self.remote.target.iter().map(|target| ("target", target.origin())));
-        let local = &self.local;
-        let of_services = [
-            ("apiserver_args", &local.apiserver_args),
-            ("pushserver_args", &local.pushserver_args),
-            ("mqttclient_args", &local.mqttclient_args),
-        ];
-        params.extend(
-            of_services.into_iter().filter(|(_, args)| !args.is_empty()).map(|(name, args)| (name, args.clone())),
-        );
-        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Subject { name: "sweep".to_owned(), params }
+        let params = params.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let of_services = self.of_services().filter(|(_, args)| !args.is_empty());
+        Subject { name: "sweep".to_owned(), params: params.chain(of_services).collect() }
     }
 
     /// What the report says beside the plan itself.
     fn notes(&self) -> BTreeMap<String, String> {
         let command = ("command".to_owned(), command_line(std::env::args_os()));
-        let local = &self.local;
-        let of_services = [
-            ("apiserver_args", &local.apiserver_args),
-            ("pushserver_args", &local.pushserver_args),
-            ("mqttclient_args", &local.mqttclient_args),
-        ];
-        let of_services = of_services.into_iter().map(|(name, args)| (name.to_owned(), args.clone()));
-        std::iter::once(command).chain(of_services.filter(|_| self.remote.target.is_none())).collect()
+        std::iter::once(command).chain(self.of_services().filter(|_| self.remote.target.is_none())).collect()
+    }
+
+    /// The options of the services, with their values.
+    fn of_services(&self) -> impl Iterator<Item = (String, String)> {
+        self.local.arguments().map(|(name, args)| (format!("{name}_args"), args.clone()))
     }
 }

@@ -68,9 +68,10 @@ impl SearchArgs {
         search.within = self.within.or(search.within);
         search.trial = self.trial.or(search.trial);
         search.most_trials = self.most_trials.or(search.most_trials);
-        ensure_usage(!search.hold.is_empty(), || {
-            "a search needs to know what must hold: give --hold 'arrival.p99<50ms' --hold 'lost==0'".to_owned()
-        })?;
+        ensure_usage(
+            !search.hold.is_empty(),
+            || "a search needs to know what must hold: give --hold 'arrival.p99<50ms' --hold 'lost==0'",
+        )?;
         Ok(search)
     }
 }

@@ -1,6 +1,7 @@
 //! `driver services`: who is there.
 
 use crate::output;
+use analysis::aligned;
 use clap::Args;
 use reporter::LogStoreArgs;
 use stamp::Beat;
@@ -29,30 +30,21 @@ pub(crate) async fn run(args: ServicesArgs) -> anyhow::Result<ExitCode> {
         output::note(&format!("no service has registered at {}", args.log_store.redis));
         return Ok(ExitCode::SUCCESS);
     }
-    for row in table(&beats) {
-        output::result(&row);
-    }
+    output::result(&table(&beats));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Left-aligned columns as wide as their widest field.
-fn table(beats: &[Beat]) -> Vec<String> {
+fn table(beats: &[Beat]) -> String {
     let names = ["SERVICE", "VERSION", "HOST", "PID", "N", "CLOCK ERROR", "CPU", "MEMORY", "LAST BEAT", "STAGES"];
-    let mut rows = vec![names.map(str::to_owned)];
-    rows.extend(beats.iter().map(row));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..names.len()).map(width).collect();
-    let pad = |row: &[String; 10]| {
-        let fields: Vec<_> = row.iter().zip(&widths).map(|(field, width)| format!("{field:<width$}")).collect();
-        fields.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(pad).collect()
+    let rows: Vec<Vec<String>> =
+        std::iter::once(names.map(str::to_owned).into()).chain(beats.iter().map(row)).collect();
+    aligned(&rows, |_| true)
 }
 
-fn row(beat: &Beat) -> [String; 10] {
+fn row(beat: &Beat) -> Vec<String> {
     let known = |text: Option<String>| text.unwrap_or_else(|| "n/a".to_owned());
     let stages: Vec<_> = beat.stages.iter().map(ToString::to_string).collect();
-    [
+    vec![
         beat.service.clone(),
         beat.version.clone(),
         beat.host.clone(),
@@ -88,7 +80,7 @@ mod tests {
         };
         let foreign =
             Beat { service: "enricher".to_owned(), clock: None, cpu_us: None, memory_bytes: None, ..beat.clone() };
-        insta::assert_snapshot!(table(&[beat, foreign]).join("\n"), @r"
+        insta::assert_snapshot!(table(&[beat, foreign]), @r"
         SERVICE    VERSION  HOST   PID   N    CLOCK ERROR  CPU     MEMORY   LAST BEAT  STAGES
         apiserver  0.1.0    web-1  4711  100  17 µs        1.23 s  7.0 MiB  0.2 s ago  apiserver,enqueue
         enricher   0.1.0    web-1  4711  100  plain        n/a     n/a      0.2 s ago  apiserver,enqueue

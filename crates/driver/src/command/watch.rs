@@ -43,17 +43,10 @@ pub(crate) struct WatchArgs {
 
 impl WatchArgs {
     fn plan(&self) -> anyhow::Result<Plan> {
-        let remote = &self.remote;
-        let site = match &remote.redis {
-            Some(redis) => {
-                let log_store = remote.redis_args.reach(remote.log_store.as_ref().unwrap_or(redis));
-                Site::Remote { target: remote.target.clone(), redis: remote.redis_args.reach(redis), log_store }
-            }
-            None => Site::Local(self.local.options(self.every)?),
-        };
+        let local = || Ok::<_, anyhow::Error>(Site::Local(self.local.options(self.every)?));
         Ok(Plan {
-            site,
-            queue: remote.queue_key.clone(),
+            site: self.remote.there().map_or_else(local, Ok)?,
+            queue: self.remote.queue_key.clone(),
             generator: Generator::Other { quiet: self.quiet },
             workers: None,
             work: Work::Requests(RequestOptions::envelope(0)),
@@ -70,15 +63,7 @@ impl WatchArgs {
                 seed: 0,
             },
             requests: None,
-            levels: vec![Setting {
-                connections: 0,
-                who: Who::Connections,
-                rate: None,
-                spawn: None,
-                lasts: None,
-                repeat: 1,
-                repeated: false,
-            }],
+            levels: Setting::all(&[(0, None)], Who::Connections, 1, 0, None),
             hooks: Hooks::default(),
             search: None,
             open_ended: false,

@@ -47,9 +47,10 @@ pub(crate) struct WorkerArgs {
 }
 
 pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
-    ensure_usage(args.idle_limit.is_none_or(|limit| !limit.is_zero()), || {
-        "--idle-limit 0s ends a worker before anybody can want it: give a longer one".to_owned()
-    })?;
+    ensure_usage(
+        args.idle_limit.is_none_or(|limit| !limit.is_zero()),
+        || "--idle-limit 0s ends a worker before anybody can want it: give a longer one",
+    )?;
     let stop = shutdown_on_signal()?;
     let Some(log_store) = args.log_store.as_ref().or(args.redis.as_ref()) else { return Ok(ExitCode::FAILURE) };
     let options = WorkerOptions {

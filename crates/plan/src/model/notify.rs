@@ -1,5 +1,6 @@
 //! Who is told when a run has ended.
 
+use clap::ValueEnum;
 use stamp::Secret;
 
 /// Who is told, and when. The addresses are secrets: they come from the environment alone.
@@ -14,7 +15,7 @@ pub struct Notify {
 }
 
 /// When somebody is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NotifyWhen {
     /// After each run.
     Always,

@@ -39,7 +39,7 @@ impl Reader<'_> {
                     (None, key.place)
                 }
                 [_, (second, _), ..] => {
-                    self.fault(second.place, "data comes from one place: leave the others out".to_owned());
+                    self.fault(second.place, "data comes from one place: leave the others out");
                     (None, second.place)
                 }
             };
@@ -91,10 +91,7 @@ impl Reader<'_> {
                 });
                 match table {
                     Ok(Table { columns, rows }) => Some(Rows::Known { columns, rows }),
-                    Err(error) => {
-                        self.fault(node.place, error);
-                        None
-                    }
+                    Err(error) => self.refuse(node.place, error),
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::table::list;
 use super::{Reader, listed};
 use crate::model::{Search, SearchOver, Vary};
-use crate::problem::like;
+use crate::problem::meant;
 use crate::yaml::{Key, Node};
 
 const KEYS: &str = "over hold from to within trial most_trials";
@@ -33,7 +33,7 @@ impl Reader<'_> {
         if hold.is_empty() {
             self.fault(
                 node.place,
-                "a search needs to know what must hold: hold: [ \"arrival.p99<50ms\", \"lost==0\" ]".to_owned(),
+                "a search needs to know what must hold: hold: [ \"arrival.p99<50ms\", \"lost==0\" ]",
             );
         }
         if let (Some(from), Some(to)) = (from, to)
@@ -49,8 +49,7 @@ impl Reader<'_> {
             if let Some((key, _)) = repeat {
                 self.fault(
                     key.place,
-                    "`repeat` here repeats the combinations of `vary`, and there are none: put it into `load`"
-                        .to_owned(),
+                    "`repeat` here repeats the combinations of `vary`, and there are none: put it into `load`",
                 );
             }
             return None;
@@ -59,11 +58,8 @@ impl Reader<'_> {
         let mut params = Vec::new();
         for (key, values) in table.rest() {
             if !self.params.contains_key(&key.name) {
-                let near = like(&key.name, self.params.keys().map(String::as_str));
-                let remedy = near.map_or_else(
-                    || format!("`params` has {}", listed(self.params.keys().map(String::as_str))),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let remedy = meant(&key.name, self.params.keys().map(String::as_str))
+                    .unwrap_or_else(|| format!("`params` has {}", listed(self.params.keys().map(String::as_str))));
                 self.fault(key.place, format!("`{}` is no parameter of the plan: {remedy}", key.name));
             }
             let values: Vec<String> = list(values).iter().filter_map(|value| self.constant(value)).collect();
@@ -83,8 +79,7 @@ impl Reader<'_> {
         if table.is_empty() {
             self.fault(
                 node.place,
-                "here is nothing that varies: write parameters with their values, such as workers: [1, 2, 4]"
-                    .to_owned(),
+                "here is nothing that varies: write parameters with their values, such as workers: [1, 2, 4]",
             );
         }
         let repeat = repeat.and_then(|(_, node)| self.positive(node)).unwrap_or(1);

@@ -71,13 +71,12 @@ impl Reader<'_> {
             "rate" => self.rate(amount).map(|rate| Amount::Rates(vec![rate])),
             "stages" => {
                 if load.duration.is_some() {
-                    self.fault(amount.place, "stages last as long as they say: leave `duration` out".to_owned());
+                    self.fault(amount.place, "stages last as long as they say: leave `duration` out");
                 }
                 Some(Amount::Stages(self.stages(amount)))
             }
             "levels" | "rates" if list(amount).is_empty() => {
-                self.fault(amount.place, format!("here are no {}: write one at least", key.name));
-                None
+                self.refuse(amount.place, format!("here are no {}: write one at least", key.name))
             }
             "levels" => Some(Amount::Users(self.levels(amount))),
             _ => Some(Amount::Rates(list(amount).iter().filter_map(|node| self.rate(node)).collect())),
@@ -126,14 +125,13 @@ impl Reader<'_> {
             self.finish(table, "to over");
             match (to, over) {
                 (Some(to), Some(over)) => stages.extend(to.zip(over).map(|(to, over)| Stage { to, over })),
-                _ => self.fault(
-                    node.place,
-                    "a stage says to how many users, and over how long: { to: 100, over: 30s }".to_owned(),
-                ),
+                _ => {
+                    self.fault(node.place, "a stage says to how many users, and over how long: { to: 100, over: 30s }");
+                }
             }
         }
         if stages.is_empty() && list(node).is_empty() {
-            self.fault(node.place, "here are no stages: write { to: 100, over: 30s }".to_owned());
+            self.fault(node.place, "here are no stages: write { to: 100, over: 30s }");
         }
         stages
     }

@@ -17,7 +17,7 @@ mod users;
 use crate::input::Input;
 use crate::model::{Data, Plan};
 use crate::names::Names;
-use crate::problem::{Place, Problem, Problems, like};
+use crate::problem::{Place, Problem, Problems, meant};
 use crate::secrets::Secrets;
 use crate::yaml::{self, Node};
 use std::collections::BTreeMap;
@@ -142,10 +142,8 @@ impl Reader<'_> {
 
     fn version(&mut self, node: Option<&Node>, place: Place) {
         match node.map(|node| (node, self.constant(node))) {
-            None => self.fault(
-                Place { length: 1, ..place },
-                "the version of the format is missing: begin with `stampede: 1`".to_owned(),
-            ),
+            None => self
+                .fault(Place { length: 1, ..place }, "the version of the format is missing: begin with `stampede: 1`"),
             Some((node, Some(version))) if version != VERSION => {
                 self.fault(node.place, format!("{version:?} is no version that is read here: write `stampede: 1`"));
             }
@@ -173,11 +171,8 @@ impl Reader<'_> {
                 self.params.insert(name.clone(), value.clone());
                 continue;
             }
-            let near = like(name, self.params.keys().map(String::as_str));
-            let remedy = near.map_or_else(
-                || format!("it has {}", listed(self.params.keys().map(String::as_str))),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let remedy = meant(name, self.params.keys().map(String::as_str))
+                .unwrap_or_else(|| format!("it has {}", listed(self.params.keys().map(String::as_str))));
             let message = format!("the plan has no parameter `{name}` that could be set to {value:?}: {remedy}");
             self.fault(Place::default(), message);
         }
@@ -193,8 +188,13 @@ impl Reader<'_> {
         Problems::new(&self.input.name, self.input.text, self.problems, &self.secrets)
     }
 
-    fn fault(&mut self, place: Place, message: String) {
-        self.problems.push(Problem { place, message, hint: String::new() });
+    fn fault(&mut self, place: Place, message: impl Into<String>) {
+        self.fault_with(place, message.into(), String::new());
+    }
+
+    fn refuse<T>(&mut self, place: Place, message: impl Into<String>) -> Option<T> {
+        self.fault(place, message);
+        None
     }
 
     fn fault_with(&mut self, place: Place, message: String, hint: String) {

@@ -32,8 +32,8 @@ impl Reader<'_> {
         let address = self.variable(variable, placeholder.or, node)?;
         let lower = address.to_ascii_lowercase();
         if !address.is_empty() && !lower.starts_with("http://") && !lower.starts_with("https://") {
-            self.fault(node.place, format!("what {variable} holds is no address: set it to https://host/path"));
-            return None;
+            return self
+                .refuse(node.place, format!("what {variable} holds is no address: set it to https://host/path"));
         }
         (!address.is_empty()).then(|| Secret::new(address))
     }
@@ -44,7 +44,6 @@ impl Reader<'_> {
             self.secrets.add(text);
         }
         let message = "whoever has this address can write there: keep it in the environment, and write ${env.SLACK_URL}, or ${env.SLACK_URL or \"\"} where it may be missing";
-        self.fault(node.place, message.to_owned());
-        None
+        self.refuse(node.place, message)
     }
 }

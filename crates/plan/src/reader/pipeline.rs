@@ -36,21 +36,14 @@ impl Reader<'_> {
                 if port_of(host).is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
                     let address = stamp::mask(&address);
                     let message = format!("{address:?} is no address of an API: the port is no number from 1 to 65535");
-                    self.fault(node.place, message);
-                    return None;
+                    return self.refuse(node.place, message);
                 }
                 Some(address.trim_end_matches('/').to_owned())
             }
-            _ => {
-                self.fault(
-                    node.place,
-                    format!(
-                        "{:?} is no address of an API: write http://host:port or https://host",
-                        stamp::mask(&address)
-                    ),
-                );
-                None
-            }
+            _ => self.refuse(
+                node.place,
+                format!("{:?} is no address of an API: write http://host:port or https://host", stamp::mask(&address)),
+            ),
         }
     }
 
@@ -71,8 +64,7 @@ impl Reader<'_> {
         self.finish(table, KEYS);
         let place = match (local, redis) {
             (Some((key, _)), Some(_)) => {
-                self.fault(key.place, "a pipeline is local, or has a redis: leave one out".to_owned());
-                return None;
+                return self.refuse(key.place, "a pipeline is local, or has a redis: leave one out");
             }
             (Some((_, node)), None) => PipelinePlace::Local(self.local(node)),
             (None, Some((_, node))) => {
@@ -88,8 +80,7 @@ impl Reader<'_> {
                 PipelinePlace::Remote { redis, log_store, queue, path }
             }
             (None, None) => {
-                self.fault(node.place, "a pipeline is `local`, or names the `redis` that its stamps are in".to_owned());
-                return None;
+                return self.refuse(node.place, "a pipeline is `local`, or names the `redis` that its stamps are in");
             }
         };
         Some(Pipeline { place, before, after })

@@ -19,8 +19,7 @@ impl Reader<'_> {
         };
         let whole = begins.starts_with("http://") || begins.starts_with("https://");
         if !whole && !begins.starts_with('/') {
-            self.fault(node.place, "an address begins with /, http:// or https://, or with ${host.NAME}".to_owned());
-            return None;
+            return self.refuse(node.place, "an address begins with /, http:// or https://, or with ${host.NAME}");
         }
         let holds = |what: fn(char) -> bool| {
             url.parts.iter().any(|part| matches!(part, Part::Literal(text) if text.contains(what)))
@@ -32,8 +31,7 @@ impl Reader<'_> {
         } else {
             return Some(url);
         };
-        self.fault(node.place, told.to_owned());
-        None
+        self.refuse(node.place, told)
     }
 
     pub(super) fn headers(&mut self, node: &Node, here: Here<'_>) -> Vec<(String, Text)> {
@@ -52,7 +50,7 @@ impl Reader<'_> {
             let Some(text) = self.request_text(value, here) else { continue };
             let broken = |part: &Part| matches!(part, Part::Literal(text) if text.contains(char::is_control));
             if text.parts.iter().any(broken) {
-                self.fault(value.place, "a header is one line, without control characters".to_owned());
+                self.fault(value.place, "a header is one line, without control characters");
                 continue;
             }
             headers.push((name.clone(), text));
@@ -64,15 +62,13 @@ impl Reader<'_> {
     pub(super) fn body(&mut self, bodies: &[(&Key, &Node)], method: &str, here: Here<'_>) -> Option<Body> {
         let &(key, node) = bodies.first()?;
         if let Some((other, _)) = bodies.get(1) {
-            self.fault(
+            return self.refuse(
                 other.place,
                 format!("this request has two bodies, `{}` and `{}`: leave one out", key.name, other.name),
             );
-            return None;
         }
         if matches!(method, "GET" | "HEAD") {
-            self.fault(key.place, format!("{method} has no body: use POST, PUT or PATCH"));
-            return None;
+            return self.refuse(key.place, format!("{method} has no body: use POST, PUT or PATCH"));
         }
         match key.name.as_str() {
             "json" => self.json(node, here).map(Body::Json),
@@ -153,8 +149,7 @@ impl Reader<'_> {
                 None
             }
             [_, (other, key, _), ..] => {
-                self.fault(key.place, format!("this step has two methods: make {other} a step of its own"));
-                None
+                self.refuse(key.place, format!("this step has two methods: make {other} a step of its own"))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::Reader;
 use super::table::list;
 use crate::model::Span;
-use crate::problem::like;
+use crate::problem::meant;
 use crate::text::{Expression, Piece};
 use crate::yaml::{Node, Value};
 use std::str::FromStr;
@@ -18,8 +18,7 @@ impl Reader<'_> {
         if let Value::Scalar { text, .. } = &node.value {
             return Some(text);
         }
-        self.fault(node.place, "one value stands here, and no list or map".to_owned());
-        None
+        self.refuse(node.place, "one value stands here, and no list or map")
     }
 
     /// A text that is known before the load: parameters and the environment may stand in it.
@@ -41,8 +40,7 @@ impl Reader<'_> {
                             let place = self.place_of(node, placeholder.written);
                             let (name, params) =
                                 (&placeholder.written[2..placeholder.written.len() - 1], self.params.keys());
-                            let near =
-                                like(name, params.map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+                            let near = meant(name, params.map(String::as_str));
                             let message = format!(
                                 "`{name}` is no parameter: here stand only params and ${{env.X}}, which are known before the load"
                             );
@@ -111,8 +109,7 @@ impl Reader<'_> {
             (rate.is_finite() && rate > 0.0).then_some(rate)
         })?;
         if rate > HIGHEST_RATE {
-            self.fault(node.place, format!("no rate is above {HIGHEST_RATE}/s: give a lower one"));
-            return None;
+            return self.refuse(node.place, format!("no rate is above {HIGHEST_RATE}/s: give a lower one"));
         }
         Some(rate)
     }
@@ -128,8 +125,7 @@ impl Reader<'_> {
     pub(super) fn lasting(&mut self, node: &Node) -> Option<Duration> {
         let time = self.time(node)?;
         if time.is_zero() {
-            self.fault(node.place, "this lasts no time at all: give a longer one".to_owned());
-            return None;
+            return self.refuse(node.place, "this lasts no time at all: give a longer one");
         }
         Some(time)
     }
@@ -147,8 +143,7 @@ impl Reader<'_> {
         let told = |why| format!("{text:?} is neither a time such as 1s nor a range such as 1s..5s: {why}");
         let span = span.map_err(|why| self.fault(node.place, told(why))).ok()?;
         if span.least > span.most {
-            self.fault(node.place, "this range ends before it begins: swap its ends".to_owned());
-            return None;
+            return self.refuse(node.place, "this range ends before it begins: swap its ends");
         }
         Some(span)
     }
@@ -169,11 +164,9 @@ impl Reader<'_> {
             return Some(*value);
         }
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let near = like(&text, known.iter().copied());
         let remedy =
-            near.map_or_else(|| format!("write one of {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        self.fault(node.place, format!("`{text}` is not known here: {remedy}"));
-        None
+            meant(&text, known.iter().copied()).unwrap_or_else(|| format!("write one of {}", known.join(", ")));
+        self.refuse(node.place, format!("`{text}` is not known here: {remedy}"))
     }
 
     /// `200`, `201..202`, or a list of these.

@@ -47,8 +47,7 @@ impl Reader<'_> {
         let stages = table.take("stages");
         self.finish(table, KEYS);
         let Some(stages) = stages else {
-            self.fault(root.place, "`stages` is missing: say which spans each stage is".to_owned());
-            return None;
+            return self.refuse(root.place, "`stages` is missing: say which spans each stage is");
         };
         let (mut rules, faults) = (Vec::new(), self.problems.len());
         for (key, node) in self.table(stages, "`stages`")?.rest() {
@@ -58,7 +57,7 @@ impl Reader<'_> {
             }
         }
         if rules.is_empty() && self.problems.len() == faults {
-            self.fault(stages.place, "no stage is here: write `apiserver: { span: POST /orders }`".to_owned());
+            self.fault(stages.place, "no stage is here: write `apiserver: { span: POST /orders }`");
         }
         let mut named: Vec<&stamp::Stage> = rules.iter().map(|rule: &SpanRule| &rule.stage).collect();
         named.dedup();
@@ -93,7 +92,7 @@ impl Reader<'_> {
     fn clocks(&mut self, node: &Node) -> Vec<String> {
         let clocks: Vec<String> = list(node).iter().filter_map(|node| self.attribute(node)).collect();
         if clocks.is_empty() {
-            self.fault(node.place, "no attribute is here: write `clock: host.name`, or leave it out".to_owned());
+            self.fault(node.place, "no attribute is here: write `clock: host.name`, or leave it out");
         }
         clocks
     }
@@ -102,8 +101,7 @@ impl Reader<'_> {
     fn attribute(&mut self, node: &Node) -> Option<String> {
         let name = self.constant(node)?;
         if name.is_empty() {
-            self.fault(node.place, "this is the name of an attribute, and empty".to_owned());
-            return None;
+            return self.refuse(node.place, "this is the name of an attribute, and empty");
         }
         Some(name)
     }

@@ -64,8 +64,7 @@ impl Reader<'_> {
     fn when(&mut self, node: &Node, here: Here<'_>) -> Option<usize> {
         let text = self.text_of(node)?;
         let Some(name) = text.strip_prefix("kept ").map(str::trim) else {
-            self.fault(node.place, "write `when: kept NAME`: other conditions are not known".to_owned());
-            return None;
+            return self.refuse(node.place, "write `when: kept NAME`: other conditions are not known");
         };
         match self.kept(name, here) {
             Ok((slot, _)) => Some(slot),
@@ -83,10 +82,7 @@ impl Reader<'_> {
         let times = table.take("times").and_then(|node| self.positive(node)).unwrap_or(1);
         self.finish(table, "status times");
         if status.is_none() {
-            self.fault(
-                node.place,
-                "retry needs the statuses that are asked for again: { status: 401, times: 1 }".to_owned(),
-            );
+            self.fault(node.place, "retry needs the statuses that are asked for again: { status: 401, times: 1 }");
         }
         Some(Retry { status: status?, times })
     }
@@ -157,8 +153,7 @@ impl Reader<'_> {
             "text" if !what.is_empty() => self.expression(what, 1, node).map(KeepFrom::Text),
             _ => {
                 let remedy = "write one of `header NAME`, `json $.a[0].b`, `text /(…)/`, `cookie NAME` and `status`, or `optional` before it";
-                self.fault(node.place, format!("{text:?} says nothing that could be kept: {remedy}"));
-                None
+                self.refuse(node.place, format!("{text:?} says nothing that could be kept: {remedy}"))
             }
         }
     }
@@ -194,25 +189,18 @@ impl Reader<'_> {
     fn expression(&mut self, text: &str, groups: usize, node: &Node) -> Option<String> {
         let inner = text.strip_prefix('/').and_then(|inner| inner.strip_suffix('/')).filter(|inner| !inner.is_empty());
         let Some(inner) = inner else {
-            self.fault(
+            return self.refuse(
                 node.place,
                 format!("{text:?} is no expression: it stands between slashes, as in /order ([0-9]+)/"),
             );
-            return None;
         };
         match regex_lite::Regex::new(inner) {
-            Ok(regex) if regex.captures_len() <= groups => {
-                self.fault(
-                    node.place,
-                    format!("{text:?} keeps nothing: what is to be kept stands in parentheses, as in /order ([0-9]+)/"),
-                );
-                None
-            }
+            Ok(regex) if regex.captures_len() <= groups => self.refuse(
+                node.place,
+                format!("{text:?} keeps nothing: what is to be kept stands in parentheses, as in /order ([0-9]+)/"),
+            ),
             Ok(_) => Some(inner.to_owned()),
-            Err(error) => {
-                self.fault(node.place, format!("{text:?} is no regular expression: {error}"));
-                None
-            }
+            Err(error) => self.refuse(node.place, format!("{text:?} is no regular expression: {error}")),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Maps with known keys.
 
 use super::Reader;
-use crate::problem::like;
+use crate::problem::meant;
 use crate::yaml::{Key, Node, Value};
 
 /// A map that is being read: what has not been taken in the end is unknown.
@@ -42,10 +42,7 @@ impl Reader<'_> {
             Value::Scalar { text, plain: true } if text.is_empty() || text == "~" || text == "null" => {
                 Some(Table { what, pairs: &[], taken: Vec::new() })
             }
-            _ => {
-                self.fault(node.place, format!("{what} has keys here: write `key: value`"));
-                None
-            }
+            _ => self.refuse(node.place, format!("{what} has keys here: write `key: value`")),
         }
     }
 
@@ -65,11 +62,8 @@ impl Reader<'_> {
     #[allow(clippy::needless_pass_by_value, reason = "nothing is taken of it after this")]
     pub(super) fn finish(&mut self, table: Table<'_>, known: &str) {
         for (key, _) in table.pairs.iter().filter(|(key, _)| !table.taken.contains(&key.name.as_str())) {
-            let near = like(&key.name, known.split(' '));
-            let remedy = near.map_or_else(
-                || format!("it has {}", known.replace(' ', ", ")),
-                |near| format!("did you mean `{near}`?"),
-            );
+            let remedy =
+                meant(&key.name, known.split(' ')).unwrap_or_else(|| format!("it has {}", known.replace(' ', ", ")));
             self.fault(key.place, format!("`{}` is no key of {}: {remedy}", key.name, table.what));
         }
     }

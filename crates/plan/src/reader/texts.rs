@@ -3,7 +3,7 @@
 use super::{Reader, listed};
 use crate::model::{Function, Part, Rows, Text, Value};
 use crate::names::{Here, Unseen};
-use crate::problem::{Place, like};
+use crate::problem::{Place, meant};
 use crate::text::{Expression, Piece, Placeholder, pieces};
 use crate::yaml::{self, Node};
 
@@ -115,7 +115,7 @@ impl Reader<'_> {
                 _ => Err(plain("dpop takes the name under which the nonce is kept: ${dpop(nonce)}")),
             },
             other => {
-                let near = like(other, FUNCTIONS).map(|near| format!("did you mean `{near}`?"));
+                let near = meant(other, FUNCTIONS);
                 let message = format!("`{other}` is no function: there are {}", listed(FUNCTIONS.into_iter()));
                 Err((message, near.unwrap_or_default()))
             }
@@ -150,16 +150,16 @@ impl Reader<'_> {
             return format!("this is a table: name a column of it, as in ${{{name}.id}}");
         }
         let known = self.params.keys().map(String::as_str).chain(OWN.iter().map(|(own, _)| *own)).chain(tables());
-        like(name, known).map(|near| format!("did you mean `{near}`?")).unwrap_or_default()
+        meant(name, known).unwrap_or_default()
     }
 
     /// The numbers of a table and of its column.
     fn column(&mut self, name: &str, column: &str) -> Result<(usize, usize), Told> {
         let Some(number) = self.data.iter().position(|data| data.name == name) else {
-            let near = like(name, self.data.iter().map(|data| data.name.as_str()).chain(["env", "host", "load"]));
+            let near = meant(name, self.data.iter().map(|data| data.name.as_str()).chain(["env", "host", "load"]));
             let message =
                 format!("`{name}` is no table: `data` has {}", listed(self.data.iter().map(|data| data.name.as_str())));
-            return Err((message, near.map(|near| format!("did you mean `{near}`?")).unwrap_or_default()));
+            return Err((message, near.unwrap_or_default()));
         };
         let (columns, open) = match &mut self.data[number].rows {
             Rows::Known { columns, .. } => (columns, false),
@@ -173,7 +173,7 @@ impl Reader<'_> {
             columns.push(column.to_owned());
             return Ok((number, columns.len() - 1));
         }
-        let near = like(column, columns.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let near = meant(column, columns.iter().map(String::as_str));
         Err((
             format!("`{name}` has no column `{column}`: it has {}", listed(columns.iter().map(String::as_str))),
             near.unwrap_or_default(),
@@ -181,7 +181,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn unknown_host(&self, name: &str) -> Told {
-        let near = like(name, self.hosts.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let near = meant(name, self.hosts.keys().map(String::as_str));
         (
             format!("`{name}` is no host: `hosts` has {}", listed(self.hosts.keys().map(String::as_str))),
             near.unwrap_or_default(),

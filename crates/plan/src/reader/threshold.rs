@@ -3,30 +3,15 @@
 use super::table::list;
 use super::{Reader, listed};
 use crate::model::{Amount, Plan, Rows, Share, Take, Threshold, UserKind};
-use crate::problem::like;
+use crate::problem::meant;
 use crate::yaml::Node;
 
 /// Steps of a load: as many as an id can tell apart.
 const MOST_STEPS: usize = 2048;
 
 /// Figures that only traced messages have.
-const OF_MESSAGES: &[&str] = &[
-    "arrival",
-    "user",
-    "lost",
-    "late",
-    "in_flight",
-    "duplicates",
-    "reordered",
-    "negative",
-    "stamps_dropped",
-    "backlog",
-    "unstable",
-    "delivered",
-    "capacity",
-    "shed",
-    "cpu",
-];
+const OF_MESSAGES: &str = "arrival user lost late in_flight duplicates reordered negative stamps_dropped backlog unstable \
+    delivered capacity shed cpu";
 const OF_STEPS: &[&str] = &["mean", "p50", "p90", "p95", "p99", "p999", "max", "errors"];
 
 impl Reader<'_> {
@@ -44,11 +29,8 @@ impl Reader<'_> {
         let abort = table.take("abort");
         self.finish(table, "threshold abort");
         let Some(text) = text else {
-            self.fault(
-                node.place,
-                "what must hold is missing: { threshold: \"errors<1%\", abort: after 10s }".to_owned(),
-            );
-            return None;
+            return self
+                .refuse(node.place, "what must hold is missing: { threshold: \"errors<1%\", abort: after 10s }");
         };
         let abort = abort.and_then(|node| {
             self.parsed(node, "true, false, or a time such as after 10s", |text| match text {
@@ -77,8 +59,7 @@ impl Reader<'_> {
         {
             self.fault(
                 step.place,
-                "where this path is asked for is missing: give the plan a `target`, or the step a ${host.NAME}"
-                    .to_owned(),
+                "where this path is asked for is missing: give the plan a `target`, or the step a ${host.NAME}",
             );
         }
         self.check_rows(plan);
@@ -140,11 +121,8 @@ impl Reader<'_> {
             // The arrival latency of a step has figures of its own: steps.add.arrival.p99.
             let name = name.strip_suffix(".arrival").unwrap_or(name);
             if !names.contains(&name) {
-                let near = like(name, names.iter().copied());
-                let remedy = near.map_or_else(
-                    || format!("there are {}", listed(names.into_iter())),
-                    |near| format!("did you mean `{near}`?"),
-                );
+                let remedy = meant(name, names.iter().copied())
+                    .unwrap_or_else(|| format!("there are {}", listed(names.into_iter())));
                 return self.fault(*place, format!("there is no {what} `{name}`: {remedy}"));
             }
             if !OF_STEPS.contains(&of) {
@@ -153,7 +131,8 @@ impl Reader<'_> {
             }
         } else if !self.input.traced
             && !plan.is_traced()
-            && (OF_MESSAGES.contains(&first) || rest.is_some() && !["http", "response"].contains(&first))
+            && (OF_MESSAGES.split(' ').any(|figure| figure == first)
+                || rest.is_some() && !["http", "response"].contains(&first))
         {
             let message = format!(
                 "{figure} is a figure of traced messages, and this plan loads an API alone: give it a `pipeline`, name its log store with --redis, or take http.p99 or steps.NAME.p99"

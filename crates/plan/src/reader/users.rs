@@ -4,7 +4,7 @@ use super::Reader;
 use super::table::list;
 use crate::model::{Hook, OnFailure, Share, Step, StepOrHook, Task, Text, UserKind, Value};
 use crate::names::{Here, Section, get};
-use crate::problem::{Place, like};
+use crate::problem::{Place, meant};
 use crate::text::is_name;
 use crate::yaml::Node;
 use std::collections::BTreeSet;
@@ -51,8 +51,7 @@ impl Reader<'_> {
     pub(super) fn command(&mut self, node: &Node) -> Option<String> {
         let command = self.constant(node)?;
         if command.trim().is_empty() {
-            self.fault(node.place, "this command is empty: write one for the shell".to_owned());
-            return None;
+            return self.refuse(node.place, "this command is empty: write one for the shell");
         }
         Some(command)
     }
@@ -60,7 +59,7 @@ impl Reader<'_> {
     pub(super) fn users(&mut self, node: &Node) -> Vec<UserKind> {
         let Some(table) = self.table(node, "users") else { return Vec::new() };
         if table.is_empty() {
-            self.fault(node.place, "here are no users: name a kind of them, or leave `users` out".to_owned());
+            self.fault(node.place, "here are no users: name a kind of them, or leave `users` out");
         }
         let kinds: Vec<UserKind> =
             table.rest().filter_map(|(key, node)| self.kind(&key.name, key.place, node)).collect();
@@ -69,7 +68,7 @@ impl Reader<'_> {
         if weighed && counted {
             self.fault(
                 node.place,
-                "some kinds of users have a count, and others a weight: give all of them one or the other".to_owned(),
+                "some kinds of users have a count, and others a weight: give all of them one or the other",
             );
         }
         kinds
@@ -81,7 +80,7 @@ impl Reader<'_> {
         let here = |section| Here { section, kind: Some(name), task: None, place: node.place };
         let (weight, count) = (table.take("weight"), table.take_pair("count"));
         if let (Some(_), Some((key, _))) = (weight, count) {
-            self.fault(key.place, "users have a weight or a count, not both: leave one out".to_owned());
+            self.fault(key.place, "users have a weight or a count, not both: leave one out");
         }
         let share = match count {
             Some((_, node)) => self.positive(node).map(Share::Count),
@@ -94,9 +93,8 @@ impl Reader<'_> {
                 data.push(number);
                 continue;
             }
-            let near = like(&table, self.data.iter().map(|data| data.name.as_str()));
-            let remedy =
-                near.map_or_else(|| "describe it under `data`".to_owned(), |near| format!("did you mean `{near}`?"));
+            let remedy = meant(&table, self.data.iter().map(|data| data.name.as_str()))
+                .unwrap_or_else(|| "describe it under `data`".to_owned());
             self.fault(node.place, format!("there is no data `{table}`: {remedy}"));
         }
         let tasks = table.take_pair("tasks");
@@ -137,7 +135,7 @@ impl Reader<'_> {
     fn tasks(&mut self, node: &Node, kind: &str) -> Vec<Task> {
         let Some(table) = self.table(node, "tasks") else { return Vec::new() };
         if table.is_empty() {
-            self.fault(node.place, "here are no tasks: name one, with its steps".to_owned());
+            self.fault(node.place, "here are no tasks: name one, with its steps");
         }
         let mut tasks = Vec::new();
         for (key, node) in table.rest() {

@@ -9,7 +9,7 @@ use super::marker::{Look, Shape};
 use super::marks::{self, Mark};
 use super::palette::{self, Fill};
 use super::series::{self, Figure, Series};
-use super::{Area, DrawError, Picture};
+use super::{Area, Drawn, Picture};
 use analysis::Percentile;
 use analysis::{Http, Level, Report, number};
 
@@ -27,7 +27,7 @@ impl Picture for Arrival {
         if report.is_by_rate() { "Arrival latency by rate" } else { "Arrival latency by concurrency" }
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let row = Row::by_position(report);
         let latencies = latencies(&report.levels);
         let rates = || report.levels.iter().filter_map(requests_per_sec);

@@ -5,7 +5,7 @@ use super::canvas::{Place, Spot};
 use super::palette::{self, Fill};
 use super::plot::Plot;
 use super::text::Text;
-use super::{Area, DrawError, marker};
+use super::{Area, Drawn, marker};
 use plotters::element::Rectangle;
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color;
@@ -66,7 +66,7 @@ impl Bar {
         slot: &Slot,
         scale: Scale,
         label: &str,
-    ) -> Result<(), DrawError<DB>> {
+    ) -> Drawn<DB> {
         if self.parts.is_empty() {
             return plot.not_available(area, slot.x);
         }
@@ -85,12 +85,7 @@ impl Bar {
 }
 
 /// Writes above a bar, where it fits, on a white ground that keeps grid lines from crossing it.
-fn draw_label<DB: DrawingBackend>(
-    area: &Area<DB>,
-    label: &str,
-    (x, y): (i32, i32),
-    room: i32,
-) -> Result<(), DrawError<DB>> {
+fn draw_label<DB: DrawingBackend>(area: &Area<DB>, label: &str, (x, y): (i32, i32), room: i32) -> Drawn<DB> {
     let half = Text::NOTE.width(label) / 2 + 3;
     if label.is_empty() || 2 * half > room {
         return Ok(());

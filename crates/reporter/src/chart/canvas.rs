@@ -1,6 +1,6 @@
 //! What a backend must know beyond drawing: which level something belongs to, and what it tells under the pointer.
 
-use super::{Area, DrawError};
+use super::{Area, Drawn};
 use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::{BitMapBackend, DrawingBackend};
 use plotters_backend::{BackendCoord, DrawingErrorKind};
@@ -37,17 +37,13 @@ pub(super) enum Place {
 
 impl Spot {
     /// Adds it to the picture.
-    pub(super) fn draw<DB: Canvas>(self, area: &Area<DB>) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw<DB: Canvas>(self, area: &Area<DB>) -> Drawn<DB> {
         area.draw(&Note::Spot(self))
     }
 }
 
 /// Draws what belongs to one level alone, so that it can be hidden together.
-pub(super) fn for_level<DB: Canvas>(
-    area: &Area<DB>,
-    level: usize,
-    draw: impl FnOnce() -> Result<(), DrawError<DB>>,
-) -> Result<(), DrawError<DB>> {
+pub(super) fn for_level<DB: Canvas>(area: &Area<DB>, level: usize, draw: impl FnOnce() -> Drawn<DB>) -> Drawn<DB> {
     area.draw(&Note::Level(Some(level)))?;
     draw()?;
     area.draw(&Note::Level(None))

@@ -6,7 +6,7 @@ use super::legend::{Entry, Sample};
 use super::marker::{Look, SHAPES, Shape};
 use super::plot::Plot;
 use super::text::Text;
-use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
+use super::{Area, CANVAS_WIDTH, ChartError, Drawn, palette, picture};
 use analysis::{Comparison, Measure, Series};
 use plotters::prelude::DrawingBackend;
 
@@ -63,7 +63,7 @@ pub(crate) fn svg(comparison: &Comparison, title: &str) -> Result<String, ChartE
     picture::svg(SIZE, title, |area| draw(area, comparison, title))
 }
 
-fn draw<DB: DrawingBackend>(area: &Area<DB>, comparison: &Comparison, title: &str) -> Result<(), DrawError<DB>> {
+fn draw<DB: DrawingBackend>(area: &Area<DB>, comparison: &Comparison, title: &str) -> Drawn<DB> {
     let panels: Vec<(&Panel, Scale, Axis)> = PANELS
         .iter()
         .map(|panel| {
@@ -156,7 +156,7 @@ impl Panel {
         plot: &Plot,
         (scale, bottom): (Scale, &Axis),
         comparison: &Comparison,
-    ) -> Result<(), DrawError<DB>> {
+    ) -> Drawn<DB> {
         let positions = comparison.positions();
         let xs: Vec<i32> = bottom.ticks.iter().map(|tick| plot.x(tick.at)).collect();
         let y = |value: f64| plot.y(scale.place(value));

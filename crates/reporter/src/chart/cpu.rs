@@ -10,8 +10,8 @@ use super::marker::{Look, SHAPES, Shape};
 use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::series::{self, Figure, Series};
-use super::{Area, DrawError, Picture, marks};
-use analysis::{Level, Report, Usage, number};
+use super::{Area, Drawn, Picture, marks};
+use analysis::{Level, Report, Usage, distinct, number};
 
 /// `cpu`.
 pub(crate) struct Cpu;
@@ -42,7 +42,7 @@ impl Picture for Cpu {
         panels::size(3)
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let components = components(report);
         let bars: Vec<Bar> = report.levels.iter().map(|level| bar(&components, level)).collect();
         let row = Row::side_by_side(report);
@@ -85,12 +85,8 @@ impl Picture for Cpu {
 
 /// In the order in which they appear, the load generator and the host last.
 fn components(report: &Report) -> Vec<Component<'_>> {
-    let mut names: Vec<&str> = Vec::new();
-    for usage in report.levels.iter().flat_map(|level| &level.load.usage) {
-        if !names.contains(&usage.component.as_str()) {
-            names.push(&usage.component);
-        }
-    }
+    let usages = report.levels.iter().flat_map(|level| &level.load.usage);
+    let mut names = distinct(usages.map(|usage| usage.component.as_str()));
     names.sort_by_key(|name| match *name {
         HOST => 2,
         DRIVER => 1,

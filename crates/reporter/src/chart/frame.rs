@@ -5,7 +5,7 @@ use super::legend::{self, Entry};
 use super::marks::{self, Mark};
 use super::plot::{MARGIN, Plot};
 use super::text::Text;
-use super::{Area, CANVAS_WIDTH, DrawError, caption, palette};
+use super::{Area, CANVAS_WIDTH, Drawn, caption, palette};
 use analysis::Report;
 use plotters::element::PathElement;
 use plotters::prelude::DrawingBackend;
@@ -58,7 +58,7 @@ pub(super) fn text_width() -> i32 {
 
 impl Frame<'_> {
     /// Draws it and returns where the data belongs.
-    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<Plot, DrawError<DB>> {
+    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB, Plot> {
         let top = self.head.draw(area)?;
         let mut plot = Axes::plot(self.axes.room(), (top, lower_edge(area) - BELOW));
         let marks = marks::arrange(&plot, self.marks);
@@ -72,7 +72,7 @@ impl Frame<'_> {
 
 impl Head<'_> {
     /// Draws it on an empty canvas and returns where the first plot begins.
-    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<i32, DrawError<DB>> {
+    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB, i32> {
         area.fill(&palette::PAPER)?;
         Text::TITLE.write(area, self.title, (MARGIN, TITLE_BASELINE))?;
         let mut y = TITLE_BASELINE + 10;
@@ -104,13 +104,13 @@ impl Axes<'_> {
     }
 
     /// Draws them around a plot.
-    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Drawn<DB> {
         self.draw_left(area, plot)?;
         self.draw_right(area, plot)?;
         self.draw_bottom(area, plot)
     }
 
-    fn draw_left<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+    fn draw_left<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Drawn<DB> {
         let text = Text::LABEL.to_the_left();
         for tick in &self.left.ticks {
             let y = plot.y(tick.at);
@@ -122,7 +122,7 @@ impl Axes<'_> {
         Text::LABEL.centred().write_upwards(area, &self.left.title, (MARGIN + 30, middle))
     }
 
-    fn draw_right<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+    fn draw_right<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Drawn<DB> {
         let Some((axis, colour)) = self.right else { return Ok(()) };
         let text = Text::LABEL.coloured(colour);
         for tick in &axis.ticks {
@@ -134,7 +134,7 @@ impl Axes<'_> {
         text.centred().write_upwards(area, &axis.title, place)
     }
 
-    fn draw_bottom<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+    fn draw_bottom<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Drawn<DB> {
         line(area, palette::INK, [(plot.left, plot.bottom), (plot.right, plot.bottom)])?;
         let text = Text::LABEL.centred();
         let ticks = &self.bottom.ticks;
@@ -153,7 +153,7 @@ impl Axes<'_> {
 }
 
 /// Draws an upright grid line at a place on the bottom axis.
-pub(super) fn draw_upright<DB: DrawingBackend>(area: &Area<DB>, plot: &Plot, place: f64) -> Result<(), DrawError<DB>> {
+pub(super) fn draw_upright<DB: DrawingBackend>(area: &Area<DB>, plot: &Plot, place: f64) -> Drawn<DB> {
     let x = plot.x(place);
     line(area, palette::GRID, [(x, plot.top), (x, plot.bottom - 2)])
 }
@@ -162,6 +162,6 @@ fn widest(ticks: &[Tick]) -> i32 {
     ticks.iter().map(|tick| Text::LABEL.width(&tick.label)).max().unwrap_or(0)
 }
 
-fn line<DB: DrawingBackend>(area: &Area<DB>, colour: RGBColor, points: [(i32, i32); 2]) -> Result<(), DrawError<DB>> {
+fn line<DB: DrawingBackend>(area: &Area<DB>, colour: RGBColor, points: [(i32, i32); 2]) -> Drawn<DB> {
     area.draw(&PathElement::new(points.to_vec(), plotters::style::ShapeStyle::from(colour).stroke_width(2)))
 }

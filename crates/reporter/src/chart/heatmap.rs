@@ -11,7 +11,7 @@ use super::plot::Plot;
 use super::ramp::Classes;
 use super::selection;
 use super::timeline::{remark, seconds, told};
-use super::{Area, DrawError, Picture};
+use super::{Area, Drawn, Picture};
 use analysis::{Report, Slice, Timeline};
 use plotters::element::Rectangle;
 use plotters::prelude::DrawingBackend;
@@ -37,7 +37,7 @@ impl Picture for Heatmap {
         panels::size(selection::selected(report).len())
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let selected = selection::selected(report);
         let timelines: Vec<&Timeline> = selected.iter().map(|level| &report.levels[level.index].timeline).collect();
         let slices = || timelines.iter().flat_map(|timeline| &timeline.slices);
@@ -109,7 +109,7 @@ impl Map<'_> {
         self.plot.y(self.upright.place(Timeline::bin_from_us(bin)))
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<(), DrawError<DB>> {
+    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB> {
         let mut runs = runs(self.timeline, self.classes);
         // What has one colour becomes one path in SVG.
         runs.sort_by_key(|run| run.class);
@@ -121,7 +121,7 @@ impl Map<'_> {
         Ok(())
     }
 
-    fn draw_spots<DB: Canvas>(&self, area: &Area<DB>, level: usize, name: &str) -> Result<(), DrawError<DB>> {
+    fn draw_spots<DB: Canvas>(&self, area: &Area<DB>, level: usize, name: &str) -> Drawn<DB> {
         for (index, slice) in self.timeline.slices.iter().enumerate() {
             let place = Place::Box([(self.x(index), self.plot.top), (self.x(index + 1), self.plot.bottom)]);
             Spot { level, place, text: told(name, self.timeline, index, slice) }.draw(area)?;

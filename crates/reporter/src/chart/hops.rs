@@ -8,7 +8,7 @@ use super::legend::{Entry, Sample};
 use super::levels::{self, Row};
 use super::palette::{self, Fill};
 use super::panels::{self, Panel};
-use super::{Area, DrawError, Picture, SIZE, series};
+use super::{Area, Drawn, Picture, SIZE, series};
 use analysis::{Hop, Level, Report, number};
 use stamp::Stage;
 
@@ -32,7 +32,7 @@ impl Picture for Hops {
         if hides_bars(&bars(report)) { panels::size(3) } else { SIZE }
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let bars = bars(report);
         let highest = bars.iter().map(Bar::total).fold(0.0, f64::max);
         let row = Row::side_by_side(report);

@@ -3,7 +3,7 @@
 use super::marker::{self, Look};
 use super::palette::Fill;
 use super::text::Text;
-use super::{Area, DrawError};
+use super::{Area, Drawn};
 use plotters::prelude::DrawingBackend;
 
 pub(super) const ROW_HEIGHT: i32 = 52;
@@ -29,7 +29,7 @@ impl Sample {
         }
     }
 
-    fn draw<DB: DrawingBackend>(self, area: &Area<DB>, (x, y): (i32, i32)) -> Result<(), DrawError<DB>> {
+    fn draw<DB: DrawingBackend>(self, area: &Area<DB>, (x, y): (i32, i32)) -> Drawn<DB> {
         match self {
             Self::Line(look) => {
                 look.draw_line(area, &[(x, y), (x + LINE_WIDTH, y)])?;
@@ -54,7 +54,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     entries: &[Entry],
     (left, top): (i32, i32),
     width: i32,
-) -> Result<i32, DrawError<DB>> {
+) -> Drawn<DB, i32> {
     let widths: Vec<i32> =
         entries.iter().map(|entry| entry.sample.width() + GAP + Text::LABEL.width(&entry.name)).collect();
     let places = places(&widths, width);

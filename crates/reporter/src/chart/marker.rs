@@ -1,7 +1,7 @@
 //! Points, lines and filled boxes.
 
 use super::palette::{self, Fill, Pattern};
-use super::{Area, DrawError};
+use super::{Area, Drawn};
 use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, RGBColor, ShapeStyle};
@@ -42,11 +42,7 @@ pub(super) struct Look {
 
 impl Look {
     /// Draws the line from point to point.
-    pub(super) fn draw_line<DB: DrawingBackend>(
-        self,
-        area: &Area<DB>,
-        points: &[(i32, i32)],
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_line<DB: DrawingBackend>(self, area: &Area<DB>, points: &[(i32, i32)]) -> Drawn<DB> {
         let style = self.colour.stroke_width(LINE_WIDTH);
         if let Some((dash, gap)) = self.dashes {
             return area.draw(&DashedPathElement::new(points.to_vec(), dash, gap, style));
@@ -56,30 +52,17 @@ impl Look {
     }
 
     /// Draws a broad, faint bar behind what else there is.
-    pub(super) fn draw_span<DB: DrawingBackend>(
-        self,
-        area: &Area<DB>,
-        ends: [(i32, i32); 2],
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_span<DB: DrawingBackend>(self, area: &Area<DB>, ends: [(i32, i32); 2]) -> Drawn<DB> {
         area.draw(&PathElement::new(ends.to_vec(), self.colour.mix(0.3).stroke_width(SPAN_WIDTH)))
     }
 
     /// Fills the surface between a line and another one back, faintly.
-    pub(super) fn draw_band<DB: DrawingBackend>(
-        self,
-        area: &Area<DB>,
-        outline: Vec<(i32, i32)>,
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_band<DB: DrawingBackend>(self, area: &Area<DB>, outline: Vec<(i32, i32)>) -> Drawn<DB> {
         area.draw(&Polygon::new(outline, self.colour.mix(0.18)))
     }
 
     /// Draws a point, with a white rim that sets it off from lines behind it.
-    pub(super) fn draw_point<DB: DrawingBackend>(
-        self,
-        area: &Area<DB>,
-        shape: Shape,
-        at: (i32, i32),
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_point<DB: DrawingBackend>(self, area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Drawn<DB> {
         let radius = radius(shape);
         // A dot may lie on a point of another series, which is to be seen around it.
         if shape != Shape::Dot {
@@ -98,14 +81,14 @@ impl Look {
         area: &Area<DB>,
         shape: Shape,
         at: (i32, i32),
-    ) -> Result<(), DrawError<DB>> {
+    ) -> Drawn<DB> {
         self.draw_point(area, shape, at)?;
         hollow(area, shape, at)
     }
 }
 
 /// Puts paper into a point.
-fn hollow<DB: DrawingBackend>(area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Result<(), DrawError<DB>> {
+fn hollow<DB: DrawingBackend>(area: &Area<DB>, shape: Shape, at: (i32, i32)) -> Drawn<DB> {
     draw_shape(area, shape, at, radius(shape) / 2.0, palette::PAPER)
 }
 
@@ -120,7 +103,7 @@ fn draw_shape<DB: DrawingBackend>(
     (x, y): (i32, i32),
     radius: f64,
     colour: RGBColor,
-) -> Result<(), DrawError<DB>> {
+) -> Drawn<DB> {
     // The number of corners, the angle of the first in degrees, and a factor that makes the shapes look equally large.
     let (corners, first, factor) = match shape {
         Shape::None => return Ok(()),
@@ -139,11 +122,7 @@ fn draw_shape<DB: DrawingBackend>(
 }
 
 /// Fills a box from its upper left to its lower right corner.
-pub(super) fn draw_box<DB: DrawingBackend>(
-    area: &Area<DB>,
-    fill: Fill,
-    [from, to]: [(i32, i32); 2],
-) -> Result<(), DrawError<DB>> {
+pub(super) fn draw_box<DB: DrawingBackend>(area: &Area<DB>, fill: Fill, [from, to]: [(i32, i32); 2]) -> Drawn<DB> {
     let (ground, stripes) = match fill.pattern {
         Pattern::Plain => return area.draw(&Rectangle::new([from, to], fill.colour.filled())),
         Pattern::Striped => (fill.colour, palette::PAPER),
@@ -159,7 +138,7 @@ fn draw_stripes<DB: DrawingBackend>(
     colour: RGBColor,
     falling: bool,
     [from, to]: [(i32, i32); 2],
-) -> Result<(), DrawError<DB>> {
+) -> Drawn<DB> {
     let style = ShapeStyle::from(colour).stroke_width(STRIPE_WIDTH);
     // The ends of a stripe are as broad as it is: they stay inside.
     let inset = STRIPE_WIDTH.cast_signed() / 2;

@@ -3,7 +3,7 @@
 use super::axis::Scale;
 use super::plot::{MARGIN, Plot};
 use super::text::Text;
-use super::{Area, CANVAS_WIDTH, DrawError, palette};
+use super::{Area, CANVAS_WIDTH, Drawn, palette};
 use plotters::element::{DashedPathElement, PathElement, Rectangle};
 use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, ShapeStyle};
@@ -67,13 +67,13 @@ impl Placed {
     }
 
     /// Draws the line, from the label down.
-    pub(super) fn draw_line<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_line<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Drawn<DB> {
         let style = ShapeStyle::from(palette::FAINT_INK).stroke_width(3);
         area.draw(&PathElement::new(vec![(self.x, self.baseline(plot) + 8), (self.x, plot.bottom)], style))
     }
 
     /// Writes the label on a ground that hides the lines of labels above it.
-    pub(super) fn draw_label<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_label<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot) -> Drawn<DB> {
         write_on_paper(area, &self.label, (self.left, self.baseline(plot)))
     }
 
@@ -88,7 +88,7 @@ pub(super) fn draw_limit<DB: DrawingBackend>(
     plot: &Plot,
     scale: Scale,
     (value, label): (f64, &str),
-) -> Result<(), DrawError<DB>> {
+) -> Drawn<DB> {
     let y = plot.y(scale.place(value));
     let style = ShapeStyle::from(palette::INK).stroke_width(3);
     area.draw(&DashedPathElement::new(vec![(plot.left, y), (plot.right, y)], 18, 12, style))?;
@@ -97,11 +97,7 @@ pub(super) fn draw_limit<DB: DrawingBackend>(
     write_on_paper(area, label, (plot.left + 14, baseline))
 }
 
-fn write_on_paper<DB: DrawingBackend>(
-    area: &Area<DB>,
-    text: &str,
-    (left, baseline): (i32, i32),
-) -> Result<(), DrawError<DB>> {
+fn write_on_paper<DB: DrawingBackend>(area: &Area<DB>, text: &str, (left, baseline): (i32, i32)) -> Drawn<DB> {
     let upper = baseline - 2 * STYLE.half_height() - 6;
     let ground = [(left - 6, upper), (left + STYLE.width(text) + 6, baseline + 8)];
     area.draw(&Rectangle::new(ground, palette::PAPER.filled()))?;

@@ -62,6 +62,9 @@ type Area<DB> = DrawingArea<DB, Shift>;
 /// The error of drawing on a backend.
 type DrawError<DB> = DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>;
 
+/// What comes of drawing on a backend.
+type Drawn<DB, T = ()> = Result<T, DrawError<DB>>;
+
 /// A picture of a report.
 pub(crate) trait Picture {
     /// What its files are called, without their ending.
@@ -76,7 +79,7 @@ pub(crate) trait Picture {
     }
 
     /// Draws it on an empty canvas.
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>>;
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB>;
 }
 
 /// A picture as SVG, to stand in an HTML page.

@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::frame::{self, Axes, Head};
 use super::plot::Plot;
 use super::text::Text;
-use super::{Area, DrawError, SIZE};
+use super::{Area, Drawn, SIZE};
 use plotters::element::Rectangle;
 use plotters::prelude::DrawingBackend;
 use plotters::style::{Color, RGBColor};
@@ -43,7 +43,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     head: &Head,
     bottom: &Axis,
     panels: &[Panel],
-) -> Result<Vec<Plot>, DrawError<DB>> {
+) -> Drawn<DB, Vec<Plot>> {
     let untitled = Axis { title: String::new(), ticks: bottom.ticks.clone() };
     let top = head.draw(area)?;
     let axes = |index: usize| {

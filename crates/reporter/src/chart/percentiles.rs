@@ -8,7 +8,7 @@ use super::levels::{self, Setting};
 use super::marker::{Look, Shape};
 use super::marks;
 use super::plot::Plot;
-use super::{Area, DrawError, Picture, palette, ramp, series};
+use super::{Area, Drawn, Picture, palette, ramp, series};
 use analysis::{CurvePoint, Level, Report, number};
 
 /// `percentiles`.
@@ -33,7 +33,7 @@ impl Picture for Percentiles {
         "Arrival latency by percentile"
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let points = || report.levels.iter().flat_map(|level| &level.curve);
         let latencies: Vec<f64> = points().map(|point| point.us as f64).collect();
         let quantiles = report.levels.iter().flat_map(|level| level.curve.iter().map(|point| shown(level, *point)));
@@ -121,13 +121,7 @@ struct Curves {
 }
 
 impl Curves {
-    fn draw<DB: Canvas>(
-        &self,
-        area: &Area<DB>,
-        report: &Report,
-        index: usize,
-        look: Look,
-    ) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(&self, area: &Area<DB>, report: &Report, index: usize, look: Look) -> Drawn<DB> {
         let level = &report.levels[index];
         let line: Vec<(i32, i32)> = level.curve.iter().map(|point| self.at(level, *point)).collect();
         for_level(area, index, || match line[..] {

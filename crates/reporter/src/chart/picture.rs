@@ -1,14 +1,14 @@
 //! From drawing to a file's bytes.
 
 use super::svg::{Sheet, SvgBackend};
-use super::{Area, ChartError, DrawError, text};
+use super::{Area, ChartError, Drawn, text};
 use plotters::prelude::{BitMapBackend, IntoDrawingArea};
 use raster::CHANNELS;
 
 /// Draws a picture of this size in pixels as SVG, for which a title says what it shows.
 pub(super) fn svg<D>(size: (u32, u32), title: &str, draw: D) -> Result<String, ChartError>
 where
-    D: for<'a> FnOnce(&Area<SvgBackend<'a>>) -> Result<(), DrawError<SvgBackend<'a>>>,
+    D: for<'a> FnOnce(&Area<SvgBackend<'a>>) -> Drawn<SvgBackend<'a>>,
 {
     text::register_fonts()?;
     let mut sheet = Sheet::new((size.0 * 2, size.1 * 2));
@@ -22,7 +22,7 @@ where
 /// Draws on a canvas of twice this size, and returns a picture of this size in pixels as PNG.
 pub(super) fn png<D>(size: (u32, u32), draw: D) -> Result<Vec<u8>, ChartError>
 where
-    D: for<'a> FnOnce(&Area<BitMapBackend<'a>>) -> Result<(), DrawError<BitMapBackend<'a>>>,
+    D: for<'a> FnOnce(&Area<BitMapBackend<'a>>) -> Drawn<BitMapBackend<'a>>,
 {
     text::register_fonts()?;
     let units = (size.0 * 2, size.1 * 2);

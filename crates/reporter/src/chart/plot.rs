@@ -2,7 +2,7 @@
 
 use super::marker::rounded;
 use super::text::Text;
-use super::{Area, DrawError};
+use super::{Area, Drawn};
 use plotters_backend::DrawingBackend;
 
 /// From the picture's edges to what is drawn.
@@ -29,7 +29,7 @@ impl Plot {
     }
 
     /// Says in its middle why it is empty.
-    pub(super) fn remark<DB: DrawingBackend>(&self, area: &Area<DB>, text: &str) -> Result<(), DrawError<DB>> {
+    pub(super) fn remark<DB: DrawingBackend>(&self, area: &Area<DB>, text: &str) -> Drawn<DB> {
         Text::CAPTION.centred().write(
             area,
             text,
@@ -38,7 +38,7 @@ impl Plot {
     }
 
     /// Says above the bottom axis that there is nothing to show at this place.
-    pub(super) fn not_available<DB: DrawingBackend>(&self, area: &Area<DB>, x: i32) -> Result<(), DrawError<DB>> {
+    pub(super) fn not_available<DB: DrawingBackend>(&self, area: &Area<DB>, x: i32) -> Drawn<DB> {
         Text::NOTE.centred().write(area, "n/a", (x, self.bottom - 14))
     }
 }

@@ -5,7 +5,7 @@ use super::canvas::{Canvas, Place, Spot, for_level};
 use super::levels::{self, Row};
 use super::marker::{Look, Shape};
 use super::plot::Plot;
-use super::{Area, DrawError};
+use super::{Area, Drawn};
 use analysis::Spread;
 use analysis::{Level, Report};
 use plotters::prelude::DrawingBackend;
@@ -38,12 +38,7 @@ impl Series {
     }
 
     /// Fills the surface between the ends of the intervals: over all repetitions of a setting.
-    pub(super) fn draw_band<DB: DrawingBackend>(
-        &self,
-        area: &Area<DB>,
-        plot: &Plot,
-        row: &Row,
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_band<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot, row: &Row) -> Drawn<DB> {
         let ends: Vec<Option<(i32, (i32, i32))>> = row
             .placed()
             .map(|(setting, place)| {
@@ -73,12 +68,7 @@ impl Series {
     }
 
     /// Draws the line through the medians of the settings, broken where one has no value.
-    pub(super) fn draw_line<DB: DrawingBackend>(
-        &self,
-        area: &Area<DB>,
-        plot: &Plot,
-        row: &Row,
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn draw_line<DB: DrawingBackend>(&self, area: &Area<DB>, plot: &Plot, row: &Row) -> Drawn<DB> {
         let points: Vec<Option<(i32, i32)>> = row
             .placed()
             .map(|(setting, place)| {
@@ -101,7 +91,7 @@ impl Series {
         plot: &Plot,
         row: &Row,
         report: &Report,
-    ) -> Result<(), DrawError<DB>> {
+    ) -> Drawn<DB> {
         for (index, (figure, &place)) in self.figures.iter().zip(&row.places).enumerate() {
             let Some(figure) = figure else { continue };
             let at = (plot.x(place), plot.y(self.scale.place(figure.value)));

@@ -8,9 +8,9 @@ use super::legend::{Entry, Sample};
 use super::levels::{self, Row};
 use super::palette;
 use super::panels::{self, Panel};
-use super::{Area, DrawError, Picture};
+use super::{Area, Drawn, Picture};
 use analysis::scenario::StepLoad;
-use analysis::{Level, Report, number};
+use analysis::{Level, Report, distinct, number};
 
 /// `steps`; only of a report of users.
 pub(crate) struct Steps;
@@ -26,7 +26,7 @@ impl Picture for Steps {
         panels::size(3)
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let names = names(report);
         let row = Row::side_by_side(report);
         // One scale for both, so that the gap shows.
@@ -66,26 +66,16 @@ impl Picture for Steps {
 }
 
 /// The steps of all levels, in their order.
-fn names(report: &Report) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for step in report.levels.iter().filter_map(|level| level.load.scenario.as_ref()).flat_map(|all| &all.steps) {
-        if !names.contains(&step.name) {
-            names.push(step.name.clone());
-        }
-    }
-    names
+fn names(report: &Report) -> Vec<&str> {
+    distinct(report.levels.iter().flat_map(Level::user_steps).map(|step| step.name.as_str()))
 }
 
 fn step<'l>(level: &'l Level, name: &str) -> Option<&'l StepLoad> {
-    level.load.scenario.as_ref()?.steps.iter().find(|step| step.name == name)
+    level.user_steps().iter().find(|step| step.name == name)
 }
 
 fn values(report: &Report, of: fn(&Level, &StepLoad) -> Option<f64>) -> impl Iterator<Item = Option<f64>> {
-    let of_level = move |level: &Level| {
-        let steps = level.load.scenario.iter().flat_map(|scenario| &scenario.steps);
-        steps.map(|step| of(level, step)).collect::<Vec<_>>()
-    };
-    report.levels.iter().flat_map(of_level)
+    report.levels.iter().flat_map(move |level| level.user_steps().iter().map(move |step| of(level, step)))
 }
 
 fn response_ms(_: &Level, step: &StepLoad) -> Option<f64> {
@@ -94,8 +84,7 @@ fn response_ms(_: &Level, step: &StepLoad) -> Option<f64> {
 
 /// Of a step whose messages are too few for a p99 their longest is no substitute.
 fn arrival_ms(level: &Level, step: &StepLoad) -> Option<f64> {
-    let arrival = level.steps.iter().find(|arrival| arrival.number == step.number)?;
-    arrival.arrival.p99_us.map(|us| us as f64 / 1e3)
+    level.arrival_of(step)?.p99_us.map(|us| us as f64 / 1e3)
 }
 
 fn captions(report: &Report) -> Vec<String> {
@@ -104,17 +93,16 @@ fn captions(report: &Report) -> Vec<String> {
     frame::captions(report, &[response.to_owned(), arrival.to_owned()])
 }
 
-fn legend(names: &[String]) -> Vec<Entry> {
+fn legend(names: &[&str]) -> Vec<Entry> {
     let entry =
-        |(number, name): (usize, &String)| Entry { name: name.clone(), sample: Sample::Box(palette::fill(number)) };
+        |(number, name): (usize, &&str)| Entry { name: (*name).to_owned(), sample: Sample::Box(palette::fill(number)) };
     names.iter().enumerate().map(entry).collect()
 }
 
 fn told(report: &Report, index: usize) -> String {
     let level = &report.levels[index];
     let ms = |ms: Option<f64>| ms.map_or_else(|| number::NOT_AVAILABLE.to_owned(), |ms| number::grouped(ms, 3));
-    let steps = level.load.scenario.iter().flat_map(|scenario| &scenario.steps);
-    let told = steps.map(|step| {
+    let told = level.user_steps().iter().map(|step| {
         let arrival = if step.traced { format!(", arrival {} ms", ms(arrival_ms(level, step))) } else { String::new() };
         format!("{}: response {} ms{arrival}", step.name, ms(response_ms(level, step)))
     });

@@ -4,6 +4,7 @@
 
 use super::canvas::{Canvas, Place, Spot};
 use super::text::Text;
+use crate::xml::escaped;
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::HPos;
 use plotters::style::{FontStyle, FontTransform};
@@ -245,23 +246,6 @@ fn hex(BackendColor { rgb: (red, green, blue), .. }: BackendColor) -> String {
 
 fn opacity(of: &str, colour: BackendColor) -> String {
     if colour.alpha < 1.0 { format!(" {of}-opacity=\"{:.2}\"", colour.alpha) } else { String::new() }
-}
-
-/// A text as XML has it; characters that XML does not know are left out.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\u{FFFE}' | '\u{FFFF}' => {}
-            _ if character.is_control() => {}
-            _ => escaped.push(character),
-        }
-    }
-    escaped
 }
 
 /// Writing into a `String` does not fail.

@@ -1,7 +1,7 @@
 //! Text on a picture, in a font that this program brings along.
 
 use super::marker::rounded;
-use super::{Area, ChartError, DrawError, palette};
+use super::{Area, ChartError, Drawn, palette};
 use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, FontTransform, IntoFont, RGBColor, TextStyle, register_font};
@@ -55,12 +55,7 @@ impl Text {
     }
 
     /// Writes with the baseline at this height.
-    pub(super) fn write<DB: DrawingBackend>(
-        self,
-        area: &Area<DB>,
-        text: &str,
-        (x, baseline): (i32, i32),
-    ) -> Result<(), DrawError<DB>> {
+    pub(super) fn write<DB: DrawingBackend>(self, area: &Area<DB>, text: &str, (x, baseline): (i32, i32)) -> Drawn<DB> {
         area.draw_text(text, &self.style(FontTransform::None), (x, baseline + self.descent()))
     }
 
@@ -70,7 +65,7 @@ impl Text {
         area: &Area<DB>,
         text: &str,
         (x, y): (i32, i32),
-    ) -> Result<(), DrawError<DB>> {
+    ) -> Drawn<DB> {
         area.draw_text(text, &self.style(FontTransform::Rotate270), (x + self.descent(), y))
     }
 

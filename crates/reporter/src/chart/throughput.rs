@@ -9,7 +9,7 @@ use super::marker::{Look, Shape};
 use super::marks::Mark;
 use super::plot::Plot;
 use super::series::{self, Figure, Series};
-use super::{Area, DrawError, Picture, palette};
+use super::{Area, Drawn, Picture, palette};
 use analysis::{Capacity, Fit, Usl};
 use analysis::{Http, Level, Report, number};
 use plotters::prelude::DrawingBackend;
@@ -33,7 +33,7 @@ impl Picture for Throughput {
         if report.is_by_rate() { "Throughput by rate" } else { "Throughput by concurrency" }
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let row = Row::by_position(report);
         let fit = report.findings.usl.fit();
         let curve = fit.map(|fit| curve(fit, &row)).unwrap_or_default();
@@ -75,12 +75,7 @@ fn curve(fit: &Fit, row: &Row) -> Vec<(f64, f64)> {
     point(first).into_iter().chain(between).chain(point(last)).collect()
 }
 
-fn draw_curve<DB: DrawingBackend>(
-    area: &Area<DB>,
-    plot: &Plot,
-    scale: Scale,
-    curve: &[(f64, f64)],
-) -> Result<(), DrawError<DB>> {
+fn draw_curve<DB: DrawingBackend>(area: &Area<DB>, plot: &Plot, scale: Scale, curve: &[(f64, f64)]) -> Drawn<DB> {
     let points: Vec<(i32, i32)> =
         curve.iter().map(|&(place, value)| (plot.x(place), plot.y(scale.place(value)))).collect();
     LAW.draw_line(area, &points)

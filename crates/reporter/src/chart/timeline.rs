@@ -10,7 +10,7 @@ use super::palette::{self, Fill};
 use super::panels::{self, Panel};
 use super::plot::Plot;
 use super::selection::{self, Selected};
-use super::{Area, DrawError, Picture};
+use super::{Area, Drawn, Picture};
 use analysis::{Report, Slice, Timeline, number};
 use plotters::prelude::DrawingBackend;
 
@@ -44,7 +44,7 @@ impl Picture for TimelinePicture {
         panels::size(selection::selected(report).len())
     }
 
-    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Result<(), DrawError<DB>> {
+    fn draw<DB: Canvas>(area: &Area<DB>, report: &Report) -> Drawn<DB> {
         let selected = selection::selected(report);
         let timelines: Vec<&Timeline> = selected.iter().map(|level| &report.levels[level.index].timeline).collect();
         let slices = || timelines.iter().flat_map(|timeline| &timeline.slices);
@@ -133,7 +133,7 @@ impl Scene<'_> {
         self.plot.y(self.upright.place(us as f64))
     }
 
-    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Result<(), DrawError<DB>> {
+    fn draw<DB: DrawingBackend>(&self, area: &Area<DB>) -> Drawn<DB> {
         let slices = &self.timeline.slices;
         let height = |slice: &Slice| self.plot.y(self.in_flight.place(slice.in_flight as f64));
         let ends = slices.iter().enumerate().map(|(index, slice)| (self.x(index as f64 + 1.0), height(slice)));
@@ -152,7 +152,7 @@ impl Scene<'_> {
         area: &Area<DB>,
         look: Look,
         figure: fn(&Slice) -> Option<i64>,
-    ) -> Result<(), DrawError<DB>> {
+    ) -> Drawn<DB> {
         let place = |&(index, us): &(usize, i64)| (self.x(index as f64 + 0.5), self.y(us));
         let half = (self.x(0.5) - self.x(0.0)).max(4);
         for stretch in stretches(&self.timeline.slices, figure) {
@@ -168,7 +168,7 @@ impl Scene<'_> {
         Ok(())
     }
 
-    fn draw_spots<DB: Canvas>(&self, area: &Area<DB>, level: usize, name: &str) -> Result<(), DrawError<DB>> {
+    fn draw_spots<DB: Canvas>(&self, area: &Area<DB>, level: usize, name: &str) -> Drawn<DB> {
         for (index, slice) in self.timeline.slices.iter().enumerate() {
             let corners = [(self.x(index as f64), self.plot.top), (self.x(index as f64 + 1.0), self.plot.bottom)];
             let text = told(name, self.timeline, index, slice);

@@ -6,7 +6,7 @@ use super::legend::{Entry, Sample};
 use super::marker::{Look, SHAPES};
 use super::plot::Plot;
 use super::text::Text;
-use super::{Area, CANVAS_WIDTH, ChartError, DrawError, palette, picture};
+use super::{Area, CANVAS_WIDTH, ChartError, Drawn, palette, picture};
 use analysis::{Averaged, Combination, KeyFigureKind, Varied};
 use plotters::prelude::DrawingBackend;
 use stamp::counted;
@@ -63,7 +63,7 @@ fn rest_of(varied: &Varied, combination: &Combination) -> String {
     pairs.map(|((name, _), value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
 }
 
-fn draw<DB: DrawingBackend>(area: &Area<DB>, varied: &Varied, kind: KeyFigureKind) -> Result<(), DrawError<DB>> {
+fn draw<DB: DrawingBackend>(area: &Area<DB>, varied: &Varied, kind: KeyFigureKind) -> Drawn<DB> {
     let lines = lines(varied, kind.name);
     let ends =
         |(_, averaged): &(usize, &Averaged)| averaged.interval.map_or([averaged.mean; 2], |(low, high)| [low, high]);
@@ -125,7 +125,7 @@ fn draw_lines<DB: DrawingBackend>(
     scale: Scale,
     lines: &[Line<'_>],
     place: &impl Fn(usize) -> f64,
-) -> Result<(), DrawError<DB>> {
+) -> Drawn<DB> {
     let count = i32::try_from(lines.len()).unwrap_or(i32::MAX);
     let y = |value: f64| plot.y(scale.place(value));
     let x = |index: usize, at: usize| {

@@ -1,9 +1,9 @@
 //! `compare.tsv`, `compare.md`, `compare.json`, and the table for the terminal.
 
-use super::decimal;
+use super::{decimal, yes_no};
 use analysis::number::NOT_AVAILABLE;
 use analysis::percent_of_change;
-use analysis::{Certainty, Comparison, Figure, FigureChange, Measure, Method, Series};
+use analysis::{Certainty, Comparison, Figure, FigureChange, Measure, Method, Series, aligned, distinct};
 use std::fmt::Write;
 
 /// What a terminal has room for.
@@ -14,13 +14,6 @@ const LIMITED: &str = "* generator-limited: the load generator, not the pipeline
 
 /// Says what the dagger at a level means.
 const UNSTABLE: &str = "† did not keep up with the load: its latencies tell of this duration alone.";
-
-/// `compare.json`: the comparison, field by field.
-pub(super) fn json(comparison: &Comparison) -> serde_json::Result<Vec<u8>> {
-    let mut json = serde_json::to_vec_pretty(comparison)?;
-    json.push(b'\n');
-    Ok(json)
-}
 
 /// `compare.tsv`: one row for each level and series, with the spread over the repetitions and what changed against the first series.
 pub(super) fn tsv(comparison: &Comparison) -> String {
@@ -46,7 +39,7 @@ pub(super) fn tsv(comparison: &Comparison) -> String {
             ];
             row.extend(values.map(|value| decimal(value.map(|value| value / per), digits)));
         }
-        row.extend([point.lost.to_string(), yes_or_no(point.generator_limited), yes_or_no(point.unstable)]);
+        row.extend([point.lost.to_string(), yes_no(point.generator_limited), yes_no(point.unstable)]);
         for (measure, ..) in COLUMNS {
             let change = comparison.change(series, position).and_then(|change| change.of(measure));
             let interval = change.and_then(FigureChange::interval);
@@ -110,13 +103,7 @@ fn steps(comparison: &Comparison, text: &mut String) {
     let mut rows = String::new();
     for position in comparison.positions() {
         let points = || comparison.series.iter().filter_map(|series| Some((series, series.at(position)?)));
-        let mut names: Vec<&str> = Vec::new();
-        for step in points().flat_map(|(_, point)| &point.steps) {
-            if !names.contains(&step.step.as_str()) {
-                names.push(&step.step);
-            }
-        }
-        for name in names {
+        for name in distinct(points().flat_map(|(_, point)| &point.steps).map(|step| step.step.as_str())) {
             let found = points()
                 .filter_map(|(series, point)| Some((series, point.steps.iter().find(|step| step.step == name)?)));
             for (series, step) in found {
@@ -133,22 +120,11 @@ fn steps(comparison: &Comparison, text: &mut String) {
     }
 }
 
-/// The same for the terminal, with the sentences at its end.
-pub(crate) fn text(comparison: &Comparison) -> String {
-    let Table { header, rows } = Table::new(comparison, &ON_TERMINAL, Style::Terminal);
-    let width =
-        |column: usize| rows.iter().chain([&header]).map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let mut text = String::new();
-    for row in [&header].into_iter().chain(&rows) {
-        let cell = |(column, cell): (usize, &String)| {
-            let width = widths[column];
-            if column == 1 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-        };
-        let cells: Vec<String> = row.iter().enumerate().map(cell).collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
-    let _ = write!(text, "{}", notes(comparison).join("\n"));
+/// The table of a comparison, as people read it on a terminal, with the sentences at its end.
+pub fn text(comparison: &Comparison) -> String {
+    let Table { header, mut rows } = Table::new(comparison, &ON_TERMINAL, Style::Terminal);
+    rows.insert(0, header);
+    let mut text = format!("{}\n{}", aligned(&rows, |column| column == 1), notes(comparison).join("\n"));
     for difference in &comparison.differences {
         for (series, value) in comparison.series.iter().zip(&difference.values) {
             let _ = write!(text, "\n{} of {}: {}", difference.setting, series.label, shown(value.as_ref()));
@@ -315,10 +291,6 @@ fn method(method: Method) -> &'static str {
     }
 }
 
-fn yes_or_no(value: bool) -> String {
-    if value { "yes" } else { "no" }.to_owned()
-}
-
 /// A cell of a Markdown table ends at a bar, wherever that stands.
 pub(super) fn escaped(cell: &str) -> String {
     plain(cell).replace('|', "\\|").replace('*', "\\*")
@@ -420,71 +392,20 @@ mod tests {
 
     #[test]
     fn the_comparison_as_json_tells_what_the_page_says() {
-        let json: serde_json::Value = serde_json::from_slice(&json(&comparison()).unwrap()).unwrap();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&json["changes"][0]).unwrap(), @r#"
-        {
-          "figures": [
-            {
-              "from": 8000.0,
-              "measure": "accepted_per_sec",
-              "no_interval": "it takes 3 repetitions of each side",
-              "relative": 0.0,
-              "to": 8000.0,
-              "told_apart": false
-            },
-            {
-              "from": 8000.0,
-              "measure": "delivered_per_sec",
-              "no_interval": "it takes 3 repetitions of each side",
-              "relative": 0.0,
-              "to": 8000.0,
-              "told_apart": false
-            },
-            {
-              "from": 159.0,
-              "measure": "arrival_p50_us",
-              "no_interval": "the sample does not bound it from both sides",
-              "relative": -0.4392278459079556,
-              "to": 104.5,
-              "told_apart": false
-            },
-            {
-              "from": 318.0,
-              "interval": {
-                "high": 0.13451829759683842,
-                "low": -0.11856864528476807,
-                "method": "mover_pooled"
-              },
-              "measure": "arrival_p90_us",
-              "relative": 0.0,
-              "to": 318.0,
-              "told_apart": false
-            },
-            {
-              "from": 636.0,
-              "interval": {
-                "high": 0.13703265729467318,
-                "low": -0.12051778496909071,
-                "method": "mover_pooled"
-              },
-              "measure": "arrival_p99_us",
-              "relative": 0.0,
-              "to": 636.0,
-              "told_apart": false
-            },
-            {
-              "from": 34.0,
-              "measure": "cpu_us_per_message",
-              "no_interval": "it takes 3 repetitions of each side",
-              "relative": 0.0,
-              "to": 34.0,
-              "told_apart": false
-            }
-          ],
-          "lost": null,
-          "position": 1.0,
-          "series": "a|channel"
-        }
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&super::super::json::render(&comparison()).unwrap()).unwrap();
+        let change = &mut json["changes"][0];
+        let mut lines: Vec<String> =
+            change["figures"].take().as_array().unwrap().iter().map(ToString::to_string).collect();
+        lines.push(change.to_string());
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"from":8000.0,"measure":"accepted_per_sec","no_interval":"it takes 3 repetitions of each side","relative":0.0,"to":8000.0,"told_apart":false}
+        {"from":8000.0,"measure":"delivered_per_sec","no_interval":"it takes 3 repetitions of each side","relative":0.0,"to":8000.0,"told_apart":false}
+        {"from":159.0,"measure":"arrival_p50_us","no_interval":"the sample does not bound it from both sides","relative":-0.4392278459079556,"to":104.5,"told_apart":false}
+        {"from":318.0,"interval":{"high":0.13451829759683842,"low":-0.11856864528476807,"method":"mover_pooled"},"measure":"arrival_p90_us","relative":0.0,"to":318.0,"told_apart":false}
+        {"from":636.0,"interval":{"high":0.13703265729467318,"low":-0.12051778496909071,"method":"mover_pooled"},"measure":"arrival_p99_us","relative":0.0,"to":636.0,"told_apart":false}
+        {"from":34.0,"measure":"cpu_us_per_message","no_interval":"it takes 3 repetitions of each side","relative":0.0,"to":34.0,"told_apart":false}
+        {"figures":null,"lost":null,"position":1.0,"series":"a|channel"}
         "#);
     }
 }

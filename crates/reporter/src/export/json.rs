@@ -1,10 +1,9 @@
-//! `report.json`: the report, field by field. docs/report.schema.json is its shape.
+//! `report.json`, `compare.json` and `vary.json`: what they tell, field by field. docs/report.schema.json is the shape of a report.
 
-use super::RenderError;
-use analysis::Report;
+use serde::Serialize;
 
-pub(super) fn render(report: &Report) -> Result<Vec<u8>, RenderError> {
-    let mut json = serde_json::to_vec_pretty(report)?;
+pub(super) fn render(told: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(told)?;
     json.push(b'\n');
     Ok(json)
 }
@@ -14,8 +13,8 @@ mod tests {
     use super::*;
     use analysis::fixture::report_of;
     use analysis::{
-        Capacity, Cutoff, Interval, Knee, LittleLaw, Load, QueueDepth, Slice, Tail, TailHop, ThresholdVerdict, Usage,
-        Usl, Weakest,
+        Capacity, Cutoff, Interval, Knee, LittleLaw, Load, QueueDepth, Report, Slice, Tail, TailHop, ThresholdVerdict,
+        Usage, Usl, Weakest,
     };
     use serde_json::Value;
 
@@ -78,10 +77,14 @@ mod tests {
         }];
     }
 
-    fn check(report: &Report) {
+    fn validator() -> jsonschema::Validator {
         let schema: Value = serde_json::from_str(include_str!("../../../../docs/report.schema.json")).unwrap();
-        let validator = jsonschema::validator_for(&schema).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    }
+
+    fn check(report: &Report) {
         let json: Value = serde_json::from_slice(&render(report).unwrap()).unwrap();
+        let validator = validator();
         let faults: Vec<_> =
             validator.iter_errors(&json).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
         assert!(faults.is_empty(), "{faults:#?}");
@@ -103,8 +106,7 @@ mod tests {
 
     #[test]
     fn what_the_schema_does_not_know_is_a_fault() {
-        let schema: Value = serde_json::from_str(include_str!("../../../../docs/report.schema.json")).unwrap();
-        let validator = jsonschema::validator_for(&schema).unwrap();
+        let validator = validator();
         let mut json = serde_json::to_value(report_of(&[1])).unwrap();
         assert!(validator.is_valid(&json));
         json["levels"][0]["traces"]["more"] = 5.into();

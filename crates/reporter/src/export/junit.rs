@@ -1,5 +1,6 @@
 //! JUnit XML: the verdicts on thresholds, as CI servers show them.
 
+use crate::xml;
 use analysis::{Report, ThresholdVerdict};
 use std::fmt::Write;
 
@@ -31,20 +32,9 @@ fn test_case(xml: &mut String, verdict: &ThresholdVerdict) {
     };
 }
 
-/// Text within XML, which has no place for most control characters.
+/// In one line.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    xml::escaped(&text.replace(char::is_control, " "))
 }
 
 #[cfg(test)]

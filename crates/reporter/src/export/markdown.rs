@@ -48,8 +48,8 @@ fn steps(text: &mut String, report: &Report) {
     text.push_str("|---:|:---|---:|---:|---:|---:|---:|---:|\n");
     for level in &report.levels {
         let position = level.load.position().map_or_else(String::new, |position| position.to_string());
-        for step in level.load.scenario.iter().flat_map(|scenario| &scenario.steps) {
-            let arrival = level.steps.iter().find(|arrival| arrival.number == step.number).map(|step| &step.arrival);
+        for step in level.user_steps() {
+            let arrival = level.arrival_of(step);
             let response = [step.response.p50_us, step.response.p99_us].map(|us| us.map(|us| us as f64));
             let arrival = [arrival.and_then(|one| one.p50_us), arrival.and_then(|one| one.p99_us)];
             let times = response.into_iter().chain(arrival.map(|us| us.map(|us| us as f64)));

@@ -29,7 +29,7 @@ type Render = fn(&Report) -> Result<Vec<u8>, RenderError>;
 /// Every file of a report and what makes it, but for those of single levels, which are in [`LEVELS`].
 const FILES: &[(&str, Render)] = &[
     ("report.tsv", |report| Ok(tsv::render(report).into_bytes())),
-    ("report.json", json::render),
+    ("report.json", |report| Ok(json::render(report)?)),
     ("report.html", |report| html::render(report).map_err(RenderError::Page)),
     ("summary.md", |report| Ok(markdown::render(report).into_bytes())),
     ("report.hlog", hlog::render),
@@ -149,7 +149,7 @@ pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Pa
     let svg = chart::compare::svg(comparison, title).map_err(RenderError::Chart)?;
     put(folder, "compare.tsv", comparison::tsv(comparison).as_bytes())?;
     put(folder, "compare.md", comparison::markdown(comparison).as_bytes())?;
-    put(folder, "compare.json", &comparison::json(comparison).map_err(RenderError::Json)?)?;
+    put(folder, "compare.json", &json::render(comparison).map_err(RenderError::Json)?)?;
     put(folder, "compare.svg", svg.as_bytes())?;
     put(folder, "compare.png", &png)
 }
@@ -158,7 +158,7 @@ pub(crate) fn write_comparison(comparison: &Comparison, title: &str, folder: &Pa
 pub(crate) fn write_varied(varied: &Varied, folder: &Path) -> Result<(), ExportError> {
     put(folder, "vary.tsv", vary::tsv(varied).as_bytes())?;
     put(folder, "vary.md", vary::markdown(varied).as_bytes())?;
-    put(folder, "vary.json", &vary::json(varied).map_err(RenderError::Json)?)?;
+    put(folder, "vary.json", &json::render(varied).map_err(RenderError::Json)?)?;
     if let Some(svg) = chart::vary::svg(varied).map_err(RenderError::Chart)? {
         put(folder, "vary.svg", svg.as_bytes())?;
     }
@@ -177,6 +177,10 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), ExportError> {
         let _ = std::fs::remove_file(&partial);
     }
     written.map_err(ExportError::Write)
+}
+
+fn yes_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
 }
 
 fn decimal(value: Option<f64>, digits: usize) -> String {

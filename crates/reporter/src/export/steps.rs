@@ -3,7 +3,7 @@
 use super::decimal;
 use super::tsv::{PartColumns, milliseconds, table};
 use analysis::scenario::{Rounds, StepLoad};
-use analysis::{Distribution, Level, Report};
+use analysis::{Level, Report};
 
 const STEPS: &PartColumns<StepLoad> = &[
     ("run", |level, _| level.load.run.to_string()),
@@ -16,13 +16,13 @@ const STEPS: &PartColumns<StepLoad> = &[
     ("accepted", |_, step| step.accepted.to_string()),
     ("errors", |_, step| step.errors.values().sum::<u64>().to_string()),
     ("retries", |_, step| step.retries.to_string()),
-    ("rps", |level, step| per_sec(level, step.accepted)),
+    ("rps", |level, step| decimal(level.per_sec(step.accepted), 1)),
     ("http_mean_ms", |_, step| mean(step.response.mean_us)),
     ("http_p50_ms", |_, step| whole(step.response.p50_us)),
     ("http_p99_ms", |_, step| whole(step.response.p99_us)),
     ("http_max_ms", |_, step| whole(step.response.max_us)),
-    ("arrival_p50_ms", |level, step| milliseconds(arrival(level, step).and_then(|arrival| arrival.p50_us))),
-    ("arrival_p99_ms", |level, step| milliseconds(arrival(level, step).and_then(|arrival| arrival.p99_us))),
+    ("arrival_p50_ms", |level, step| milliseconds(level.arrival_of(step).and_then(|arrival| arrival.p50_us))),
+    ("arrival_p99_ms", |level, step| milliseconds(level.arrival_of(step).and_then(|arrival| arrival.p99_us))),
 ];
 
 const ROUNDS: &PartColumns<Rounds> = &[
@@ -33,7 +33,7 @@ const ROUNDS: &PartColumns<Rounds> = &[
     ("task", |_, rounds| rounds.task.clone()),
     ("ended", |_, rounds| rounds.ended.to_string()),
     ("failed", |_, rounds| rounds.failed.to_string()),
-    ("rounds_per_sec", |level, rounds| per_sec(level, rounds.ended)),
+    ("rounds_per_sec", |level, rounds| decimal(level.per_sec(rounds.ended), 1)),
     ("mean_ms", |_, rounds| mean(rounds.whole.mean_us)),
     ("p50_ms", |_, rounds| whole(rounds.whole.p50_us)),
     ("p99_ms", |_, rounds| whole(rounds.whole.p99_us)),
@@ -45,7 +45,7 @@ const ROUNDS: &PartColumns<Rounds> = &[
 
 /// `steps.tsv`.
 pub(super) fn steps(report: &Report) -> Vec<u8> {
-    table(report, STEPS, |level| level.load.scenario.as_ref().map_or(&[], |scenario| &scenario.steps))
+    table(report, STEPS, Level::user_steps)
 }
 
 /// `rounds.tsv`.
@@ -57,22 +57,12 @@ fn users(level: &Level) -> String {
     level.load.scenario.as_ref().map_or_else(String::new, |scenario| scenario.users.to_string())
 }
 
-fn arrival<'r>(level: &'r Level, step: &StepLoad) -> Option<&'r Distribution> {
-    level.steps.iter().find(|arrival| arrival.number == step.number).map(|step| &step.arrival)
-}
-
 fn mean(us: Option<f64>) -> String {
     decimal(us.map(|us| us / 1e3), 3)
 }
 
 fn whole(us: Option<u64>) -> String {
     mean(us.map(|us| us as f64))
-}
-
-/// By the time that the load lasted.
-pub(super) fn per_sec(level: &Level, count: u64) -> String {
-    let seconds = level.load.http.as_ref().map(|http| http.duration_us as f64 / 1e6).filter(|seconds| *seconds > 0.0);
-    decimal(seconds.map(|seconds| count as f64 / seconds), 1)
 }
 
 #[cfg(test)]

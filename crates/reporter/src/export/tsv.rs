@@ -1,6 +1,6 @@
 //! `report.tsv`: one row a level, the founding four columns first. docs/report.md describes each.
 
-use super::decimal;
+use super::{decimal, yes_no};
 use analysis::number::NOT_AVAILABLE;
 use analysis::{Hop, Http, Interval, Level, Percentile, Report};
 use std::fmt::Write;
@@ -121,10 +121,6 @@ fn rate(per_sec: f64) -> String {
 
 fn count(value: Option<u64>) -> String {
     value.map_or_else(|| NOT_AVAILABLE.to_owned(), |value| value.to_string())
-}
-
-fn yes_no(value: bool) -> String {
-    if value { "yes" } else { "no" }.to_owned()
 }
 
 #[cfg(test)]

@@ -2,15 +2,8 @@
 
 use super::decimal;
 use analysis::number::NOT_AVAILABLE;
-use analysis::{Averaged, Combination, KeyFigureKind, Varied};
+use analysis::{Averaged, Combination, KeyFigureKind, Varied, aligned};
 use std::fmt::Write;
-
-/// `vary.json`: field by field.
-pub(super) fn json(varied: &Varied) -> serde_json::Result<Vec<u8>> {
-    let mut json = serde_json::to_vec_pretty(varied)?;
-    json.push(b'\n');
-    Ok(json)
-}
 
 /// The figures that any combination has.
 fn kinds(varied: &Varied) -> Vec<KeyFigureKind> {
@@ -123,8 +116,8 @@ fn cell(kind: KeyFigureKind, combination: &Combination) -> String {
     combination.figures.get(kind.name).map_or_else(|| NOT_AVAILABLE.to_owned(), shown)
 }
 
-/// The table for people: each combination with the figure that they are compared by.
-pub(crate) fn text(varied: &Varied) -> String {
+/// The table of a plan's combinations, as people read it on a terminal: each combination with the figure that they are compared by.
+pub fn text(varied: &Varied) -> String {
     let kinds: Vec<KeyFigureKind> = kinds(varied).into_iter().take(3).collect();
     let mut rows = vec![
         varied
@@ -139,11 +132,5 @@ pub(crate) fn text(varied: &Varied) -> String {
         let cells = kinds.iter().map(|kind| cell(*kind, combination));
         rows.push(combination.values.iter().cloned().chain([combination.runs.to_string()]).chain(cells).collect());
     }
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    aligned(&rows, |_| false)
 }

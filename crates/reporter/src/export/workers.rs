@@ -1,7 +1,6 @@
 //! `workers.tsv`: what each of several generators made, a row for each level and worker. docs/report.md describes the columns.
 
 use super::decimal;
-use super::steps::per_sec;
 use super::tsv::{PartColumns, milliseconds, table};
 use analysis::{Report, WorkerLoad};
 
@@ -23,7 +22,7 @@ const COLUMNS: &PartColumns<WorkerLoad> = &[
     ("limited_by", |_, worker| worker.limited_by.clone().unwrap_or_default()),
     ("lost_s", |_, worker| decimal(worker.lost_us.map(|us| us as f64 / 1e6), 1)),
     ("lost_why", |_, worker| worker.lost_why.clone().unwrap_or_default()),
-    ("rps", |level, worker| per_sec(level, worker.accepted)),
+    ("rps", |level, worker| decimal(level.per_sec(worker.accepted), 1)),
 ];
 
 /// `workers.tsv`.

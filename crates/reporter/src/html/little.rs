@@ -3,16 +3,11 @@
 use super::figure;
 use super::table::{Cell, Column, Table, Tag};
 use super::usage::name_cell;
-use analysis::{LittleLaw, Report};
+use analysis::{LittleLaw, Report, distinct};
 
 /// The checks of every level; absent where none could be made.
 pub(super) fn table(report: &Report) -> Option<Table> {
-    let mut scopes: Vec<&str> = Vec::new();
-    for law in report.levels.iter().flat_map(|level| &level.little) {
-        if !scopes.contains(&law.scope.as_str()) {
-            scopes.push(&law.scope);
-        }
-    }
+    let scopes = distinct(report.levels.iter().flat_map(|level| &level.little).map(|law| law.scope.as_str()));
     if scopes.is_empty() {
         return None;
     }

@@ -4,7 +4,7 @@ use super::figure;
 use super::name;
 use super::table::{Cell, Column, Table};
 use analysis::number::grouped;
-use analysis::{Level, Report, Usage};
+use analysis::{Level, Report, Usage, distinct};
 
 /// What the processes of one level spent; absent where nobody looked.
 pub(super) fn table(index: usize, level: &Level) -> Option<Table> {
@@ -41,12 +41,8 @@ pub(super) fn table(index: usize, level: &Level) -> Option<Table> {
 
 /// CPU-µs a message and how busy each component was, level by level; absent where nobody looked.
 pub(super) fn overview(report: &Report) -> Option<Table> {
-    let mut components: Vec<&str> = Vec::new();
-    for usage in report.levels.iter().flat_map(|level| &level.load.usage) {
-        if !components.contains(&usage.component.as_str()) {
-            components.push(&usage.component);
-        }
-    }
+    let usages = report.levels.iter().flat_map(|level| &level.load.usage);
+    let components = distinct(usages.map(|usage| usage.component.as_str()));
     if components.is_empty() {
         return None;
     }

@@ -64,7 +64,7 @@ fn steps(report: &Report) -> Table {
     );
     for (index, level, scenario) in all(report) {
         for step in &scenario.steps {
-            let arrival = level.steps.iter().find(|arrival| arrival.number == step.number).map(|step| &step.arrival);
+            let arrival = level.arrival_of(step);
             let percentile = |of: analysis::Percentile| match arrival {
                 Some(arrival) => Cell::percentile((arrival.percentile(of), arrival.interval(of))),
                 None => Cell::absent(),
@@ -91,7 +91,7 @@ fn of_step(level: &Level, step: &StepLoad) -> [Cell; 7] {
         step.errors.iter().map(|(kind, count)| format!("{} × {kind}", grouped(*count as f64, 0))).collect();
     [
         Cell::text(step.name.as_str()),
-        Cell::rate(per_sec(level, step.accepted)),
+        Cell::rate(level.per_sec(step.accepted)),
         Cell::count(failed).bad_unless_zero().note(kinds.join(", ")),
         Cell::count(step.retries),
         whole(times.p50_us),
@@ -128,7 +128,7 @@ fn rounds(report: &Report) -> Table {
                 vec![
                     name_cell(report, level),
                     Cell::text(rounds.task.as_str()),
-                    Cell::rate(per_sec(level, rounds.ended)),
+                    Cell::rate(level.per_sec(rounds.ended)),
                     Cell::count(rounds.failed).bad_unless_zero(),
                     time(rounds.whole.p50_us),
                     time(rounds.whole.p99_us),
@@ -191,9 +191,4 @@ fn around(report: &Report) -> Table {
         }
     }
     table
-}
-
-fn per_sec(level: &Level, count: u64) -> Option<f64> {
-    let seconds = level.load.http.as_ref()?.duration_us as f64 / 1e6;
-    (seconds > 0.0).then(|| count as f64 / seconds)
 }

@@ -37,7 +37,6 @@ fn row(report: &Report, level: &Level, worker: &WorkerLoad) -> Vec<Cell> {
     let limited = worker.limited_by.as_ref().map(|_| Tag::doubt("the limit"));
     let why = worker.lost_why.as_ref().or(worker.limited_by.as_ref());
     let ms = |us: Option<u64>| Cell::ms(us.map(|us| us as f64));
-    let seconds = level.load.http.as_ref().map(|http| http.duration_us as f64 / 1e6).filter(|lasted| *lasted > 0.0);
     vec![
         name_cell(report, level),
         Cell::number(worker.number.into(), worker.number.to_string())
@@ -49,7 +48,7 @@ fn row(report: &Report, level: &Level, worker: &WorkerLoad) -> Vec<Cell> {
             0 => String::new(),
             missed => format!("{} were due and not sent", grouped(missed as f64, 0)),
         }),
-        Cell::rate(seconds.map(|lasted| worker.accepted as f64 / lasted)),
+        Cell::rate(level.per_sec(worker.accepted)),
         Cell::count(worker.errors).bad_unless_zero(),
         ms(worker.send_delay_p99_us),
         ms(worker.start_delay_us),
