@@ -103,7 +103,7 @@ impl Report {
 /// Makes the whole report of a sweep; `stage_read` is called each time that all stamps of a stage have been read.
 ///
 /// # Errors
-/// As those of [`measure`], with the run.
+/// As those of [`measure()`], with the run.
 pub async fn make_report(
     stamps: &mut Stamps,
     sweep: &Sweep,

@@ -1,7 +1,7 @@
 //! Makes up the stamps of one load: a file of raw stamps, and on request the same entries as plain lines of JSON, a file for each stage, for
 //! other programs to read. `scripts/bench report` measures with it.
 //!
-//!     cargo run --release -p analysis --example synthesize -- --stamps 10000000 --raw big.stamps.lz4 --ndjson big/
+//!     cargo run --release -p measure --example synthesize -- --stamps 10000000 --raw big.stamps.lz4 --ndjson big/
 
 use clap::Parser;
 use measure::{Http, Load, RawHeader, RawRun, RawWriter, Sweep};

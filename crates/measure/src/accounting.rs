@@ -9,7 +9,7 @@ use stamp::{Counts, Stage};
 pub struct Accounting {
     /// Messages that the load generator got a 2xx for; where another program made the load, those that were enqueued.
     pub accepted: u64,
-    /// Messages that the queue got although the load generator never got its 2xx, as when Redis or a connection fails in the
+    /// Messages that the queue got, or that arrived, although the load generator never got its 2xx, as when Redis or a connection fails in the
     /// middle of a request.
     pub unanswered: u64,
     /// Messages that reached the last stage by the cut-off, duplicates apart.

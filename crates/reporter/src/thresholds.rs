@@ -166,6 +166,8 @@ mod tests {
             ("arrival.p50<1ms", "arrival.p99>1ms"),
             ("rps>5k@c=4", "rps<5k@c=1"),
             ("rps>5k", "rps!=6k"),
+            ("errors<1%", "errors>=5"),
+            ("steps.add.errors<1%", "steps.add.errors>=5"),
         ] {
             check(one, other).unwrap();
         }

@@ -17,7 +17,7 @@ pub struct Weakest {
     pub hop: Stage,
     /// The stage before it.
     pub from: Stage,
-    /// Whether messages piled up there for as long as the load lasted. Else the pipeline kept up, and this hop is the one whose time grew most.
+    /// Whether messages piled up there for as long as the load lasted. Else the pipeline kept up, and `compared` says why this hop is named.
     pub overloaded: bool,
     /// Whether a lower level was measured since which times may have grown; else it is the hop that takes the largest part of them.
     #[serde(default = "yes")]
@@ -74,8 +74,7 @@ impl Weakest {
 
     /// The first level that is unstable tells; where none is, the first that was not carried; where all were, the highest one.
     pub(crate) fn of(report: &Report) -> Option<Self> {
-        // Fewer messages than a median takes are no mean to go by.
-        let measured = || report.levels.iter().filter(|level| level.arrival.count >= Percentile::P50.least_count());
+        let measured = || report.levels.iter().filter(|level| is_measured(level));
         let unstable = measured().find(|level| level.stability.unstable.is_some());
         let failed = || measured().find(|level| level.is_within(report.p99_limit_us) == Some(false));
         let level = unstable.or_else(failed).or_else(|| measured().next_back())?;
@@ -118,11 +117,18 @@ impl Weakest {
     }
 }
 
+/// Fewer messages than a median takes are no mean to go by.
+fn is_measured(level: &Level) -> bool {
+    level.arrival.count >= Percentile::P50.least_count()
+}
+
 /// The hop, of these, that would have been named in the place of `named` most often, where that one is not clear of it.
 fn rival(report: &Report, level: &Level, named: usize, hops: &[usize]) -> Option<usize> {
     let end = report.levels.iter().rposition(|other| other.load.position() <= level.load.position())?;
     let levels = &report.levels[..=end];
-    let mean = |index: usize| move |level: &Level| Some(level.hops.get(index)?.latency.mean_us?.max(1.0).ln());
+    let mean = |index: usize| {
+        move |level: &Level| Some(level.hops.get(index).filter(|_| is_measured(level))?.latency.mean_us?.max(1.0).ln())
+    };
     let curves: Vec<Curve> = hops.iter().map(|&index| Curve::of(levels, mean(index), |_| None)).collect();
     let growth = |values: &[f64]| match values {
         [] => f64::NEG_INFINITY,

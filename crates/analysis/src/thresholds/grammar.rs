@@ -177,7 +177,7 @@ impl Threshold {
         let (one, two) = (self.limit, other.limit);
         // What satisfies both is one of these, or behaves as one of them does.
         let mut values = [one, two, f64::midpoint(one, two), one.min(two) - 1.0, one.max(two) + 1.0].into_iter();
-        self.metric.to_string() == other.metric.to_string()
+        self.metric.is_same(&other.metric)
             && is_one_level
             && !values.any(|value| self.operator.holds(value, one) && other.operator.holds(value, two))
     }

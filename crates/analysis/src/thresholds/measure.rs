@@ -4,6 +4,7 @@ use crate::scenario::Times;
 use crate::{CausalBound, Distribution, ForeignLatency, Http, Level, Percentile, Report};
 use stamp::Stage;
 use std::fmt;
+use std::mem::discriminant;
 
 /// A figure of a report.
 #[derive(Debug, Clone)]
@@ -159,6 +160,14 @@ fn none_accepted(level: &Level) -> String {
 }
 
 impl Metric {
+    /// Whether both are one figure in one unit: a share is none of those that it is a share of.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Part(one), Self::Part(two)) => one == two,
+            _ => discriminant(self) == discriminant(other) && self.to_string() == other.to_string(),
+        }
+    }
+
     /// Whether its values are µs.
     pub(crate) fn is_time(&self) -> bool {
         let is_time_of_part = |part: &Part| matches!(part.of, OfPart::Times(_) | OfPart::Arrival(_));

@@ -226,7 +226,7 @@ impl Varied {
         if let open @ 1.. = self.at_least(kind) {
             let all = counted(self.combinations.len(), "combination");
             told.push(format!(
-                "For {open} of {all} the search ended before anything failed: at least so much, without a part in what a parameter changes. Raise `to` of the search."
+                "For {open} of {all} the search ended before anything failed: at least so much, without a part in what a parameter changes. Its report says what ended it."
             ));
         }
         told.extend(effects::told(&self.effects));
@@ -346,7 +346,7 @@ pub(crate) mod tests {
         insta::assert_snapshot!(varied.sentences.join("\n"), @r"
         Best by the highest load that holds: workers 4, batch 100, with at least 5,000/s.
         Not to be told apart from it: workers 16, batch 100.
-        For 2 of 6 combinations the search ended before anything failed: at least so much, without a part in what a parameter changes. Raise `to` of the search.
+        For 2 of 6 combinations the search ended before anything failed: at least so much, without a part in what a parameter changes. Its report says what ended it.
         workers accounts for 43 % of what differs: 16 is 4.15 × 1 (95 % interval 3.51 to 4.91).
         batch accounts for 13 % of what differs: 100 is 3.17 × 1 (95 % interval 2.68 to 3.74).
         ");

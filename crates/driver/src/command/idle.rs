@@ -18,6 +18,9 @@ pub(crate) fn refuse(matches: &ArgMatches) -> Result<(), UsageError> {
     if let Some(("sweep" | "run" | "find" | "ui" | "load" | "watch" | "capacity", matches)) = matches.subcommand() {
         refuse_idle(matches, WORKERS)?;
     }
+    if let Some(("watch" | "chaos", matches)) = matches.subcommand() {
+        refuse_idle(matches, ONLY_SEEN)?;
+    }
     if let Some(("watch" | "capacity", matches)) = matches.subcommand() {
         refuse_idle(matches, ONE_GENERATOR)?;
     }
@@ -64,6 +67,10 @@ const PAGE: &[Idle] = &[Idle {
     when: |matches| !is_given(matches, "ui"),
     why: "there is no page: open one with --ui, or leave it out",
 }];
+
+/// What may be asked for on a page whose load can be changed.
+const ONLY_SEEN: &[Idle] =
+    &[Idle { ids: "ui_max_users ui_max_rate", when: |_| true, why: "this load cannot be changed there: leave it out" }];
 
 /// How traces are sent.
 const TRACES: &[Idle] = &[Idle {
